@@ -1,0 +1,34 @@
+"""Fairlead: call language models from real applications, right about money and exact under failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fairlead.client import Client as Client
+    from fairlead.client import Completion as Completion
+    from fairlead.errors import FairleadError as FairleadError
+    from fairlead.sync import SyncClient as SyncClient
+
+__all__ = ["Client", "Completion", "FairleadError", "SyncClient"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Client": "fairlead.client",
+    "Completion": "fairlead.client",
+    "FairleadError": "fairlead.errors",
+    "SyncClient": "fairlead.sync",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used, so that `import fairlead` stays light."""
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module 'fairlead' has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value

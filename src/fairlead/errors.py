@@ -1,0 +1,355 @@
+"""Every error that Fairlead raises or answers with.
+
+    FairleadError
+    ├── CallerError              400  the request itself cannot be served
+    │   ├── InvalidRequest       400
+    │   ├── Unauthenticated      401
+    │   ├── Forbidden            403
+    │   ├── NotFound             404  unknown path, model or call
+    │   ├── MethodNotAllowed     405
+    │   ├── RequestTimeout       408  the caller sent too slowly
+    │   ├── TooLarge             413
+    │   └── NotYetAvailable      400  known, but not in this version
+    ├── LimitError               429
+    │   ├── RateLimited               our own limit on this caller; waiting helps
+    │   └── BudgetExceeded            money; waiting does not help soon
+    ├── UpstreamError            502  the provider's side
+    │   ├── UpstreamUnreachable  502  DNS, refused, reset before an answer
+    │   ├── UpstreamTls          502
+    │   ├── UpstreamTimeout      504  connect, first token, idle or total clock
+    │   ├── UpstreamRateLimited  429  the provider's own 429
+    │   ├── QuotaExhausted       429  the provider's account is out of money
+    │   ├── UpstreamUnavailable  503  5xx and overload
+    │   ├── UpstreamProtocol     502  what came back is not the protocol
+    │   ├── UpstreamAuth         502  our credential was refused
+    │   ├── UpstreamRejected     4xx  the provider says that the request is wrong
+    │   ├── ContextWindowExceeded 400
+    │   ├── EmptyStream          502
+    │   └── StreamTruncated      502  the stream broke after content had gone out
+    ├── OutputInvalid            422  the answer does not fit the schema
+    ├── Screened                 400  refused by a screen rule
+    ├── Cancelled                499  the caller left
+    ├── Overloaded               503  this process sheds load or drains
+    ├── StateUnavailable         503  a store that must decide cannot be reached
+    ├── ConfigError               -   configuration; raised at start, never answered
+    └── InternalError            500
+
+`message` is safe to show to a caller.  `detail` never leaves the process: it is not in `str()`, `repr()`, bodies or pickles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from fairlead.types import ErrorClass
+
+
+class FairleadError(Exception):
+    """The root; catch it to catch everything that Fairlead raises on purpose.
+
+    Args:
+        message: what went wrong, where, and the remedy; shown to callers.
+        detail: for our own log only.
+        retry_after_s: how long to wait before a retry can succeed, where that is known.
+        param: the request field at fault.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    http_status: ClassVar[int] = 500
+    error_class: ClassVar[ErrorClass] = "internal"
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed later; becomes `x-should-retry` on a final answer."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str | None = None,
+        retry_after_s: float | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+        self.param = param
+        self.status: int = self.http_status
+        """The HTTP status of the answer; `UpstreamRejected` carries the provider's own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self.retry_after_s, self.param, self.status))
+
+
+def _rebuild(
+    kind: type[FairleadError], message: str, retry_after_s: float | None, param: str | None, status: int
+) -> FairleadError:
+    error = kind(message, retry_after_s=retry_after_s, param=param)
+    error.status = status
+    return error
+
+
+class CallerError(FairleadError):
+    """The request cannot be served as it is."""
+
+    code = "invalid_request"
+    http_status = 400
+    error_class: ClassVar[ErrorClass] = "caller"
+
+
+class InvalidRequest(CallerError):
+    """Malformed or contradictory request."""
+
+
+class Unauthenticated(CallerError):
+    """No credential, or not a valid one.  The message never says which."""
+
+    code = "invalid_api_key"
+    http_status = 401
+
+
+class Forbidden(CallerError):
+    """A valid credential that may not do this."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class NotFound(CallerError):
+    """No such path, model or call."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class ModelNotFound(NotFound):
+    """No alias of that name, and no `"*"`."""
+
+    code = "model_not_found"
+
+
+class MethodNotAllowed(CallerError):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class RequestTimeout(CallerError):
+    """The request did not arrive in time."""
+
+    code = "request_timeout"
+    http_status = 408
+
+
+class TooLarge(CallerError):
+    """Headers or body over the cap."""
+
+    code = "request_too_large"
+    http_status = 413
+
+
+class NotYetAvailable(CallerError):
+    """A known feature that this version does not have yet."""
+
+    code = "not_yet_available"
+
+
+class LimitError(FairleadError):
+    """A limit that Fairlead puts on its callers."""
+
+    code = "limit_exceeded"
+    http_status = 429
+    error_class: ClassVar[ErrorClass] = "rate_limit"
+
+
+class RateLimited(LimitError):
+    """Too many requests, tokens or calls at once; waiting `retry_after_s` helps."""
+
+    code = "rate_limit_exceeded"
+    retryable = True
+
+    def __init__(
+        self, message: str, *, limit: int = 0, remaining: int = 0, kind: str = "requests", **rest: Any
+    ) -> None:
+        super().__init__(message, **rest)
+        self.limit = limit
+        self.remaining = remaining
+        self.kind = kind
+
+
+class BudgetExceeded(LimitError):
+    """The worst case of this attempt does not fit into what is left of a budget."""
+
+    code = "budget_exceeded"
+    error_class: ClassVar[ErrorClass] = "budget"
+
+
+class UpstreamError(FairleadError):
+    """The provider's side of the call failed."""
+
+    code = "upstream_error"
+    http_status = 502
+    error_class: ClassVar[ErrorClass] = "provider"
+    retryable = True
+    billed: ClassVar[bool] = False
+    """Whether the provider may have billed the attempt although it failed."""
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection, or it broke before an answer began."""
+
+    code = "upstream_unreachable"
+    error_class: ClassVar[ErrorClass] = "network"
+
+
+class UpstreamTls(UpstreamError):
+    """The provider's certificate cannot be trusted; never retried, never accepted."""
+
+    code = "upstream_tls"
+    error_class: ClassVar[ErrorClass] = "network"
+    retryable = False
+
+
+class UpstreamTimeout(UpstreamError):
+    """One of the four clocks of an attempt ran out."""
+
+    code = "upstream_timeout"
+    http_status = 504
+    error_class: ClassVar[ErrorClass] = "timeout"
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The provider answered 429."""
+
+    code = "upstream_rate_limited"
+    http_status = 429
+    error_class: ClassVar[ErrorClass] = "rate_limit"
+
+
+class QuotaExhausted(UpstreamError):
+    """The provider's account has no quota or money left; waiting does not help."""
+
+    code = "upstream_quota_exhausted"
+    http_status = 429
+    error_class: ClassVar[ErrorClass] = "rate_limit"
+    retryable = False
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The provider answered 5xx or says that it is overloaded."""
+
+    code = "upstream_unavailable"
+    http_status = 503
+
+
+class UpstreamProtocol(UpstreamError):
+    """The provider's answer is not what its protocol promises."""
+
+    code = "upstream_protocol_error"
+
+
+class UpstreamAuth(UpstreamError):
+    """The provider refused our credential.  Its own words are not shown to callers."""
+
+    code = "upstream_auth"
+    retryable = False
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider says that the request is wrong; `status` is the provider's."""
+
+    code = "upstream_rejected"
+    http_status = 400
+    error_class: ClassVar[ErrorClass] = "caller"
+    retryable = False
+
+
+class ContextWindowExceeded(UpstreamRejected):
+    """The prompt does not fit into the model's window."""
+
+    code = "context_length_exceeded"
+
+
+class EmptyStream(UpstreamError):
+    """A stream ended without any content."""
+
+    code = "empty_stream"
+
+
+class StreamTruncated(UpstreamError):
+    """A stream broke after content had gone to the caller."""
+
+    code = "stream_truncated"
+    retryable = False
+
+
+class OutputInvalid(FairleadError):
+    """The answer does not fit the schema, and every remedy is used up."""
+
+    code = "output_invalid"
+    http_status = 422
+    error_class: ClassVar[ErrorClass] = "validation"
+
+
+class Screened(FairleadError):
+    """A screen rule refused the request."""
+
+    code = "screened"
+    http_status = 400
+    error_class: ClassVar[ErrorClass] = "screen"
+
+
+class Cancelled(FairleadError):
+    """The caller left before the end."""
+
+    code = "client_closed"
+    http_status = 499
+    error_class: ClassVar[ErrorClass] = "cancelled"
+
+
+class Overloaded(FairleadError):
+    """This process is draining or sheds load; another try elsewhere or later helps."""
+
+    code = "overloaded"
+    http_status = 503
+    retryable = True
+
+
+class StateUnavailable(FairleadError):
+    """A store that has to decide cannot be reached, and the feature fails closed."""
+
+    code = "state_unavailable"
+    http_status = 503
+    retryable = True
+
+
+class InternalError(FairleadError):
+    """A fault of Fairlead's own."""
+
+
+class ConfigError(FairleadError):
+    """Configuration that cannot be used; the message names file and line where they are known."""
+
+    code = "config_error"
+    error_class: ClassVar[ErrorClass] = "caller"
+
+
+@contextmanager
+def mapped(table: dict[type[BaseException], type[FairleadError]], message: str) -> Iterator[None]:
+    """Turn a lower layer's exceptions into ours; the original becomes `__cause__` and `detail`.
+
+    Args:
+        table: lower exception to ours; the first entry whose type fits wins, so put the narrow ones first.
+        message: what the caller reads.
+    """
+    try:
+        yield
+    except FairleadError:
+        raise
+    except tuple(table) as error:
+        for lower, ours in table.items():
+            if isinstance(error, lower):
+                raise ours(message, detail=f"{type(error).__name__}: {error}") from error
+        raise

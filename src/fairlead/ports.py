@@ -1,0 +1,270 @@
+"""What the pipeline needs from the outside, each a small Protocol with one contract suite over all its adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from fairlead.call import Call
+from fairlead.pipeline import Reply
+from fairlead.record import Record
+from fairlead.types import Budget, Principal, Rate, Window
+
+Sink = Callable[[Record], None]
+"""Takes a record and returns at once; what it cannot keep it counts."""
+
+
+class Timer(Protocol):
+    """A callback to come."""
+
+    def cancel(self) -> None:
+        """Call it off; harmless afterwards."""
+        ...
+
+
+class Clock(Protocol):
+    """Time as a seam.  Raises nothing."""
+
+    def now_ns(self) -> int:
+        """Wall clock, nanoseconds since the epoch."""
+        ...
+
+    def monotonic_ns(self) -> int:
+        """Never goes back; its zero means nothing."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def timer(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call back on the running loop after `seconds`."""
+        ...
+
+
+class Rng(Protocol):
+    """Randomness as a seam.  Raises nothing."""
+
+    def random(self) -> float:
+        """Uniform in [0, 1)."""
+        ...
+
+    def token(self, size: int) -> bytes:
+        """`size` bytes fit for secrets and ids."""
+        ...
+
+
+class Provider(Protocol):
+    """Sends an attempt upstream."""
+
+    async def send(self, call: Call) -> Reply:
+        """Answer `call.attempt`; a streamed reply comes back once its first content was seen.
+
+        Raises:
+            UpstreamError: any of its kinds.
+            InvalidRequest: the target cannot express what the call asks for.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """A reservation: the worst case of one attempt against every budget that it touches."""
+
+    call_id: str
+    attempt: int
+    budgets: tuple[Budget, ...]
+    amount_nanousd: int
+    at_ns: int
+    """Wall clock at admission: chooses the windows, also for the settlement."""
+    lease_s: float = 660.0
+    """After this long without a settlement the reservation lapses."""
+
+
+class Ledger(Protocol):
+    """Money: reserve before, settle after.  `(call_id, attempt)` is the key of both."""
+
+    async def reserve(self, hold: Hold) -> None:
+        """Take the amount from all budgets of the hold, or from none.
+
+        Raises:
+            BudgetExceeded: it does not fit; names the scope.
+            StateUnavailable: the store cannot answer; budgets fail closed.
+        """
+        ...
+
+    def settle(self, call_id: str, attempt: int, cost_nanousd: int) -> None:
+        """Replace the reservation by the real cost.  Idempotent; unknown or lapsed holds are charged all the same
+        if they are still known, and ignored otherwise.  Returns at once; raises nothing."""
+        ...
+
+    def reserved_nanousd(self) -> int:
+        """The sum of open reservations of this process."""
+        ...
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call takes of one rate."""
+
+    rate: Rate
+    amount: int = 1
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """The tightest limit after a decision, for the `x-ratelimit-*` headers."""
+
+    kind: Literal["requests", "tokens", "concurrency"]
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+class Limits(Protocol):
+    """Requests a minute, tokens a minute and concurrency of our callers."""
+
+    async def acquire(self, claims: Sequence[Claim]) -> Sequence[Standing]:
+        """Take all claims or none; one standing for each claim.
+
+        Raises:
+            RateLimited: one does not fit; carries the wait after which it would.
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+    def release(self, claims: Sequence[Claim], used_tokens: int | None) -> None:
+        """Give back concurrency, and the tokens claimed but not used (`None`: unknown, nothing back).
+        Returns at once; raises nothing."""
+        ...
+
+
+class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual key at rest: never the secret, only its keyed hash."""
+
+    id: str
+    digest: bytes
+    """HMAC-SHA256 of the secret under the key-hashing key."""
+    name: str
+    hash_id: str = "1"
+    """Which root secret made the digest; for rotation."""
+    user: str | None = None
+    team: str | None = None
+    models: frozenset[str] | None = None
+    limits: ScopeLimits | None = None
+    trusts_user_header: bool = False
+    created_at_ns: int = 0
+    expires_at_ns: int | None = None
+    revoked_at_ns: int | None = None
+
+
+class ScopeLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator allows one key, user, team or model; `None` is no limit."""
+
+    budget_nanousd: int | None = None
+    budget_window: Window = "total"
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrency: int | None = None
+
+
+class KeyStore(Protocol):
+    """Virtual keys, and the limits of users, teams and models."""
+
+    async def find(self, key_id: str) -> tuple[StoredKey, Principal] | None:
+        """The key and the principal that it stands for, limits of its user and team included.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+    async def save(self, key: StoredKey) -> None:
+        """Create or replace.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+    async def keys(self) -> Sequence[StoredKey]:
+        """All of them, newest first.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+    async def limit(self, scope: str, limits: ScopeLimits | None) -> None:
+        """Set or clear the limits of `user:NAME`, `team:NAME` or `model:NAME`.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+    async def generation(self) -> int:
+        """Moves with every change; a cheap question.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Records of one spool segment up to `offset`, to be stored with that offset in one transaction."""
+
+    segment: str
+    offset: int
+    records: tuple[Record, ...]
+    finished: bool = False
+    """The segment has no writer any more: calls admitted in it that never ended, crashed."""
+
+
+class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calls to list; newest first."""
+
+    call_id: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+    search: str | None = None
+    """Plain substring of request or response; no wildcards."""
+    after_id: str | None = None
+    """Only calls admitted after this one, oldest first: how a tail goes on."""
+    limit: int = 50
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals of one group."""
+
+    group: str
+    calls: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cost_nanousd: int
+    unpriced_calls: int
+
+
+class LogStore(Protocol):
+    """Where records end up.  Every method raises `StateUnavailable` where the store cannot answer."""
+
+    async def ingest(self, batch: Batch) -> int:
+        """Store a batch once, however often it is delivered; returns how many calls it ended."""
+        ...
+
+    async def calls(self, query: LogQuery) -> Sequence[Mapping[str, object]]:
+        """Calls as plain mappings, ready for JSON."""
+        ...
+
+    async def usage(self, by: str, since_ns: int | None) -> Sequence[UsageRow]:
+        """Totals by `model`, `key`, `user`, `team`, `provider`, `alias`, `day` or `outcome`."""
+        ...
+
+    async def spent(self, scope: str, since_ns: int) -> int:
+        """Nano-USD of a scope's calls admitted since."""
+        ...
+
+    async def counters(self) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:
+        """Every metric counter by name and labels, as integers in the smallest unit."""
+        ...

@@ -1,0 +1,355 @@
+"""The nouns that every layer shares: usage, identity, limits and the neutral form of a chat.
+
+Nothing here knows a wire format, a store or a clock.  `None` always means *unknown*, `0` a known zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+DialectName = Literal["openai_chat"]
+"""A wire format that callers and providers speak; `fairlead.dialects` has one folder for each."""
+
+ErrorClass = Literal[
+    "network",
+    "timeout",
+    "rate_limit",
+    "provider",
+    "validation",
+    "budget",
+    "screen",
+    "caller",
+    "cancelled",
+    "internal",
+]
+"""What kind of thing went wrong; the label of the error metrics."""
+
+UsageSource = Literal["final", "cumulative", "estimated", "none"]
+"""Where a usage came from: the provider's last word, its running maximum, our estimate, or nothing was used."""
+
+FinishReason = str
+"""Why a choice ended: `stop`, `length`, `tool_calls`, `content_filter`, or what a provider invents next."""
+
+Window = Literal["minute", "hour", "day", "week", "month", "total"]
+"""The calendar window (UTC) over which a budget counts; `week` starts on Monday."""
+
+ScopeKind = Literal["key", "user", "team", "model"]
+"""What a budget or a limit is put on."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt consumed, in *disjoint* buckets: their sum is the whole, nothing is counted twice."""
+
+    input_tokens: int = 0
+    """Text input that no cache served."""
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    output_tokens: int = 0
+    """Visible text output, without reasoning."""
+    reasoning_tokens: int = 0
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_input_tokens: int = 0
+    image_output_tokens: int = 0
+    tool_requests: int = 0
+    """Server-side tools billed a request, such as web searches."""
+
+    @property
+    def all_input_tokens(self) -> int:
+        """Everything on the input side: what long-context price tiers look at."""
+        return (
+            self.input_tokens
+            + self.cache_read_tokens
+            + self.cache_write_5m_tokens
+            + self.cache_write_1h_tokens
+            + self.audio_input_tokens
+            + self.image_input_tokens
+        )
+
+    @property
+    def all_output_tokens(self) -> int:
+        """Everything on the output side, reasoning included."""
+        return self.output_tokens + self.reasoning_tokens + self.audio_output_tokens + self.image_output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        """The bucket-wise sum."""
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.__struct_fields__})
+
+    def maximum(self, other: Usage) -> Usage:
+        """The bucket-wise maximum: what a stream of running totals amounts to."""
+        return Usage(**{name: max(getattr(self, name), getattr(other, name)) for name in Usage.__struct_fields__})
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `limit_nanousd` in each `window` for one scope."""
+
+    scope: str
+    """`kind:name`, such as `key:4f2a`, `team:search`, `model:gpt-4o`."""
+    limit_nanousd: int
+    window: Window
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that Fairlead puts on its own callers."""
+
+    scope: str
+    kind: Literal["requests", "tokens", "concurrency"]
+    limit: int
+    """A minute, for requests and tokens; at one time, for concurrency."""
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is calling, and what they may do.  Comes from the credential alone, never from the body."""
+
+    key_id: str | None = None
+    """`None` in open mode, in passthrough mode and in the library."""
+    key_name: str | None = None
+    user: str | None = None
+    team: str | None = None
+    models: frozenset[str] | None = None
+    """The aliases this principal may call; `None` allows all."""
+    budgets: tuple[Budget, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    trusts_user_header: bool = False
+    """Whether `x-fairlead-user` on a call with this key is believed."""
+
+    @property
+    def tenant(self) -> str:
+        """Team, else user, else key: the wall that cached answers and stored objects never cross."""
+        if self.team is not None:
+            return f"team:{self.team}"
+        if self.user is not None:
+            return f"user:{self.user}"
+        if self.key_id is not None:
+            return f"key:{self.key_id}"
+        return "local"
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """The four clocks of an attempt, in seconds."""
+
+    connect_s: float = 5.0
+    first_token_s: float = 60.0
+    idle_s: float = 60.0
+    total_s: float = 600.0
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One place that can answer a call: a provider, one of its credentials, a model and that model's facts."""
+
+    provider: str
+    """The name under `[providers]`."""
+    model: str
+    """The provider's own name of the model."""
+    credential: str = "default"
+    label: str = "other"
+    """The model's metric label: a name from configuration or the price table, never a caller's free text."""
+    weight: int | None = None
+    """The share of traffic where targets are weighted; `None` where they stand in order."""
+    timeouts: Timeouts = Timeouts()
+    max_output_tokens: int | None = None
+    """The most the model can write, by its facts; bounds a reservation that names no maximum."""
+    bills_after_disconnect: bool = False
+    """Whether the provider bills the whole answer although the connection was closed."""
+    image_tokens: int = 1_600
+    """What one image may cost at most, for the reservation."""
+
+
+# --- the neutral form of a chat: what a codec decodes to when both ends speak different dialects ---------------
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+class TextPart(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
+    """Plain text."""
+
+    text: str
+
+
+class ImagePart(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
+    """An image by URL or as a `data:` URL.  Fairlead never fetches it."""
+
+    url: str
+    detail: str | None = None
+
+
+class AudioPart(msgspec.Struct, frozen=True, kw_only=True, tag="audio"):
+    """Base64 audio."""
+
+    data: str
+    format: str
+
+
+class FilePart(msgspec.Struct, frozen=True, kw_only=True, tag="file"):
+    """A file by id, or inline as a `data:` URL."""
+
+    file_id: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+
+
+class RefusalPart(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
+    """The model's own words for why it will not answer."""
+
+    text: str
+
+
+Part = TextPart | ImagePart | AudioPart | FilePart | RefusalPart
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """The model asks for a function to be called."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON text exactly as the model wrote it; it may be invalid."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn."""
+
+    role: Role
+    parts: tuple[Part, ...] = ()
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    """On a `tool` message: the call that it answers."""
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    """Fields of the source dialect that have no neutral form; kept for the way back."""
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that the model may call."""
+
+    name: str
+    description: str | None = None
+    parameters: msgspec.Raw | None = None
+    """JSON Schema of the arguments, as sent."""
+    strict: bool | None = None
+
+
+class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """`auto`, `none`, `required`, or `function` with a name."""
+
+    mode: Literal["auto", "none", "required", "function"]
+    name: str | None = None
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """`text`, `json_object`, or `json_schema` with the schema's name and body."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    name: str | None = None
+    schema: msgspec.Raw | None = None
+    strict: bool | None = None
+
+
+class Chat(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat request in neutral form.  A field that the caller did not send is `None` and is not sent on."""
+
+    model: str
+    messages: tuple[Message, ...]
+    stream: bool = False
+    include_usage: bool = False
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    n: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    reasoning_effort: str | None = None
+    user: str | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the `n` answers."""
+
+    index: int
+    message: Message
+    finish_reason: FinishReason | None = None
+    logprobs: msgspec.Raw | None = None
+
+
+class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer in neutral form."""
+
+    id: str
+    model: str
+    created: int
+    choices: tuple[Choice, ...]
+    usage: Usage | None = None
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
+    """The first event of a stream."""
+
+    id: str
+    model: str
+    created: int
+
+
+class TextDelta(msgspec.Struct, frozen=True, kw_only=True, tag="text_delta"):
+    """A piece of visible text of one choice."""
+
+    text: str
+    choice: int = 0
+    logprobs: msgspec.Raw | None = None
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, kw_only=True, tag="reasoning_delta"):
+    """A piece of visible reasoning of one choice."""
+
+    text: str
+    choice: int = 0
+
+
+class RefusalDelta(msgspec.Struct, frozen=True, kw_only=True, tag="refusal_delta"):
+    """A piece of a refusal of one choice."""
+
+    text: str
+    choice: int = 0
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, kw_only=True, tag="tool_call_delta"):
+    """A piece of one tool call; `id` and `name` come once, `arguments` in pieces."""
+
+    index: int
+    choice: int = 0
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
+    """One choice has ended."""
+
+    reason: FinishReason
+    choice: int = 0
+
+
+class UsageReport(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
+    """The provider's count; with running totals there are several, each replacing the one before."""
+
+    usage: Usage
+
+
+ChatEvent = Started | TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | Finished | UsageReport
