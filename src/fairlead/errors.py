@@ -193,8 +193,8 @@ class UpstreamError(FairleadError):
     http_status = 502
     error_class: ClassVar[ErrorClass] = "provider"
     retryable = True
-    billed: ClassVar[bool] = False
-    """Whether the provider may have billed the attempt although it failed."""
+    falls_back: ClassVar[bool] = True
+    """Whether another candidate may do better."""
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -264,6 +264,7 @@ class UpstreamRejected(UpstreamError):
     http_status = 400
     error_class: ClassVar[ErrorClass] = "caller"
     retryable = False
+    falls_back = False
 
 
 class ContextWindowExceeded(UpstreamRejected):
@@ -283,6 +284,7 @@ class StreamTruncated(UpstreamError):
 
     code = "stream_truncated"
     retryable = False
+    falls_back = False
 
 
 class OutputInvalid(FairleadError):

@@ -128,36 +128,6 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return "local"
 
 
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """The four clocks of an attempt, in seconds."""
-
-    connect_s: float = 5.0
-    first_token_s: float = 60.0
-    idle_s: float = 60.0
-    total_s: float = 600.0
-
-
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """One place that can answer a call: a provider, one of its credentials, a model and that model's facts."""
-
-    provider: str
-    """The name under `[providers]`."""
-    model: str
-    """The provider's own name of the model."""
-    credential: str = "default"
-    label: str = "other"
-    """The model's metric label: a name from configuration or the price table, never a caller's free text."""
-    weight: int | None = None
-    """The share of traffic where targets are weighted; `None` where they stand in order."""
-    timeouts: Timeouts = Timeouts()
-    max_output_tokens: int | None = None
-    """The most the model can write, by its facts; bounds a reservation that names no maximum."""
-    bills_after_disconnect: bool = False
-    """Whether the provider bills the whole answer although the connection was closed."""
-    image_tokens: int = 1_600
-    """What one image may cost at most, for the reservation."""
-
-
 # --- the neutral form of a chat: what a codec decodes to when both ends speak different dialects ---------------
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]

@@ -1,0 +1,331 @@
+"""The library: the gateway's pipeline in process, or a gateway elsewhere, behind one typed client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+
+from fairlead.call import Call, Outcome, Secret
+from fairlead.core.money import NANO, parse_usd
+from fairlead.dialects.openai_chat import OPENAI_CHAT
+from fairlead.errors import Cancelled, ConfigError, FairleadError, InternalError, InvalidRequest, NotYetAvailable
+from fairlead.pipeline import Reply, finish
+from fairlead.types import ChatEvent, ChatReply, TextDelta, ToolCall, Usage, UsageSource
+
+if TYPE_CHECKING:
+    from fairlead.config.build import Foundation, Runtime
+    from fairlead.config.schema import Config
+
+Messages = str | Sequence[Mapping[str, Any]]
+"""One user message as a string, or messages in OpenAI's form."""
+
+T = TypeVar("T")
+
+_LATER = frozenset({"profile", "prompt", "validate", "cache", "priority"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A whole answer."""
+
+    text: str
+    """All text of the first choice."""
+    tool_calls: tuple[ToolCall, ...]
+    finish_reason: str | None
+    reply: ChatReply
+    """Every choice in neutral form."""
+    raw: bytes
+    """The provider's own bytes."""
+    call_id: str
+    model: str
+    """`provider/model` that answered."""
+    attempts: int
+    usage: Usage | None
+    usage_source: UsageSource
+    cost_nanousd: int | None
+    """`None`: not known, as for an unpriced model."""
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The exact cost in dollars."""
+        return None if self.cost_nanousd is None else Decimal(self.cost_nanousd) / NANO
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One event of a stream; `text` is empty for events that are not visible text of the first choice."""
+
+    text: str
+    event: ChatEvent
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Client:
+    """Calls models; one client serves any number of tasks, threads and event loops, and survives a fork.
+
+    Args:
+        gateway: the address of a running gateway; without it the pipeline runs in this process.
+        key: the key for that gateway.
+        config: instead of the `fairlead.toml` of the working folder or, without one, the environment's provider keys.
+
+    Raises:
+        ConfigError: at the first call, for a configuration that cannot be used.
+    """
+
+    def __init__(
+        self, *, gateway: str | None = None, key: str | None = None, config: Config | None = None, root: Path | None = None
+    ) -> None:
+        if key is not None and gateway is None:
+            raise ConfigError("`key` goes with `gateway`; providers' keys stand in the configuration")
+        self._gateway = gateway
+        self._key = None if key is None else Secret(key)
+        self._config = config
+        self._root = Path.cwd() if root is None else root
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._foundation: Foundation | None = None
+        self._runtimes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = weakref.WeakKeyDictionary()
+        self._closed = False
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """A client of the pipeline that a configuration file describes.
+
+        Raises:
+            ConfigError: the file cannot be used; names file and line.
+        """
+        from fairlead.config.load import load  # noqa: PLC0415 - only the embedded pipeline needs it
+
+        where = Path(path)
+        return cls(config=load(where), root=where.resolve().parent)
+
+    async def complete(
+        self, messages: Messages, *, model: str, timeout_s: float | None = None, tags: Sequence[str] = (),
+        session: str | None = None, **parameters: Any,
+    ) -> Completion:
+        """The whole answer to `messages`.
+
+        Args:
+            timeout_s: for the call with all its attempts.
+            parameters: of the chat request, in OpenAI's names: `temperature`, `max_tokens`, `tools`, ...
+
+        Raises:
+            FairleadError: one of its kinds, see `fairlead.errors`.
+        """
+        runtime = self._runtime()
+        call = _open(runtime, messages, model, parameters, stream=False, timeout_s=timeout_s, tags=tags, session=session)
+        return await _owned(runtime, call, _complete(runtime, call))
+
+    def stream(
+        self, messages: Messages, *, model: str, timeout_s: float | None = None, tags: Sequence[str] = (),
+        session: str | None = None, **parameters: Any,
+    ) -> Stream:
+        """The answer in pieces, as they arrive; takes what `complete` takes.
+
+        Leaving the loop early closes the call: use `async with`, or let the iteration end.
+        """
+        runtime = self._runtime()
+        call = _open(runtime, messages, model, parameters, stream=True, timeout_s=timeout_s, tags=tags, session=session)
+        return Stream(runtime, call)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop and write out all records; calling it twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        runtimes, self._runtimes = list(self._runtimes.items()), weakref.WeakKeyDictionary()
+        here = asyncio.get_running_loop()
+        for loop, runtime in runtimes:
+            if loop is here:
+                await runtime.aclose()
+        if self._foundation is not None and self._pid == os.getpid():
+            await self._foundation.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _runtime(self) -> Runtime:
+        """The pipeline of the running loop, built when it is first needed there."""
+        if self._closed:
+            raise InvalidRequest("this client is closed; make another one")
+        loop = asyncio.get_running_loop()
+        runtime = self._runtimes.get(loop)
+        if runtime is not None and self._pid == os.getpid():
+            return runtime
+        from fairlead.config import build  # noqa: PLC0415 - the import costs more than `import fairlead` may
+
+        with self._lock:
+            if self._pid != os.getpid():
+                # After a fork the parent's connections, locks and files are not ours to use.
+                self._pid = os.getpid()
+                self._foundation = None
+                self._runtimes = weakref.WeakKeyDictionary()
+            if self._gateway is not None:
+                runtime = build.build_remote(self._gateway, self._key)
+            else:
+                if self._foundation is None:
+                    self._foundation = build.lay_foundation(
+                        self._settings(), root=self._root, environ=os.environ, name=f"library-{self._pid}"
+                    )
+                runtime = build.build(self._foundation, auth="open")
+            self._runtimes[loop] = runtime
+        return runtime
+
+    def _settings(self) -> Config:
+        from fairlead.config import env, load  # noqa: PLC0415
+
+        if self._config is not None:
+            return self._config
+        path = env.find(self._root)
+        return env.from_environment(os.environ) if path is None else load.load(path)
+
+
+class Stream:
+    """Pieces of one answer; iterate it once."""
+
+    def __init__(self, runtime: Runtime, call: Call) -> None:
+        self._runtime = runtime
+        self._pieces = _pieces(runtime, call)
+        self.call = call
+        """Its `attempts`, `cost_nanousd` and usage are complete once the stream is."""
+
+    def __aiter__(self) -> AsyncGenerator[Piece, None]:
+        return self._pieces
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Leave early: the call ends as cancelled, and is charged as the provider charges it."""
+        await self._pieces.aclose()
+
+
+def _open(
+    runtime: Runtime, messages: Messages, model: str, parameters: Mapping[str, Any], *, stream: bool,
+    timeout_s: float | None, tags: Sequence[str], session: str | None,
+) -> Call:
+    """Encode once what the caller gave, so that later changes to it change nothing (FAULTS M3)."""
+    later = _LATER & parameters.keys()
+    if later:
+        raise NotYetAvailable(f"`{min(later)}=` is not yet in this version; leave it out")
+    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    fields = {"model": model, "messages": turns} | parameters | ({"stream": True} if stream else {})
+    try:
+        body = msgspec.json.encode(fields)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
+    call = runtime.new_call(OPENAI_CHAT.request.read(body), body=body)
+    call.tags = tuple(tags)
+    call.session = session
+    if timeout_s is not None:
+        call.deadline_ns = call.started_ns + int(timeout_s * 1e9)
+    return call
+
+
+async def _owned(runtime: Runtime, call: Call, work: Coroutine[Any, Any, T], discard: Callable[[T], None] | None = None) -> T:
+    """Run in a task of its own, so that a cancelled caller leaves at once and the call still ends properly.
+
+    Args:
+        discard: takes a result that came when nobody waited any more.
+    """
+    task = asyncio.get_running_loop().create_task(work, name=f"call-{call.id}")
+    runtime.owned.add(task)
+    task.add_done_callback(runtime.owned.discard)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        call.abandoned = True
+        task.add_done_callback(lambda done: _leave(done, discard))
+        task.cancel()
+        raise
+
+
+def _leave(task: asyncio.Task[T], discard: Callable[[T], None] | None) -> None:
+    if not task.cancelled() and task.exception() is None and discard is not None:
+        discard(task.result())
+
+
+async def _complete(runtime: Runtime, call: Call) -> Completion:
+    reply = await runtime.pipeline(call)
+    body = reply.source
+    try:
+        if not isinstance(body, bytes):
+            raise InternalError("a whole answer was asked for and a stream came back")
+        answer = OPENAI_CHAT.reply.decode(body)
+    except FairleadError as error:
+        reply.end(Outcome("error", error.status, error))
+        raise
+    reply.end(Outcome("ok", reply.status))
+    attempt = call.attempt
+    first = answer.choices[0] if answer.choices else None
+    return Completion(
+        text="" if first is None else first.message.text,
+        tool_calls=() if first is None else first.message.tool_calls,
+        finish_reason=None if first is None else first.finish_reason,
+        reply=answer,
+        raw=body,
+        call_id=reply.headers.get("x-fairlead-call-id", call.id),
+        model=reply.headers.get("x-fairlead-model", f"{attempt.candidate.provider}/{attempt.candidate.model}"),
+        attempts=len(call.attempts),
+        usage=attempt.usage,
+        usage_source=attempt.usage_source,
+        cost_nanousd=_cost(call, reply),
+    )
+
+
+def _cost(call: Call, reply: Reply) -> int | None:
+    """Our own count, or what a gateway elsewhere says."""
+    told = reply.headers.get("x-fairlead-cost-usd")
+    return call.cost_nanousd if told is None else parse_usd(told)
+
+
+async def _pieces(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
+    outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
+
+    def discard(late: Reply) -> None:
+        closing = asyncio.get_running_loop().create_task(finish(late, outcome, runtime.owned), name="finish-late")
+        runtime.owned.add(closing)
+        closing.add_done_callback(runtime.owned.discard)
+
+    reply = await _owned(runtime, call, runtime.pipeline(call), discard)
+    decoder = OPENAI_CHAT.stream.decoder()
+    call.abandoned = True
+    try:
+        async for chunk in reply.source:  # type: ignore[union-attr] # a stream was asked for
+            call.committed = True
+            for event in decoder.feed(chunk):
+                visible = isinstance(event, TextDelta) and event.choice == 0
+                yield Piece(text=event.text if isinstance(event, TextDelta) and visible else "", event=event)
+        call.abandoned = False
+        outcome = Outcome("ok", reply.status)
+    except FairleadError as error:
+        call.abandoned = False
+        outcome = Outcome("truncated", reply.status, error)
+        raise
+    finally:
+        await finish(reply, outcome, runtime.owned)

@@ -1,0 +1,383 @@
+"""The composition root: the only module that names concrete classes, and the one list of stages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fairlead.call import Call, Candidate, Request, Secret
+from fairlead.config.schema import Config, Model, Price, Provider, Target
+from fairlead.config.kept import kept_secret
+from fairlead.config.secrets import resolve
+from fairlead.core.credentials import HASHING_LABEL, derive
+from fairlead.core.ids import uuid7
+from fairlead.core.pricing import ModelPrices
+from fairlead.dialects import dialect
+from fairlead.errors import ConfigError
+from fairlead.pipeline import Next, Stage, compose
+from fairlead.ports import Clock, Ledger, LogStore, Provider as ProviderPort, Rng
+from fairlead.providers import facts, prices
+from fairlead.providers.http import HttpProvider
+from fairlead.providers.sim import faults
+from fairlead.providers.sim.engine import SimSettings, Simulator
+from fairlead.providers.sim.transport import SimTransport
+from fairlead.providers.transport import Transport
+from fairlead.stages.admit import Admit
+from fairlead.stages.authorize import Authorize, Identify, ProviderKeys, VirtualKeys, anybody
+from fairlead.stages.budget import Budget
+from fairlead.stages.deadline import Deadline
+from fairlead.stages.observe import Observe
+from fairlead.stages.resolve import Resolve
+from fairlead.stages.route import Route
+from fairlead.stores.ingest import Ingester
+from fairlead.stores.keycache import CachedKeys
+from fairlead.stores.memory import MemoryLedger, MemoryLimits
+from fairlead.stores.spool import Spool
+from fairlead.stores.sqlite import SqliteStore
+from fairlead.stores.system import SystemClock, SystemRng
+from fairlead.telemetry.metrics import count
+from fairlead.wire.client import Origin, Pool
+from fairlead.wire.tls import client_context
+
+ORDER = (
+    "observe", "authorize", "admit", "resolve", "screen", "fit", "cache", "validate", "route", "retry", "budget",
+    "pace", "deadline",
+)  # fmt: skip
+"""Every stage of DESIGN 1, outermost first.  One that a configuration does not need is not in the list at all."""
+
+_SIM = "sim"
+
+
+def assemble(stages: Mapping[str, Stage], last: Next) -> Next:
+    """Put the stages into their order and compose them around `last`.
+
+    Raises:
+        ValueError: a stage that has no place in the order.
+    """
+    unknown = stages.keys() - set(ORDER)
+    if unknown:
+        raise ValueError(f"no place in the order for stage {sorted(unknown)[0]!r}; add it to `ORDER`")
+    return compose([stages[name] for name in ORDER if name in stages], last)
+
+
+@dataclass(slots=True, kw_only=True)
+class Foundation:
+    """What one process has once, however many loops it runs: stores, state, secrets, prices."""
+
+    config: Config
+    root: Path
+    """Relative paths of the configuration start here."""
+    clock: Clock
+    rng: Rng
+    store: SqliteStore
+    keys: CachedKeys
+    spool: Spool
+    ingester: Ingester
+    ledger: Ledger
+    limits: MemoryLimits
+    hashing_keys: Mapping[str, bytes]
+    credentials: Mapping[str, Mapping[str, Secret]]
+    """Provider to credential label to secret."""
+    catalogue: Catalogue
+
+    async def aclose(self) -> None:
+        """Write out what is buffered, move it into the store and let go of both."""
+        self.spool.close()
+        await self.ingester.run_once()
+        await self.store.aclose()
+
+
+@dataclass(slots=True, kw_only=True)
+class Runtime:
+    """One pipeline on one event loop."""
+
+    clock: Clock
+    rng: Rng
+    pipeline: Next
+    providers: Mapping[str, ProviderPort]
+    flush: Callable[[], None]
+    """Write buffered records; a face calls it before an answer's first and before its last bytes leave."""
+    identify: Identify = anybody
+    aliases: tuple[str, ...] = ()
+    logs: LogStore | None = None
+    owned: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Calls that go on without their caller, and answers being closed; waited for at shutdown."""
+    _counter: int = 0
+
+    def new_call(self, request: Request, *, body: bytes, credential: Secret | None = None) -> Call:
+        """Open a call at this instant."""
+        now_ns = self.clock.now_ns()
+        self._counter = (self._counter + 1) & 0xFFF
+        return Call(
+            id=uuid7(now_ns, self.rng.token(10), self._counter),
+            dialect_in=request.dialect,
+            request=request,
+            started_ns=self.clock.monotonic_ns(),
+            started_at_ns=now_ns,
+            credential=credential,
+            body=body,
+        )
+
+    async def aclose(self) -> None:
+        """Wait for answers that are being closed, then close all connections."""
+        while self.owned:
+            await asyncio.wait(self.owned)
+        for provider in self.providers.values():
+            await provider.aclose()
+
+
+class Catalogue:
+    """Which candidates a name stands for, with prices and facts bound once."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._facts = facts.load()
+        self._prices = prices.load()
+        self._models = dict(config.models)
+        self.aliases: dict[str, tuple[Candidate, ...]] = {
+            name: self._candidates(name, model, name) for name, model in config.models.items() if name != "*"
+        }
+
+    def vendor(self, provider: Provider) -> facts.Vendor:
+        """The facts of a provider's vendor.
+
+        Raises:
+            ConfigError: no such vendor.
+        """
+        name = provider.vendor or "default"
+        found = self._facts.vendors.get(name)
+        if found is None:
+            known = ", ".join(sorted(self._facts.vendors.keys() - {"default"}))
+            raise ConfigError(f"unknown vendor {name!r}; known are {known}; or give `dialect` and `base_url`")
+        return found
+
+    def expand(self, name: str) -> tuple[Candidate, ...]:
+        """What `"*"` makes of a name that no alias has."""
+        return self._candidates(name, self._models["*"], "*")
+
+    def find_price(self, provider: str, model: str) -> ModelPrices | None:
+        """The built-in price of a provider's model, `None` where the table has none."""
+        vendor = self.vendor(self._config.providers[provider])
+        return None if vendor.prices is None else self._prices.find(vendor.prices, model)
+
+    def _candidates(self, name: str, model: Model, alias: str) -> tuple[Candidate, ...]:
+        return tuple(
+            candidate
+            for target in model.resolved_targets
+            for candidate in self._at(target, model, target.model if target.model != "*" else name, alias)
+        )
+
+    def _at(self, target: Target, model: Model, upstream: str, alias: str) -> list[Candidate]:
+        provider = self._config.providers[target.provider]
+        vendor = self.vendor(provider)
+        family = self._facts.family(upstream)
+        own = None if model.price is None else _overlay(model.price)
+        price = own if own is not None else self.find_price(target.provider, upstream)
+        named = target.model != "*" or price is not None
+        return [
+            Candidate(
+                provider=target.provider,
+                model=upstream,
+                credential=credential,
+                label=upstream if named else "other",
+                weight=target.weight,
+                timeouts=model.clocks,
+                max_output_tokens=model.max_output_tokens or family.max_output_tokens,
+                bills_after_disconnect=vendor.bills_after_disconnect,
+                image_tokens=family.image_tokens,
+                price=price,
+            )
+            for credential in provider.secret_refs or ("default",)
+        ]
+
+
+def lay_foundation(
+    config: Config,
+    *,
+    root: Path,
+    environ: Mapping[str, str],
+    name: str,
+    clock: Clock | None = None,
+    rng: Rng | None = None,
+) -> Foundation:
+    """Open what a process shares: folders, store, spool, secrets.
+
+    Args:
+        name: of this process among those that share the spool.
+
+    Raises:
+        ConfigError: a secret, a vendor or a store that cannot be used.
+    """
+    clock = clock or SystemClock()
+    rng = rng or SystemRng()
+    folder = spool_folder(config, root)
+    folder.mkdir(parents=True, exist_ok=True)
+    store = open_store(config, root)
+    hashing_keys = {
+        "1": derive(kept_secret(folder / "secret", "FAIRLEAD_SECRET", environ, rng).reveal(), HASHING_LABEL)
+    }
+    return Foundation(
+        config=config,
+        root=root,
+        clock=clock,
+        rng=rng,
+        store=store,
+        keys=CachedKeys(store.keys, clock),
+        spool=Spool(folder, name, clock, max_bytes=config.store.spool_max_bytes, fsync=config.store.fsync == "tick"),
+        ingester=Ingester(folder, store.logs),
+        ledger=MemoryLedger(clock, store.logs.spent),
+        limits=MemoryLimits(clock),
+        hashing_keys=hashing_keys,
+        credentials={
+            provider: {label: resolve(ref, environ) for label, ref in entry.secret_refs.items()}
+            for provider, entry in config.providers.items()
+        },
+        catalogue=Catalogue(config),
+    )
+
+
+def build(foundation: Foundation, *, auth: str, stages: Mapping[str, Stage] | None = None) -> Runtime:
+    """Build the pipeline for the running loop.
+
+    Args:
+        auth: `keys`, `open` or `passthrough`; the library is `open`.
+        stages: further stages, or others in place of ours, by their names in `ORDER`.
+    """
+    config, clock = foundation.config, foundation.clock
+    providers = {name: _provider(foundation, name, entry) for name, entry in config.providers.items()}
+    identify = _identifier(foundation, auth)
+    made: dict[str, Stage] = {
+        "observe": Observe(foundation.spool, clock, config.store.content_mode),
+        "admit": Admit(foundation.limits),
+        "resolve": Resolve(foundation.catalogue.aliases, foundation.catalogue.expand if "*" in config.models else None),
+        "route": Route(clock, foundation.rng),
+        "budget": Budget(foundation.ledger, clock),
+        "deadline": Deadline(clock),
+    }
+    if auth != "open":
+        made["authorize"] = Authorize(identify, forward=auth == "passthrough")
+    return Runtime(
+        clock=clock,
+        rng=foundation.rng,
+        pipeline=assemble(made | dict(stages or {}), _dispatch(providers)),
+        providers=providers,
+        flush=foundation.spool.flush,
+        identify=identify,
+        aliases=tuple(foundation.catalogue.aliases),
+        logs=foundation.store.logs,
+    )
+
+
+def build_remote(gateway: str, key: Secret | None) -> Runtime:
+    """The pipeline of a client whose gateway runs elsewhere: that one observes, limits and counts."""
+    clock, rng = SystemClock(), SystemRng()
+    origin = Origin.parse(f"{gateway.rstrip('/')}/v1")
+    provider = HttpProvider(
+        name="gateway",
+        dialect=dialect("openai_chat"),
+        vendor=facts.load().vendors["fairlead"],
+        transport=Pool(origin, ssl_context=client_context() if origin.scheme == "https" else None, allow_private=True),
+        host=origin.netloc,
+        base_path=origin.path,
+        credentials={} if key is None else {"default": key},
+        clock=clock,
+    )
+
+    def expand(model: str) -> tuple[Candidate, ...]:
+        return (Candidate(provider="gateway", model=model),)
+
+    stages: dict[str, Stage] = {"resolve": Resolve({}, expand), "route": Route(clock, rng), "deadline": Deadline(clock)}
+    return Runtime(
+        clock=clock, rng=rng, pipeline=assemble(stages, provider.send), providers={"gateway": provider}, flush=_nothing
+    )
+
+
+def spool_folder(config: Config, root: Path) -> Path:
+    """Where records wait, beside the database unless configured."""
+    if config.store.spool is not None:
+        return root / config.store.spool
+    return store_path(config, root).with_suffix(".spool")
+
+
+def store_path(config: Config, root: Path) -> Path:
+    """The file behind `sqlite:///`."""
+    return root / config.store.url.removeprefix("sqlite:///")
+
+
+def open_store(config: Config, root: Path) -> SqliteStore:
+    """The store, migrated to this version.
+
+    Raises:
+        ConfigError: its schema is newer than this version.
+    """
+    store = SqliteStore(store_path(config, root), count=count)
+    store.migrate()
+    return store
+
+
+def _dispatch(providers: Mapping[str, ProviderPort]) -> Next:
+    def send(call: Call):  # type: ignore[no-untyped-def] # the coroutine of `send`, passed on as it is
+        return providers[call.attempt.candidate.provider].send(call)
+
+    return send
+
+
+def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvider:
+    vendor = foundation.catalogue.vendor(entry)
+    base_url = entry.base_url or vendor.base_url
+    transport: Transport
+    if base_url is None:
+        if entry.vendor != _SIM:
+            raise ConfigError(f"provider {name!r} has no `base_url`, and its vendor has none either")
+        simulator = Simulator(_sim_settings(foundation, entry), foundation.clock)
+        transport = SimTransport(simulator, foundation.clock)
+        origin = Origin.parse("http://sim/v1")
+    else:
+        origin = Origin.parse(base_url)
+        transport = Pool(
+            origin,
+            ssl_context=client_context() if origin.scheme == "https" else None,
+            allow_private=entry.allow_private or vendor.local,
+        )
+    return HttpProvider(
+        name=name,
+        dialect=dialect(entry.dialect_name or vendor.dialect),
+        vendor=vendor,
+        transport=transport,
+        host=origin.netloc,
+        base_path=origin.path,
+        credentials=foundation.credentials[name],
+        clock=foundation.clock,
+    )
+
+
+def _sim_settings(foundation: Foundation, entry: Provider) -> SimSettings:
+    return SimSettings(
+        seed=entry.seed or 0,
+        latency_s=entry.latency_s or 0.0,
+        tokens_per_s=entry.tokens_per_s,
+        error_rate=entry.error_rate or 0.0,
+        faults=() if entry.faults is None else faults.load((foundation.root / entry.faults).read_text("utf-8")),
+    )
+
+
+def _identifier(foundation: Foundation, auth: str) -> Identify:
+    if auth == "keys":
+        return VirtualKeys(foundation.keys, foundation.hashing_keys, foundation.clock)
+    if auth == "passthrough":
+        return ProviderKeys(next(iter(foundation.hashing_keys.values())))
+    return anybody
+
+
+def _overlay(price: Price) -> ModelPrices:
+    """A configured price, exact."""
+    return prices.overlay(msgspec.structs.asdict(price))
+
+
+def _nothing() -> None:
+    """There is no spool to flush."""

@@ -1,0 +1,176 @@
+"""What a configuration must keep beyond types: names that exist, addresses that are safe, choices that fit together."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from fairlead.config.lines import KeyPath
+from fairlead.config.problem import Problem, suggestion, written
+from fairlead.config.schema import Config, Model, Price, Provider
+from fairlead.config.secrets import is_reference
+from fairlead.core.money import scaled
+from fairlead.providers.facts import Vendor
+
+SIM = "sim"
+"""The provider and the vendor that every configuration has."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SIM_ONLY = ("seed", "latency_s", "tokens_per_s", "error_rate", "faults")
+_PICO_PER_MILLION = 1_000_000
+"""Pico-USD a token in one USD per million tokens."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address; a name other than `localhost` counts as reachable."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def broken(config: Config, vendors: Mapping[str, Vendor]) -> Iterator[Problem]:
+    """Every rule that the configuration breaks."""
+    yield from _gateway(config)
+    yield from _places(config)
+    for name, provider in config.providers.items():
+        yield from _provider(config, name, provider, vendors)
+    for name, model in config.models.items():
+        yield from _model(config, name, model)
+
+
+def _gateway(config: Config) -> Iterator[Problem]:
+    gateway = config.gateway
+    if gateway.port == gateway.admin_port != 0:
+        yield Problem(("gateway", "admin_port"), "`gateway.admin_port` must differ from `gateway.port`")
+    if not is_loopback(gateway.host):
+        if gateway.auth == "open":
+            yield Problem(
+                ("gateway", "auth"),
+                f"`gateway.auth` is `open`, which stands on loopback only, not on {gateway.host!r}; "
+                'set `auth = "keys"`, or `host = "127.0.0.1"`',
+            )
+        if config.store.content is None:
+            yield Problem(
+                ("gateway", "host"),
+                f"{gateway.host!r} is not loopback, so what is stored of the callers' content must be written down; "
+                'set `[store] content` to "full", "hash" or "off"',
+            )
+    if gateway.tls is not None:
+        for key, ref in (("cert", gateway.tls.cert), ("key", gateway.tls.key)):
+            if not ref.startswith("file:"):
+                yield Problem(("gateway", "tls", key), f"`gateway.tls.{key}` must be `file:PATH`")
+
+
+def _places(config: Config) -> Iterator[Problem]:
+    """Where records and counts are kept."""
+    path = config.store.url.removeprefix("sqlite:///")
+    if path == config.store.url or not path:
+        yield Problem(("store", "url"), "`store.url` must be `sqlite:///PATH`, such as `sqlite:///fairlead.db`")
+    if config.state.url != "memory:":
+        yield Problem(("state", "url"), "`state.url` must be `memory:`")
+
+
+def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[str, Vendor]) -> Iterator[Problem]:
+    path: KeyPath = ("providers", name)
+    here = written(path)
+    if _NAME.fullmatch(name) is None:
+        yield Problem(path, f"`{here}`: a provider's name is made of letters, digits and `._-`")
+    vendor = vendors.get(provider.vendor) if provider.vendor not in (None, "default") else None
+    if provider.vendor is not None and vendor is None:
+        known = [each for each in vendors if each != "default"]
+        yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, known)}")
+    if provider.vendor is None and (provider.dialect is None or provider.base_url is None):
+        yield Problem(path, f"`{here}` needs `vendor`, or `dialect` and `base_url`")
+    if provider.vendor != SIM:
+        for key in _SIM_ONLY:
+            if getattr(provider, key) is not None:
+                yield Problem((*path, key), f'`{here}.{key}` works with `vendor = "sim"` only; remove it')
+    private = provider.allow_private or (vendor is not None and vendor.local)
+    if provider.base_url is not None:
+        for message in _url_faults(provider.base_url, private=private):
+            yield Problem((*path, "base_url"), f"`{here}.base_url` {message}")
+    yield from _credentials(config, path, provider, vendor)
+
+
+def _url_faults(url: str, *, private: bool) -> Iterator[str]:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        yield "is not a URL"
+        return
+    if parts.scheme not in ("http", "https") or not host:
+        yield "must be a URL such as `https://api.example.com/v1`"
+    elif parts.username is not None or parts.password is not None:
+        yield "must not carry a user or a password; use `api_key`"
+    elif parts.query or parts.fragment or "?" in url or "#" in url:
+        yield "must not have a query or a fragment"
+    elif parts.scheme == "http" and not private:
+        yield "is plain HTTP, which shows the key to the network; use `https://`, or `allow_private = true` for an own server"
+
+
+def _credentials(config: Config, path: KeyPath, provider: Provider, vendor: Vendor | None) -> Iterator[Problem]:
+    here = written(path)
+    if provider.api_key is not None and provider.credentials:
+        yield Problem((*path, "credentials"), f"`{here}` has both `api_key` and `credentials`; keep one")
+    if provider.api_key is not None and not is_reference(provider.api_key):
+        yield Problem((*path, "api_key"), f"`{here}.api_key` {_NOT_A_REFERENCE}")
+    for index, ref in enumerate(provider.credentials):
+        if not is_reference(ref):
+            yield Problem((*path, "credentials", index), f"`{here}.credentials[{index}]` {_NOT_A_REFERENCE}")
+    if vendor is None or vendor.keyless or provider.secret_refs or config.gateway.auth == "passthrough":
+        return
+    variable = vendor.env or "NAME"
+    yield Problem(path, f'`{here}` needs a credential; add `api_key = "env:{variable}"`')
+
+
+_NOT_A_REFERENCE = (
+    "must be a reference and never the secret itself; "
+    "use `env:NAME` for an environment variable, `file:PATH` or `cmd:COMMAND`"
+)
+
+
+def _model(config: Config, name: str, model: Model) -> Iterator[Problem]:
+    path: KeyPath = ("models", name)
+    here = written(path)
+    if not name or len(name) > 256 or not name.isprintable() or name != name.strip():
+        yield Problem(path, f"`{here}`: a model's name has 1 to 256 printable characters")
+    if not model.targets:
+        yield Problem((*path, "targets"), f'`{here}.targets` is empty; name one, such as `"openai/gpt-4o-mini"`')
+    seen: set[str] = set()
+    for index, target in enumerate(model.resolved_targets):
+        place: KeyPath = (*path, "targets", index)
+        if not target.provider or not target.model:
+            yield Problem(place, f"{target.target!r} is not a target; write `provider/model`")
+        elif target.provider not in config.providers:
+            yield Problem(place, f"no provider {target.provider!r}; {suggestion(target.provider, config.providers)}")
+        elif target.model == "*" and name != "*":
+            yield Problem(place, f'{target.target!r} relays any name and stands under `[models."*"]` only')
+        if target.target in seen:
+            yield Problem(place, f"{target.target!r} stands twice in `{here}.targets`; remove one")
+        seen.add(target.target)
+    if len({target.weight is None for target in model.resolved_targets}) > 1:
+        yield Problem((*path, "targets"), f"`{here}.targets`: give every target a weight, or none")
+    if model.price is not None:
+        yield from _price(path, model.price)
+
+
+def _price(path: KeyPath, price: Price) -> Iterator[Problem]:
+    amounts = {key: getattr(price, key) for key in price.__struct_fields__ if getattr(price, key) is not None}
+    place: KeyPath = (*path, "price")
+    here = written(place)
+    if price.usd_per_hour is not None:
+        if len(amounts) > 1:
+            yield Problem(place, f"`{here}` has both `usd_per_hour` and prices per token; keep one")
+    elif price.input is None or price.output is None:
+        yield Problem(place, f"`{here}` needs `input` and `output` in USD per million tokens, or `usd_per_hour`")
+    for key, amount in amounts.items():
+        try:
+            scaled(amount, _PICO_PER_MILLION)
+        except ValueError:
+            yield Problem((*place, key), f"`{here}.{key}`: the smallest step is 0.000001 USD")

@@ -1,0 +1,104 @@
+"""Secrets by reference: `env:NAME`, `file:PATH`, `cmd:COMMAND`.  Nothing is read before it is asked for."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from fairlead.call import Secret
+from fairlead.errors import ConfigError, mapped
+
+SCHEMES = ("env", "file", "cmd")
+COMMAND_DEADLINE_S = 10.0
+
+
+def is_reference(text: str) -> bool:
+    """Whether the text has the form of a reference; what it points at is not looked at."""
+    scheme, colon, rest = text.partition(":")
+    return scheme in SCHEMES and bool(colon) and bool(rest.strip())
+
+
+def resolve(ref: str, environ: Mapping[str, str], folder: Path = Path()) -> Secret:
+    """The secret behind a reference.
+
+    Args:
+        environ: the environment; also that of a command.
+        folder: where relative paths of `file:` start.
+
+    Raises:
+        ConfigError: no reference, or what it points at is missing, empty, readable by others or fails.
+    """
+    if not is_reference(ref):
+        raise ConfigError("a secret is given by reference: `env:NAME`, `file:PATH` or `cmd:COMMAND`")
+    scheme, _, rest = ref.partition(":")
+    if scheme == "env":
+        value = _from_environment(rest, environ)
+    elif scheme == "file":
+        value = _from_file(secret_path(ref, folder))
+    else:
+        value = _from_command(rest, environ)
+    value = value.strip()
+    place = f"`{ref}`" if scheme != "cmd" else "the command of a `cmd:` reference"
+    if not value:
+        raise ConfigError(f"{place} is empty; put the secret there")
+    if not value.isprintable():
+        raise ConfigError(f"{place} holds a line break or another control character; it must be one line")
+    return Secret(value)
+
+
+def secret_path(ref: str, folder: Path = Path()) -> Path:
+    """The file of a `file:` reference, once it is sure that others cannot read it.
+
+    Raises:
+        ConfigError: no such file, no regular file, or readable by everybody on this machine.
+    """
+    path = folder / Path(ref.removeprefix("file:")).expanduser()
+    with mapped({OSError: ConfigError}, f"`{ref}` cannot be read; does the file {str(path)!r} exist?"):
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"`{ref}` is not a regular file")
+    if os.name != "nt" and mode & stat.S_IROTH:
+        raise ConfigError(f"`{ref}` can be read by everybody on this machine; run `chmod o-rwx {path}`")
+    return path
+
+
+def _from_environment(name: str, environ: Mapping[str, str]) -> str:
+    value = environ.get(name)
+    if value is None:
+        raise ConfigError(f"the environment variable `{name}` is not set; set it, or change the reference to it")
+    return value
+
+
+def _from_file(path: Path) -> str:
+    with mapped(
+        {OSError: ConfigError, UnicodeDecodeError: ConfigError}, f"the secret file {str(path)!r} cannot be read as text"
+    ):
+        return path.read_text(encoding="utf-8")
+
+
+def _from_command(command: str, environ: Mapping[str, str]) -> str:
+    """The command's standard output.  No shell takes part, and its standard error is never shown."""
+    with mapped({ValueError: ConfigError}, "the command of a `cmd:` reference has an open quote"):
+        words = shlex.split(command)
+    program = words[0]
+    table: dict[type[BaseException], type] = {
+        subprocess.TimeoutExpired: ConfigError,
+        subprocess.CalledProcessError: ConfigError,
+        OSError: ConfigError,
+        UnicodeDecodeError: ConfigError,
+    }
+    with mapped(table, f"the command {program!r} of a `cmd:` reference failed; it must print the secret in 10 seconds"):
+        done = subprocess.run(  # noqa: S603 - the one reviewed use: words of the operator's own, no shell
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=dict(environ),
+            timeout=COMMAND_DEADLINE_S,
+            check=True,
+            encoding="utf-8",
+        )
+    return done.stdout

@@ -1,0 +1,110 @@
+"""GCRA, the generic cell rate algorithm, in integer nanoseconds.
+
+ITU-T I.371 describes it for ATM cells, `redis-cell` (https://github.com/brandur/redis-cell) made it usual for requests.
+The whole state of one limit is its *theoretical arrival time* (TAT): when everything admitted so far would have arrived
+at an even pace.  It works like a leaking bucket that holds `burst` units and leaks one every `interval_ns`.
+
+All functions are pure: `check` says what would happen, and the caller commits the new TATs of all limits or of none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MINUTE_NS = 60_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """`limit` units a `period_ns`, `burst` of them at once."""
+
+    limit: int
+    burst: int
+    interval_ns: int
+    """Between two units at an even pace, rounded up: the pace is never faster than the limit."""
+
+    @property
+    def capacity_ns(self) -> int:
+        """How far the TAT may lie in the future."""
+        return self.burst * self.interval_ns
+
+
+def quota(limit: int, *, period_ns: int = MINUTE_NS, burst: int | None = None) -> Quota:
+    """A quota; without `burst`, a whole period's worth may come at once.
+
+    Raises:
+        ValueError: a limit or burst below 1.
+    """
+    size = limit if burst is None else burst
+    if limit < 1 or size < 1:
+        msg = f"a rate limit is at least 1, not {min(limit, size)}"
+        raise ValueError(msg)
+    return Quota(limit=limit, burst=size, interval_ns=-(-period_ns // limit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a limit says to a claim."""
+
+    allowed: bool
+    tat_ns: int
+    """The state after this decision; unchanged by a refusal."""
+    remaining: int
+    """Units that could still come at this very moment."""
+    retry_after_ns: int | None
+    """After waiting this long the same claim fits, if nobody else comes first; 0 if allowed, `None` if it never fits."""
+    reset_ns: int
+    """Until the whole burst is available again."""
+
+
+def check(quota: Quota, tat_ns: int | None, now_ns: int, amount: int = 1) -> Decision:
+    """Decide about `amount` units, from the state of a limit (`None`: never used)."""
+    capacity_ns = quota.capacity_ns
+    current_ns = _present(capacity_ns, tat_ns, now_ns)
+    next_ns = current_ns + amount * quota.interval_ns
+    early_ns = next_ns - capacity_ns - now_ns
+    allowed = early_ns <= 0
+    kept_ns = next_ns if allowed else current_ns
+    retry_after_ns: int | None = max(early_ns, 0)
+    if amount > quota.burst:
+        retry_after_ns = None
+    return Decision(
+        allowed=allowed,
+        tat_ns=kept_ns,
+        remaining=(now_ns + capacity_ns - kept_ns) // quota.interval_ns,
+        retry_after_ns=retry_after_ns,
+        reset_ns=kept_ns - now_ns,
+    )
+
+
+def check_all(claims: Sequence[tuple[Quota, int | None, int]], now_ns: int) -> tuple[bool, list[Decision]]:
+    """Decide about several limits at once: commit the TATs only if the first value is true.
+
+    Args:
+        claims: quota, TAT and amount of each.
+    """
+    decisions = [check(quota, tat_ns, now_ns, amount) for quota, tat_ns, amount in claims]
+    return all(decision.allowed for decision in decisions), decisions
+
+
+def refund(quota: Quota, tat_ns: int, now_ns: int, *, claimed: int, used: int, claimed_at_ns: int) -> int:
+    """The TAT after giving back what a claim did not use.
+
+    Only what has not leaked away meanwhile comes back: had the claim been for `used` units alone, the bucket could
+    have run empty in between, and time spent empty earns nothing.
+    """
+    unused_ns = (claimed - used) * quota.interval_ns
+    left_ns = claimed * quota.interval_ns - (now_ns - claimed_at_ns)
+    return tat_ns - max(0, min(unused_ns, left_ns))
+
+
+def _present(capacity_ns: int, tat_ns: int | None, now_ns: int) -> int:
+    """The TAT as it counts now: never in the past, and never further ahead than a full bucket.
+
+    The latter can only be if the clock went back or the limit changed: the bucket is full then, which allows no burst
+    and locks nobody out for longer than a period.
+    """
+    if tat_ns is None:
+        return now_ns
+    return min(max(tat_ns, now_ns), now_ns + capacity_ns)

@@ -1,0 +1,28 @@
+"""Wire formats, each a folder of its own; everything else finds them here by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fairlead.dialects.codec import Dialect
+from fairlead.dialects.openai_chat import OPENAI_CHAT
+from fairlead.types import DialectName
+
+DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType({"openai_chat": OPENAI_CHAT})
+"""Every dialect by its name."""
+
+
+def dialect(name: str) -> Dialect:
+    """The dialect of that name.
+
+    Raises:
+        KeyError: there is none; the message lists those there are.
+    """
+    for known, found in DIALECTS.items():
+        if known == name:
+            return found
+    raise KeyError(f"no dialect {name!r}; there are: {', '.join(sorted(DIALECTS))}")
+
+
+__all__ = ["DIALECTS", "Dialect", "dialect"]

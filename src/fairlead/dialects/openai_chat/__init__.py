@@ -1,0 +1,20 @@
+"""OpenAI's chat completions, the wire format that most providers and servers also speak."""
+
+from __future__ import annotations
+
+from fairlead.dialects.codec import Dialect
+from fairlead.dialects.openai_chat import errors, reply, request, stream
+
+OPENAI_CHAT = Dialect(
+    name="openai_chat",
+    path="/v1/chat/completions",
+    upstream_path="/chat/completions",
+    # Organisation and project choose who is billed under a credential; they matter in passthrough mode.
+    allowed_headers=frozenset({"openai-organization", "openai-project", "openai-beta", "x-client-request-id"}),
+    request=request,
+    reply=reply,
+    stream=stream,
+    errors=errors,
+)
+
+__all__ = ["OPENAI_CHAT"]

@@ -1,0 +1,203 @@
+"""Errors of the OpenAI dialect, both ways.
+
+A provider's answer becomes one of our errors; the table stands in `_KINDS` and `decode`.  Auth errors never carry the
+provider's words: those name keys, organisations and accounts of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from fairlead.core.retry_after import DO_NOT_RETRY, retry_after_s
+from fairlead.dialects.openai_chat._json import loads, printable, snippet
+from fairlead.errors import (
+    BudgetExceeded,
+    ContextWindowExceeded,
+    FairleadError,
+    QuotaExhausted,
+    RateLimited,
+    UpstreamAuth,
+    UpstreamError,
+    UpstreamProtocol,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+
+_MESSAGE_CHARS = 300
+
+_QUOTA_CODES = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"}
+)
+_CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+_CONTEXT_WORDS = (
+    "maximum context length",
+    "context window",
+    "context size",
+    "prompt is too long",
+    "context length exceeded",
+)
+_NOT_ANSWERS = frozenset({407, 418})
+"""Statuses in the 4xx range that no provider means: something between us and it has answered."""
+
+_KINDS: dict[str, int] = {
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "invalid_request_error": 400,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "requests": 429,
+    "tokens": 429,
+    "overloaded_error": 529,
+    "timeout": 504,
+    "timeout_error": 504,
+}
+"""The status that an in-band error would have had, by its `code` or `type`."""
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What an error body says."""
+
+    message: str = ""
+    type: str = ""
+    code: str = ""
+    param: str | None = None
+
+
+def decode(status: int, headers: Mapping[str, str], body: bytes) -> FairleadError:
+    """A provider's error answer as one of ours; total.
+
+    401 and 403 are our credential's; 402 and billing codes are the account's.  408 is the provider's own clock and 409
+    a lock: both pass with time, as OpenAI's SDK also has it.  What is no error status at all is a broken protocol.
+    A `Retry-After` date counts from the answer's own `Date`, so that our clock does not matter.
+    """
+    told = _told(body)
+    detail = f"HTTP {status}: {snippet(body)}"
+    wait_s = retry_after_s(headers, _date_s(headers))
+    error = _decoded(status, told, detail)
+    if wait_s == DO_NOT_RETRY:
+        error.retryable = False  # type: ignore[misc]  # this one answer is final, whatever its kind usually is
+    else:
+        error.retry_after_s = wait_s
+    return error
+
+
+def decode_in_band(body: bytes) -> FairleadError:
+    """An error that came inside a 200, as if it had come with the status that its code or type stands for."""
+    told = _told(body)
+    status = _KINDS.get(told.code) or _KINDS.get(told.type) or 500
+    if told.code in _QUOTA_CODES or told.type in _QUOTA_CODES:
+        status = 429
+    elif told.code in _CONTEXT_CODES or told.type in _CONTEXT_CODES:
+        status = 400
+    elif told.code.isascii() and told.code.isdigit() and 400 <= int(told.code[:4]) <= 599:
+        status = int(told.code)
+    return _decoded(status, told, f"in a 200: {snippet(body)}")
+
+
+def encode(error: FairleadError) -> bytes:
+    """`{"error": {"message", "type", "param", "code"}}`, with OpenAI's type names."""
+    return error_body(error.message, kind=_type(error), code=error.code, param=error.param)
+
+
+def encode_event(error: FairleadError) -> bytes:
+    """The error as the last event of a stream; no `[DONE]` follows it."""
+    return b"data: " + encode(error) + b"\n\n"
+
+
+def error_body(message: str, *, kind: str, code: str | None, param: str | None = None) -> bytes:
+    """An error body in OpenAI's form."""
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def _type(error: FairleadError) -> str:
+    if isinstance(error, RateLimited):
+        return "tokens" if error.kind == "tokens" else "requests"
+    if isinstance(error, QuotaExhausted | BudgetExceeded):
+        return "insufficient_quota"
+    if error.status == 429:
+        return "requests"
+    return "invalid_request_error" if 400 <= error.status < 500 else "server_error"
+
+
+def _decoded(status: int, told: _Told, detail: str) -> UpstreamError:  # noqa: PLR0911 - a table of statuses
+    if status == 402 or (status in {403, 429} and _is_quota(told)):
+        return QuotaExhausted("The provider's account has no quota left.", detail=detail)
+    if status in {401, 403}:
+        return UpstreamAuth("The provider refused the credential that this gateway uses.", detail=detail)
+    if status == 429:
+        return UpstreamRateLimited("The provider limits the rate of calls at present.", detail=detail)
+    if status == 408 or status in {504, 524}:
+        return UpstreamTimeout("The provider took too long to answer.", detail=detail)
+    if status == 409 or 500 <= status <= 599:
+        return UpstreamUnavailable(f"The provider is not available at present (status {status}).", detail=detail)
+    if 400 <= status <= 499 and status not in _NOT_ANSWERS:
+        return _rejected(status, told, detail)
+    return UpstreamProtocol(f"The provider answered with an unexpected status {status}.", detail=detail)
+
+
+def _rejected(status: int, told: _Told, detail: str) -> UpstreamRejected:
+    text = printable(told.message)[:_MESSAGE_CHARS].strip() or f"The provider rejected the request (status {status})."
+    kind = ContextWindowExceeded if status in {400, 413, 422} and _is_context(told) else UpstreamRejected
+    error = kind(text, detail=detail, param=told.param)
+    error.status = 400 if kind is ContextWindowExceeded else status
+    return error
+
+
+def _is_quota(told: _Told) -> bool:
+    return told.code in _QUOTA_CODES or told.type in _QUOTA_CODES or "exceeded your current quota" in told.message
+
+
+def _is_context(told: _Told) -> bool:
+    if told.code in _CONTEXT_CODES or told.type in _CONTEXT_CODES:
+        return True
+    message = told.message.lower()
+    return any(words in message for words in _CONTEXT_WORDS)
+
+
+def _told(body: bytes) -> _Told:
+    """Read OpenAI's form, and those of its imitators: a bare string, no `error` around it, FastAPI's `detail`."""
+    try:
+        value = loads(body)
+    except UpstreamProtocol:
+        return _Told()
+    if isinstance(value, list) and value:  # Google's endpoint wraps it in a list
+        value = value[0]
+    if not isinstance(value, dict):
+        return _Told()
+    inner = value.get("error") or value.get("detail") or value
+    if isinstance(inner, str):
+        return _Told(message=inner)
+    return _from(inner) if isinstance(inner, dict) else _Told()
+
+
+def _from(inner: dict[str, Any]) -> _Told:
+    code = inner.get("code")
+    is_number = isinstance(code, int) and not isinstance(code, bool)
+    param = inner.get("param")
+    return _Told(
+        message=_text(inner.get("message")),
+        type=_text(inner.get("type")),
+        code=str(code) if is_number else _text(code),
+        param=printable(param)[:100] if isinstance(param, str) else None,
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _date_s(headers: Mapping[str, str]) -> float | None:
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None

@@ -1,0 +1,212 @@
+"""Chunks of the OpenAI dialect to and from neutral events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from fairlead.core.sse import SseParser
+from fairlead.dialects.openai_chat._json import load_object
+from fairlead.dialects.openai_chat.errors import decode_in_band
+from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
+from fairlead.errors import FairleadError
+from fairlead.types import (
+    ChatEvent,
+    Finished,
+    ReasoningDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+    UsageReport,
+)
+
+_SILENT = (Started, UsageReport)
+"""Events that carry nothing the model said."""
+
+
+class ChatEventDecoder:
+    """Turns one raw stream into neutral events.
+
+    Events decoded before an error in the same bytes are not lost: they are given back, and the error is raised by the
+    next `feed`, or stands in `error` where the stream ends there.
+    """
+
+    __slots__ = ("_parser", "_started", "complete", "error")
+
+    def __init__(self) -> None:
+        self._parser = SseParser()
+        self._started = False
+        self.complete = False
+        self.error: FairleadError | None = None
+
+    def feed(self, chunk: bytes) -> list[ChatEvent]:
+        """The events completed by these bytes; nothing after the terminator.
+
+        Raises:
+            FairleadError: an in-band error, mapped, or `UpstreamProtocol` for what is no JSON object.
+        """
+        if self.error is not None:
+            raise self.error
+        events: list[ChatEvent] = []
+        if self.complete:
+            return events
+        for event in self._parser.feed(chunk):
+            if event.data == b"[DONE]":
+                self.complete = True
+                break
+            try:
+                events += self._events(event.event, event.data)
+            except FairleadError as error:
+                self.error = error
+                if all(isinstance(event, _SILENT) for event in events):
+                    raise
+                break
+        return events
+
+    def _events(self, name: bytes, data: bytes) -> Iterator[ChatEvent]:
+        if not data:
+            return
+        body = load_object(data)
+        if body.get("error") or name == b"error":
+            raise decode_in_band(data)
+        if not self._started:
+            self._started = True
+            yield _started(body)
+        choices = body.get("choices")
+        for position, choice in enumerate(choices if isinstance(choices, list) else ()):
+            if isinstance(choice, dict):
+                yield from _choice_events(choice, position)
+        usage = decode_usage(body.get("usage"))
+        if usage is not None:
+            yield UsageReport(usage=usage)
+
+
+class ChatEventEncoder:
+    """Turns neutral events into one raw stream, as OpenAI writes it."""
+
+    __slots__ = ("_common", "_include_usage", "_opened", "_usage")
+
+    def __init__(self, *, include_usage: bool) -> None:
+        self._include_usage = include_usage
+        self._common: dict[str, Any] = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
+        self._opened: set[int] = set()
+        self._usage: Usage | None = None
+
+    def encode(self, event: ChatEvent) -> bytes:
+        """The chunks for an event; the first of a choice is preceded by one with its role.
+
+        A usage goes out by `end`, so that it comes once and last.
+        """
+        match event:
+            case Started():
+                self._common |= {"id": event.id, "model": event.model, "created": event.created}
+                return self._role(0)
+            case UsageReport():
+                self._usage = event.usage
+                return b""
+            case Finished():
+                return self._role(event.choice) + self._chunk(event.choice, {}, finish_reason=event.reason)
+            case TextDelta():
+                delta = {"content": event.text}
+                return self._role(event.choice) + self._chunk(event.choice, delta, logprobs=event.logprobs)
+        return self._role(event.choice) + self._chunk(event.choice, _delta(event))
+
+    def end(self) -> bytes:
+        """The usage, where it was asked for and is known, and the terminator."""
+        last = b""
+        if self._include_usage and self._usage is not None:
+            last = _frame(self._common | {"choices": [], "usage": encode_usage(self._usage)})
+        return last + b"data: [DONE]\n\n"
+
+    def _role(self, choice: int) -> bytes:
+        if choice in self._opened:
+            return b""
+        self._opened.add(choice)
+        return self._chunk(choice, {"role": "assistant", "content": "", "refusal": None})
+
+    def _chunk(
+        self,
+        choice: int,
+        delta: dict[str, Any],
+        *,
+        finish_reason: str | None = None,
+        logprobs: msgspec.Raw | None = None,
+    ) -> bytes:
+        row = {"index": choice, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+        usage = {"usage": None} if self._include_usage else {}
+        return _frame(self._common | {"choices": [row]} | usage)
+
+
+def _frame(body: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode(body) + b"\n\n"
+
+
+def _delta(event: ReasoningDelta | RefusalDelta | ToolCallDelta) -> dict[str, Any]:
+    match event:
+        case ReasoningDelta():
+            return {"reasoning_content": event.text}
+        case RefusalDelta():
+            return {"refusal": event.text}
+    function: dict[str, Any] = {} if event.name is None else {"name": event.name}
+    head = {} if event.id is None else {"id": event.id, "type": "function"}
+    return {"tool_calls": [{"index": event.index, **head, "function": {**function, "arguments": event.arguments}}]}
+
+
+def _started(body: dict[str, Any]) -> Started:
+    created = body.get("created")
+    return Started(
+        id=_string(body.get("id")) or "",
+        model=_string(body.get("model")) or "",
+        created=int(created) if isinstance(created, int | float) else 0,
+    )
+
+
+def _choice_events(choice: dict[str, Any], position: int) -> Iterator[ChatEvent]:
+    index = _index(choice.get("index"), position)
+    delta = choice.get("delta")
+    if isinstance(delta, dict):
+        yield from _delta_events(choice, delta, index)
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str):
+        yield Finished(reason=reason, choice=index)
+
+
+def _delta_events(choice: dict[str, Any], delta: dict[str, Any], index: int) -> Iterator[ChatEvent]:
+    reasoning = _string(delta.get("reasoning_content")) or _string(delta.get("reasoning"))
+    if reasoning:
+        yield ReasoningDelta(text=reasoning, choice=index)
+    content, logprobs = _string(delta.get("content")), choice.get("logprobs")
+    if content or logprobs:
+        raw = None if logprobs is None else msgspec.Raw(msgspec.json.encode(logprobs))
+        yield TextDelta(text=content or "", choice=index, logprobs=raw)
+    refusal = _string(delta.get("refusal"))
+    if refusal:
+        yield RefusalDelta(text=refusal, choice=index)
+    calls = delta.get("tool_calls")
+    for position, call in enumerate(calls if isinstance(calls, list) else ()):
+        if isinstance(call, dict):
+            yield _tool_delta(call, index, position)
+
+
+def _tool_delta(call: dict[str, Any], choice: int, position: int) -> ToolCallDelta:
+    function = call.get("function")
+    function = function if isinstance(function, dict) else {}
+    return ToolCallDelta(
+        index=_index(call.get("index"), position),
+        choice=choice,
+        id=_string(call.get("id")),
+        name=_string(function.get("name")),
+        arguments=_string(function.get("arguments")) or "",
+    )
+
+
+def _index(value: Any, position: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else position
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,125 @@
+"""Whole answers of the OpenAI dialect: their usage alone, and to and from the neutral form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fairlead.dialects.openai_chat._json import load_object, snippet
+from fairlead.dialects.openai_chat.errors import decode_in_band
+from fairlead.dialects.openai_chat.messages import BadField, decode_message, encode_answer
+from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
+from fairlead.errors import UpstreamProtocol
+from fairlead.types import ChatReply, Choice, Usage
+
+_NULL = msgspec.Raw(b"null")
+_KNOWN = frozenset({"id", "object", "created", "model", "choices", "usage"})
+
+
+class _Top(msgspec.Struct):
+    """The top level; of the content not even the strings are decoded."""
+
+    choices: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+    usage: msgspec.Raw = _NULL
+
+
+class _Choice(msgspec.Struct):
+    message: dict[str, msgspec.Raw]
+    index: int | None = None
+    finish_reason: str | None = None
+    logprobs: msgspec.Raw = _NULL
+
+
+_TOP = msgspec.json.Decoder(_Top)
+_CHOICES = msgspec.json.Decoder(list[_Choice])
+
+
+def usage(body: bytes) -> Usage | None:
+    """The usage of a whole answer; `None` where the provider did not count.
+
+    Raises:
+        UpstreamProtocol: not a JSON object, or one without choices.
+        FairleadError: the body is an error in a 200; it is raised as that error.
+    """
+    try:
+        top = _TOP.decode(body)
+        counts = msgspec.json.decode(top.usage)
+    except (ValueError, RecursionError) as error:
+        raise _not_an_answer(f"{error}: {snippet(body)}") from None
+    if not _is_null(top.error) or _is_null(top.choices):
+        raise decode_in_band(body) if _is_error(body) else _not_an_answer(snippet(body))
+    return decode_usage(counts)
+
+
+def decode(body: bytes) -> ChatReply:
+    """The neutral form; fields without a neutral place are kept in `extra`.
+
+    Raises:
+        UpstreamProtocol: it is not an answer of this dialect.
+        FairleadError: the body is an error in a 200.
+    """
+    counts = usage(body)
+    top = load_object(body)
+    try:
+        rows = _CHOICES.decode(_TOP.decode(body).choices)
+        choices = tuple(_choice(row, position) for position, row in enumerate(rows))
+    except (BadField, ValueError, RecursionError) as error:
+        raise _not_an_answer(f"{error}: {snippet(body)}") from None
+    created = top.get("created")
+    return ChatReply(
+        id=str(top.get("id") or ""),
+        model=str(top.get("model") or ""),
+        created=int(created) if isinstance(created, int | float) else 0,
+        choices=choices,
+        usage=counts,
+        extra={name: value for name, value in top.items() if name not in _KNOWN},
+    )
+
+
+def encode(reply: ChatReply) -> bytes:
+    """A body in this dialect."""
+    body: dict[str, Any] = {
+        "id": reply.id,
+        "object": "chat.completion",
+        "created": reply.created,
+        "model": reply.model,
+        "choices": [_encode_choice(choice) for choice in reply.choices],
+    }
+    if reply.usage is not None:
+        body["usage"] = encode_usage(reply.usage)
+    return msgspec.json.encode(body | reply.extra)
+
+
+def _choice(row: _Choice, position: int) -> Choice:
+    message = {name: raw.copy() for name, raw in row.message.items()}
+    message.setdefault("role", msgspec.Raw(b'"assistant"'))
+    return Choice(
+        index=position if row.index is None else row.index,
+        message=decode_message(message, f"choices[{position}].message"),
+        finish_reason=row.finish_reason,
+        logprobs=None if _is_null(row.logprobs) else row.logprobs.copy(),
+    )
+
+
+def _encode_choice(choice: Choice) -> dict[str, Any]:
+    return {
+        "index": choice.index,
+        "message": encode_answer(choice.message),
+        "logprobs": choice.logprobs,
+        "finish_reason": choice.finish_reason,
+    }
+
+
+def _is_null(raw: msgspec.Raw) -> bool:
+    return len(raw) == 4 and bytes(raw) == b"null"
+
+
+def _is_error(body: bytes) -> bool:
+    top = load_object(body)
+    return bool(top.get("error")) or top.get("object") == "error"
+
+
+def _not_an_answer(detail: str) -> UpstreamProtocol:
+    return UpstreamProtocol("The provider's answer is not a chat completion.", detail=detail)

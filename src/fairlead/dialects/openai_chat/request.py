@@ -1,0 +1,174 @@
+"""Requests of the OpenAI dialect: read for a relay, re-joined for a provider, and to and from the neutral form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from fairlead.call import Request
+from fairlead.core.jsontop import MalformedObject, top_level
+from fairlead.core.jsontop import join as join_fields
+from fairlead.dialects.openai_chat.media import measure_media
+from fairlead.dialects.openai_chat.messages import BadField, decode_message, encode_message, value_of
+from fairlead.dialects.openai_chat.parameters import decode_parameters, encode_parameters
+from fairlead.errors import InvalidRequest
+from fairlead.types import Chat
+
+_MODEL_CHARS = 256
+_MAX_TOKENS = 10_000_000
+_MAX_N = 128
+
+_DESTINATIONS = frozenset(
+    {
+        "api_base",
+        "api_key",
+        "api_type",
+        "api_version",
+        "azure_endpoint",
+        "base_url",
+        "custom_host",
+        "custom_llm_provider",
+        "extra_body",
+        "extra_headers",
+        "extra_query",
+        "headers",
+        "proxies",
+        "proxy",
+    }
+)
+"""Fields that gateways and SDKs read as a destination or a credential; no provider documents them."""
+
+_SAME_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""Two names of one limit: a default for one does not stand beside the caller's other."""
+
+_WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
+_Messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+
+def read(body: bytes) -> Request:
+    """Read the top level of a body into relay form; of the values only those that stages need are decoded.
+
+    Raises:
+        InvalidRequest: not a JSON object, a destination named in it, or a known field of the wrong type.
+    """
+    try:
+        fields = top_level(body)
+    except MalformedObject as error:
+        raise InvalidRequest(f"The body cannot be read: {error}.") from None
+    if not _DESTINATIONS.isdisjoint(fields):
+        name = min(_DESTINATIONS.intersection(fields))
+        raise InvalidRequest(f"`{name}` cannot be chosen by a caller; it is set in the configuration.", param=name)
+    try:
+        return _read(fields)
+    except BadField as error:
+        raise InvalidRequest(f"{error}.", param=error.param) from None
+
+
+def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:
+    """The caller's fields, in their order, with the model replaced.
+
+    A field that the caller sent as null counts as sent: `defaults` fill only what is absent.
+    """
+    fields = dict(request.fields)
+    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    if ask_usage and request.stream and not request.include_usage:
+        fields["stream_options"] = _asking_usage(fields.get("stream_options"))
+    for name, value in (defaults or {}).items():
+        if name not in fields and _SAME_LIMIT.get(name) not in fields:
+            fields[name] = value
+    return join_fields(fields)
+
+
+def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
+    """The neutral form; unknown fields are kept in `extra`.
+
+    Raises:
+        InvalidRequest: names the field at fault.
+    """
+    try:
+        model = _model(fields)
+        try:
+            rows = _Messages.decode(fields.get("messages", b"null"))
+        except (ValueError, RecursionError):
+            raise BadField("messages", "must be an array of objects") from None
+        messages = tuple(decode_message(row, f"messages[{index}]") for index, row in enumerate(rows))
+        stream = _boolean(fields, "stream")
+        return Chat(model=model, messages=messages, stream=stream, **decode_parameters(fields))
+    except BadField as error:
+        raise InvalidRequest(f"{error}.", param=error.param) from None
+
+
+def encode(chat: Chat) -> bytes:
+    """A body in this dialect; a field that is `None` is absent."""
+    body: dict[str, Any] = {"model": chat.model, "messages": [encode_message(message) for message in chat.messages]}
+    if chat.stream:
+        body["stream"] = True
+    return msgspec.json.encode(body | encode_parameters(chat))
+
+
+def _read(fields: dict[str, msgspec.Raw]) -> Request:
+    messages = fields.get("messages")
+    if messages is None or memoryview(messages)[0] != 0x5B:
+        raise BadField("messages", "must be an array")
+    user = value_of(fields, "user")
+    if user is not None and not isinstance(user, str):
+        raise BadField("user", "must be a string")
+    images, media_bytes = measure_media(messages)
+    limits = [_integer(fields, name, _MAX_TOKENS) for name in _SAME_LIMIT]
+    n = _integer(fields, "n", _MAX_N)
+    return Request(
+        dialect="openai_chat",
+        fields=fields,
+        model=_model(fields),
+        stream=_boolean(fields, "stream"),
+        include_usage=_include_usage(fields),
+        max_output_tokens=max((limit for limit in limits if limit is not None), default=None),
+        n=1 if n is None else n,
+        input_bytes=sum(map(len, fields.values())) - media_bytes,
+        images=images,
+        end_user=user,
+    )
+
+
+def _model(fields: Mapping[str, msgspec.Raw]) -> str:
+    model = value_of(fields, "model")
+    if not isinstance(model, str) or not 0 < len(model) <= _MODEL_CHARS:
+        raise BadField("model", f"must be a string of 1 to {_MODEL_CHARS} characters")
+    if not model.isprintable():
+        raise BadField("model", "must not contain control characters")
+    return model
+
+
+def _boolean(fields: Mapping[str, msgspec.Raw], name: str) -> bool:
+    value = value_of(fields, name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise BadField(name, "must be true or false")
+
+
+def _integer(fields: Mapping[str, msgspec.Raw], name: str, most: int) -> int | None:
+    value = value_of(fields, name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise BadField(name, f"must be an integer from 1 to {most}")
+    return value
+
+
+def _include_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
+    options = value_of(fields, "stream_options")
+    if options is None:
+        return False
+    asked = options.get("include_usage") if isinstance(options, dict) else options
+    if asked is not None and not isinstance(asked, bool):
+        raise BadField("stream_options", "must be an object whose `include_usage` is true or false")
+    return bool(asked)
+
+
+def _asking_usage(options: msgspec.Raw | None) -> msgspec.Raw:
+    if options is None:
+        return _WITH_USAGE
+    known = msgspec.json.decode(options, type=dict[str, msgspec.Raw] | None)
+    return msgspec.Raw(join_fields({**(known or {}), "include_usage": msgspec.Raw(b"true")}))

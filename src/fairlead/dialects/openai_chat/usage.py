@@ -1,0 +1,106 @@
+"""OpenAI's nested counts and our disjoint buckets.
+
+`prompt_tokens` contains the cached, audio and image tokens that its details name, and `completion_tokens` contains the
+reasoning; see *CompletionUsage* in OpenAI's API reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairlead.types import Usage
+
+
+def decode_usage(value: Any) -> Usage | None:
+    """Disjoint buckets of a `usage` object; `None` where it counts nothing.
+
+    Also read are DeepSeek's `prompt_cache_hit_tokens`, `cache_read_input_tokens` and `cache_creation_input_tokens` as
+    Anthropic models report them through compatible gateways, and xAI's way of counting reasoning outside
+    `completion_tokens`, which shows in the total.  Details never add up to more than the whole.
+    """
+    if not isinstance(value, dict):
+        return None
+    prompt = _count(value, "prompt_tokens", "input_tokens")
+    completion = _count(value, "completion_tokens", "output_tokens")
+    if prompt is None and completion is None:
+        return None
+    written = _details(value, "completion_tokens_details", "output_tokens_details")
+    reasoning = _count(written, "reasoning_tokens") or 0
+    total = _count(value, "total_tokens")
+    if reasoning and total == (prompt or 0) + (completion or 0) + reasoning:
+        completion = (completion or 0) + reasoning
+    return _buckets(value, prompt or 0, completion or 0)
+
+
+def _buckets(value: dict[str, Any], prompt: int, completion: int) -> Usage:
+    read = _details(value, "prompt_tokens_details", "input_tokens_details")
+    written = _details(value, "completion_tokens_details", "output_tokens_details")
+    cached = _count(read, "cached_tokens")
+    if cached is None:
+        cached = _count(value, "prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens")
+    cache_write = _count(read, "cache_write_tokens", "cache_creation_tokens")
+    if cache_write is None:
+        cache_write = _count(value, "cache_creation_input_tokens")
+    cached, rest = _take(cached, prompt)
+    cache_write, rest = _take(cache_write, rest)
+    audio_in, rest = _take(_count(read, "audio_tokens"), rest)
+    image_in, plain_in = _take(_count(read, "image_tokens"), rest)
+    reasoning, rest = _take(_count(written, "reasoning_tokens"), completion)
+    audio_out, rest = _take(_count(written, "audio_tokens"), rest)
+    image_out, plain_out = _take(_count(written, "image_tokens"), rest)
+    return Usage(
+        input_tokens=plain_in,
+        cache_read_tokens=cached,
+        cache_write_5m_tokens=cache_write,
+        audio_input_tokens=audio_in,
+        image_input_tokens=image_in,
+        output_tokens=plain_out,
+        reasoning_tokens=reasoning,
+        audio_output_tokens=audio_out,
+        image_output_tokens=image_out,
+    )
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    """OpenAI's nested form."""
+    read = {"cached_tokens": usage.cache_read_tokens, "audio_tokens": usage.audio_input_tokens}
+    cache_write = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+    if cache_write:
+        read["cache_write_tokens"] = cache_write
+    if usage.image_input_tokens:
+        read["image_tokens"] = usage.image_input_tokens
+    written = {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": usage.audio_output_tokens}
+    if usage.image_output_tokens:
+        written["image_tokens"] = usage.image_output_tokens
+    return {
+        "prompt_tokens": usage.all_input_tokens,
+        "completion_tokens": usage.all_output_tokens,
+        "total_tokens": usage.all_input_tokens + usage.all_output_tokens,
+        "prompt_tokens_details": read,
+        "completion_tokens_details": written,
+    }
+
+
+def _count(counts: dict[str, Any], *names: str) -> int | None:
+    """The first of these that is a count; explicit zero is one, anything negative is none."""
+    for name in names:
+        value = counts.get(name)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+    return None
+
+
+def _details(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        details = value.get(name)
+        if isinstance(details, dict):
+            return details
+    return {}
+
+
+def _take(part: int | None, whole: int) -> tuple[int, int]:
+    """As much of `part` as `whole` has, and what is left."""
+    taken = min(part or 0, whole)
+    return taken, whole - taken

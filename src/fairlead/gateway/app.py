@@ -1,0 +1,241 @@
+"""The data port: from an HTTP exchange to a call, and from a reply back to bytes.  No policy lives here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+
+from fairlead.call import Call, Outcome, Secret
+from fairlead.config.build import Runtime
+from fairlead.dialects.codec import Dialect
+from fairlead.errors import (
+    Cancelled,
+    FairleadError,
+    Forbidden,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    StreamTruncated,
+)
+from fairlead.pipeline import Reply, finish
+from fairlead.ports import LogQuery
+from fairlead.wire.server import Exchange
+
+_PRIVATE = (("cache-control", "no-store, private"), ("vary", "Authorization"))
+_JSON = ("content-type", "application/json")
+_CALLS = "/v1/fairlead/calls/"
+_MAX_TAGS = 16
+
+Endpoint = Callable[[Exchange], Awaitable[None]]
+
+
+class App:
+    """Answers the exchanges of one worker.
+
+    Args:
+        runtime: the pipeline and what it stands on.
+        dialects: those that callers may speak; each is served at its path.
+        local_hosts: in open mode, the `Host` names that may be used, so that no web page can reach it; else `None`.
+    """
+
+    def __init__(self, runtime: Runtime, dialects: Sequence[Dialect], local_hosts: frozenset[str] | None) -> None:
+        self._runtime = runtime
+        self._local_hosts = local_hosts
+        self._fallback = dialects[0]
+        self._chats = {dialect.path: dialect for dialect in dialects}
+        self._gets: Mapping[str, Endpoint] = {
+            "/health/live": self._live,
+            "/health/ready": self._ready,
+            "/v1/models": self._models,
+        }
+        self.ready = True
+        """Readiness: false while draining."""
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer one exchange; whatever fails becomes an answer in the caller's dialect."""
+        dialect = self._chats.get(exchange.path, self._fallback)
+        try:
+            await self._dispatch(exchange)
+        except FairleadError as error:
+            self._refuse(exchange, dialect, error)
+
+    async def _dispatch(self, exchange: Exchange) -> None:
+        path = exchange.path
+        if self._local_hosts is not None and not path.startswith("/health/"):
+            self._check_local(exchange)
+        dialect = self._chats.get(path)
+        if dialect is not None:
+            _require(exchange, "POST")
+            await self._chat(exchange, dialect)
+            return
+        endpoint = self._gets.get(path)
+        if endpoint is None and path.startswith((_CALLS, "/v1/models/")):
+            endpoint = self._own_call if path.startswith(_CALLS) else self._model
+        if endpoint is None:
+            raise NotFound(f"no path {path[:200]!r} on this gateway; OpenAI clients use the base URL with `/v1`")
+        _require(exchange, "GET")
+        await endpoint(exchange)
+
+    def _check_local(self, exchange: Exchange) -> None:
+        host = exchange.headers.get("host", "").rsplit(":", 1)[0] if not exchange.headers.get("host", "").endswith("]") else exchange.headers["host"]
+        if host.lower() not in (self._local_hosts or ()):
+            raise Forbidden("open mode answers on localhost, 127.0.0.1 and [::1] only; set `[gateway] auth = \"keys\"`")
+        if exchange.method == "POST":
+            kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/json":
+                raise InvalidRequest("send `Content-Type: application/json`")
+
+    async def _chat(self, exchange: Exchange, dialect: Dialect) -> None:
+        runtime = self._runtime
+        request = dialect.request.read(exchange.body)
+        request.headers = {
+            name: value for name, value in exchange.headers.items() if name in dialect.allowed_headers
+        }
+        call = runtime.new_call(request, body=exchange.body, credential=_credential(exchange.headers))
+        _apply_headers(call, exchange.headers)
+
+        def left() -> None:
+            call.abandoned = True
+
+        exchange.on_disconnect = left
+        try:
+            reply = await runtime.pipeline(call)
+        except FairleadError as error:
+            runtime.flush()
+            self._refuse(exchange, dialect, error, call)
+            return
+        if isinstance(reply.source, bytes):
+            reply.end(Outcome("ok", reply.status))
+            runtime.flush()
+            exchange.respond(reply.status, _answer_headers(call, reply, whole=True), reply.source)
+        else:
+            await self._relay(exchange, dialect, call, reply)
+
+    async def _relay(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply) -> None:
+        runtime = self._runtime
+        outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
+        last = b""
+        runtime.flush()
+        exchange.start(reply.status, _answer_headers(call, reply, whole=False))
+        try:
+            async for chunk in reply.source:  # type: ignore[union-attr] # a whole body was answered before
+                exchange.write(chunk)
+                call.committed = True
+                await exchange.drain()
+            outcome = Outcome("ok", reply.status)
+        except FairleadError as error:
+            outcome = Outcome("truncated", reply.status, error)
+            last = dialect.errors.encode_event(error)
+        except Exception as error:
+            ours = InternalError("something went wrong inside Fairlead", detail=repr(error))
+            outcome = Outcome("truncated", reply.status, ours)
+            last = dialect.errors.encode_event(ours)
+        finally:
+            await finish(reply, outcome, runtime.owned)
+            runtime.flush()
+        if last:
+            exchange.write(last)
+        exchange.end()
+
+    async def _live(self, exchange: Exchange) -> None:
+        exchange.respond(200, (_JSON, *_PRIVATE), b'{"status":"live"}')
+
+    async def _ready(self, exchange: Exchange) -> None:
+        if self.ready:
+            exchange.respond(200, (_JSON, *_PRIVATE), b'{"status":"ready"}')
+        else:
+            exchange.respond(503, (_JSON, *_PRIVATE), b'{"status":"draining"}')
+
+    async def _visible(self, exchange: Exchange) -> list[str]:
+        principal = await self._runtime.identify(_credential(exchange.headers))
+        allowed = principal.models
+        return [name for name in self._runtime.aliases if allowed is None or name in allowed]
+
+    async def _models(self, exchange: Exchange) -> None:
+        names = await self._visible(exchange)
+        exchange.respond(200, (_JSON, *_PRIVATE), self._fallback.models_body(names))
+
+    async def _model(self, exchange: Exchange) -> None:
+        name = exchange.path.removeprefix("/v1/models/")
+        if name not in await self._visible(exchange):
+            raise NotFound(f"no model {name[:200]!r}; `GET /v1/models` lists those that this key may call")
+        exchange.respond(200, (_JSON, *_PRIVATE), self._fallback.model_body(name))
+
+    async def _own_call(self, exchange: Exchange) -> None:
+        principal = await self._runtime.identify(_credential(exchange.headers))
+        call_id = exchange.path.removeprefix(_CALLS)
+        rows = await self._runtime.logs.calls(LogQuery(call_id=call_id[:64], limit=1))
+        own = [row for row in rows if row.get("tenant") == principal.tenant]
+        if not own:
+            raise NotFound("no such call of yours; a call can be read about a second after it ended")
+        shown = {name: value for name, value in own[0].items() if name not in {"request", "response"}}
+        exchange.respond(200, (_JSON, *_PRIVATE), msgspec.json.encode(shown))
+
+    def _refuse(self, exchange: Exchange, dialect: Dialect, error: FairleadError, call: Call | None = None) -> None:
+        headers = [_JSON, *_PRIVATE, ("x-should-retry", "true" if error.retryable else "false")]
+        if error.retry_after_s is not None:
+            headers.append(("retry-after", str(max(0, -int(-error.retry_after_s // 1)))))
+            headers.append(("retry-after-ms", str(max(0, -int(-error.retry_after_s * 1000 // 1)))))
+        if isinstance(error, RateLimited):
+            headers.append((f"x-ratelimit-limit-{error.kind}", str(error.limit)))
+            headers.append((f"x-ratelimit-remaining-{error.kind}", str(error.remaining)))
+        if call is not None:
+            headers.append(("x-fairlead-call-id", call.id))
+            headers.append(("x-fairlead-attempts", str(len(call.attempts))))
+        exchange.respond(error.status, headers, dialect.errors.encode(error))
+
+
+def _require(exchange: Exchange, method: str) -> None:
+    if exchange.method != method:
+        raise MethodNotAllowed(f"{exchange.path[:200]!r} takes {method}")
+
+
+def _credential(headers: Mapping[str, str]) -> Secret | None:
+    """`Authorization: Bearer` or `x-api-key`; both only where they agree (FAULTS H7)."""
+    bearer = headers.get("authorization")
+    api_key = headers.get("x-api-key")
+    if bearer is not None:
+        scheme, _, value = bearer.partition(" ")
+        if scheme.lower() != "bearer":
+            raise InvalidRequest("send the key as `Authorization: Bearer KEY`")
+        value = value.strip()
+        if api_key is not None and api_key != value:
+            raise InvalidRequest("`Authorization` and `x-api-key` hold different keys; send one of them")
+        return Secret(value)
+    return None if api_key is None else Secret(api_key)
+
+
+def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
+    """The `x-fairlead-*` request headers of this version."""
+    timeout = headers.get("x-fairlead-timeout")
+    if timeout is not None:
+        try:
+            seconds = float(timeout)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= 86_400:
+            raise InvalidRequest("`x-fairlead-timeout` is a number of seconds above 0 and at most 86400")
+        call.deadline_ns = call.started_ns + int(seconds * 1e9)
+    tags = headers.get("x-fairlead-tags")
+    if tags:
+        call.tags = tuple(tag.strip()[:64] for tag in tags.split(",") if tag.strip())[:_MAX_TAGS]
+    session = headers.get("x-fairlead-session")
+    if session:
+        call.session = session[:128]
+
+
+def _answer_headers(call: Call, reply: Reply, *, whole: bool) -> list[tuple[str, str]]:
+    headers = [*reply.headers.items(), *_PRIVATE, ("x-fairlead-call-id", call.id)]
+    headers.append(("x-fairlead-model", f"{call.attempt.candidate.provider}/{call.attempt.candidate.model}"))
+    if call.degraded:
+        headers.append(("x-fairlead-degraded", ", ".join(call.degraded)))
+    if whole:
+        headers.append(("x-fairlead-attempts", str(len(call.attempts))))
+        cost = call.cost_nanousd
+        if cost is not None:
+            headers.append(("x-fairlead-cost-usd", format_usd(cost)))
+    return headers

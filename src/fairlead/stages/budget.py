@@ -1,0 +1,95 @@
+"""budget: reserve the worst case of an attempt before it starts, settle its real cost when it is over."""
+
+from __future__ import annotations
+
+from fairlead.call import Attempt, Call, Outcome
+from fairlead.core.pricing import cost, worst_case
+from fairlead.errors import BudgetExceeded
+from fairlead.pipeline import Next, Reply
+from fairlead.ports import Clock, Hold, Ledger
+
+
+class Budget:
+    """Reserves against every budget of the principal at once; a model without a price is refused where one is set."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, call: Call, following: Next) -> Reply:
+        attempt = call.attempt
+        reserved = _worst_case(call, attempt)
+        budgets = call.principal.budgets
+        if reserved is None:
+            if budgets:
+                raise BudgetExceeded(_no_price(call, attempt), param="model")
+            reply = await self._unreserved(call, attempt, following)
+        else:
+            await self._ledger.reserve(
+                Hold(
+                    call_id=call.id,
+                    attempt=attempt.number,
+                    budgets=budgets,
+                    amount_nanousd=reserved,
+                    at_ns=call.started_at_ns,
+                    lease_s=attempt.candidate.timeouts.total_s + 60.0,
+                )
+            )
+            attempt.reserved_nanousd = reserved
+            reply = await self._reserved(call, attempt, following)
+        return reply
+
+    async def _reserved(self, call: Call, attempt: Attempt, following: Next) -> Reply:
+        try:
+            reply = await following(call)
+        except BaseException:
+            self._settle(call, attempt)
+            raise
+        reply.on_end.append(lambda _: self._settle(call, attempt))
+        return reply
+
+    async def _unreserved(self, call: Call, attempt: Attempt, following: Next) -> Reply:
+        try:
+            reply = await following(call)
+        except BaseException:
+            self._price(attempt)
+            raise
+
+        def price(_: Outcome) -> None:
+            self._price(attempt)
+
+        reply.on_end.append(price)
+        return reply
+
+    def _settle(self, call: Call, attempt: Attempt) -> None:
+        self._price(attempt)
+        self._ledger.settle(call.id, attempt.number, attempt.cost_nanousd or 0)
+
+    def _price(self, attempt: Attempt) -> None:
+        """A failed attempt without usage costs a known zero; usage without a price costs an unknown."""
+        if attempt.usage is None:
+            attempt.cost_nanousd = 0
+        elif attempt.candidate.price is not None:
+            seconds = (self._clock.monotonic_ns() - attempt.started_ns) / 1e9
+            attempt.cost_nanousd = cost(attempt.candidate.price, attempt.usage, seconds=seconds)
+
+
+def _worst_case(call: Call, attempt: Attempt) -> int | None:
+    """As tokens never outnumber bytes, no tokenizer is needed for an upper bound."""
+    candidate = attempt.candidate
+    if candidate.price is None:
+        return None
+    request = call.request
+    most = request.max_output_tokens if request.max_output_tokens is not None else candidate.max_output_tokens
+    if most is None:
+        return None
+    input_tokens = request.input_bytes + request.images * candidate.image_tokens
+    return worst_case(candidate.price, input_tokens, most * request.n, seconds=candidate.timeouts.total_s)
+
+
+def _no_price(call: Call, attempt: Attempt) -> str:
+    model = attempt.candidate.model
+    return (
+        f"model {model!r} has no known price or no known maximum, and this key has a hard budget; "
+        f'set `[models."{call.alias}"] price = {{ input = 3.0, output = 15.0 }}` in USD per million tokens'
+    )

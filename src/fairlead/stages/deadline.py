@@ -1,0 +1,100 @@
+"""deadline: the first-token, idle and total clocks of an attempt.  The connect clock is the transport's."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fairlead.call import Call, Outcome, Timeouts
+from fairlead.errors import UpstreamTimeout
+from fairlead.pipeline import Chunks, Next, Reply
+from fairlead.ports import Clock, Timer
+
+_NS = 1_000_000_000
+
+
+class Deadline:
+    """Cuts an attempt that is late.  The total spans all attempts of a call, the others each attempt."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def __call__(self, call: Call, following: Next) -> Reply:
+        timeouts = call.attempt.candidate.timeouts
+        ends_ns = call.started_ns + int(timeouts.total_s * _NS)
+        if call.deadline_ns is not None:
+            ends_ns = min(ends_ns, call.deadline_ns)
+        left_s = (ends_ns - self._clock.monotonic_ns()) / _NS
+        limit, wait_s = "total", left_s
+        if call.request.stream and timeouts.first_token_s < left_s:
+            limit, wait_s = "first_token", timeouts.first_token_s
+        with _Expiry(self._clock, wait_s, _late(call, limit, wait_s)):
+            reply = await following(call)
+        if not isinstance(reply.source, bytes):
+            watch = _Watch(self._clock, call, reply.source, timeouts, ends_ns)  # type: ignore[arg-type] # events come with another dialect
+            reply.on_end.append(watch.stop)
+        return reply
+
+
+class _Expiry:
+    """Raises `error` in place of the cancellation that it causes when the time is up (as `asyncio.timeout`, on a port)."""
+
+    def __init__(self, clock: Clock, seconds: float, error: UpstreamTimeout) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._error = error
+        self._fired = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None or self._seconds <= 0:
+            raise self._error
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._timer = self._clock.timer(self._seconds, self._fire)
+
+    def _fire(self) -> None:
+        self._fired = True
+        self._task.cancel()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if self._fired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise self._error
+
+
+class _Watch:
+    """One timer over a whole stream: it looks at the last progress only when it fires, never on a chunk."""
+
+    def __init__(self, clock: Clock, call: Call, source: Chunks, timeouts: Timeouts, ends_ns: int) -> None:
+        self._clock = clock
+        self._call = call
+        self._source = source
+        self._idle_ns = int(timeouts.idle_s * _NS)
+        self._idle_s = timeouts.idle_s
+        self._total_s = timeouts.total_s
+        self._ends_ns = ends_ns
+        self._timer: Timer = self._arm()
+
+    def stop(self, _: Outcome) -> None:
+        self._timer.cancel()
+
+    def _arm(self) -> Timer:
+        due_ns = min(self._ends_ns, self._source.progressed_ns + self._idle_ns)
+        return self._clock.timer(max(0.0, (due_ns - self._clock.monotonic_ns()) / _NS), self._look)
+
+    def _look(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._ends_ns:
+            self._source.abort(_late(self._call, "total", self._total_s))
+        elif now_ns >= self._source.progressed_ns + self._idle_ns:
+            self._source.abort(_late(self._call, "idle", self._idle_s))
+        else:
+            self._timer = self._arm()
+
+
+def _late(call: Call, clock: str, seconds: float) -> UpstreamTimeout:
+    provider = call.attempt.candidate.provider
+    return UpstreamTimeout(
+        f"provider {provider!r} was too slow: {clock} clock of {max(seconds, 0.0):g} s; "
+        f"raise `timeouts.{clock}` of the model if it needs longer"
+    )

@@ -1,0 +1,151 @@
+"""observe: opens and closes the one record of a call.  Outermost, so that it sees rejected and cancelled calls too."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Literal
+
+from fairlead.call import Attempt, Call, Outcome
+from fairlead.errors import Cancelled, FairleadError, InternalError
+from fairlead.pipeline import Next, Reply
+from fairlead.ports import Clock, Sink
+from fairlead.record import Admitted, AttemptRecord, Ended, Identity
+from fairlead.types import Usage, UsageSource
+
+Content = Literal["full", "hash", "off"]
+
+
+class Observe:
+    """Writes an `Admitted` before the first attempt starts and an `Ended` when the call is over.
+
+    Args:
+        content: what to keep of request and answer: all, a SHA-256, or nothing.
+    """
+
+    def __init__(self, sink: Sink, clock: Clock, content: Content) -> None:
+        self._sink = sink
+        self._clock = clock
+        self._content = content
+
+    async def __call__(self, call: Call, following: Next) -> Reply:
+        call.on_attempt = self._admitted
+        try:
+            reply = await following(call)
+        except FairleadError as error:
+            self._ended(call, Outcome("error", error.status, error))
+            raise
+        except asyncio.CancelledError:
+            self._ended(call, Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left")))
+            raise
+        except Exception as error:
+            ours = InternalError("something went wrong inside Fairlead", detail=f"{type(error).__name__}: {error}")
+            self._ended(call, Outcome("error", ours.status, ours))
+            raise ours from error
+        # The lowest hook runs last: by then every stage has settled what the record is to show.
+        reply.on_end.insert(0, lambda outcome: self._ended(call, outcome))
+        return reply
+
+    def _admitted(self, call: Call, attempt: Attempt) -> None:
+        if attempt.number > 1:
+            return
+        candidate = attempt.candidate
+        self._sink(
+            Admitted(
+                call_id=call.id,
+                started_at_ns=call.started_at_ns,
+                dialect=call.dialect_in,
+                alias=call.alias,
+                model=call.request.model,
+                stream=call.request.stream,
+                identity=_identity(call),
+                provider=candidate.provider,
+                upstream_model=candidate.model,
+                label=candidate.label,
+                parent_id=call.parent_id,
+                request=self._kept(call.body),
+            )
+        )
+
+    def _ended(self, call: Call, outcome: Outcome) -> None:
+        error = outcome.error
+        first_token_ns = next((a.first_token_ns for a in call.attempts if a.first_token_ns is not None), None)
+        usage, usage_source = _total(call.attempts)
+        self._sink(
+            Ended(
+                call_id=call.id,
+                started_at_ns=call.started_at_ns,
+                duration_ns=self._clock.monotonic_ns() - call.started_ns,
+                first_token_ns=None if first_token_ns is None else first_token_ns - call.started_ns,
+                dialect=call.dialect_in,
+                alias=call.alias,
+                model=call.request.model,
+                stream=call.request.stream,
+                identity=_identity(call),
+                status=outcome.status,
+                outcome=outcome.kind,
+                error_class=None if error is None else error.error_class,
+                error_code=None if error is None else error.code,
+                error_message=None if error is None else error.message,
+                attempts=tuple(_attempt_record(call, attempt) for attempt in call.attempts),
+                usage=usage,
+                usage_source=usage_source,
+                cost_nanousd=call.cost_nanousd,
+                parent_id=call.parent_id,
+                tags=call.tags,
+                session=call.session,
+                degraded=tuple(call.degraded),
+                request=None if call.attempts else self._kept(call.body),
+                response=None if call.answer is None else self._kept(call.answer()),
+            )
+        )
+
+    def _kept(self, content: bytes) -> bytes | None:
+        if self._content == "full":
+            return content
+        if self._content == "hash":
+            return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
+        return None
+
+
+def _identity(call: Call) -> Identity:
+    who = call.principal
+    return Identity(tenant=who.tenant, key_id=who.key_id, key_name=who.key_name, user=who.user, team=who.team)
+
+
+def _attempt_record(call: Call, attempt: Attempt) -> AttemptRecord:
+    error = attempt.error
+    return AttemptRecord(
+        number=attempt.number,
+        provider=attempt.candidate.provider,
+        credential=attempt.candidate.credential,
+        model=attempt.candidate.model,
+        label=attempt.candidate.label,
+        started_ns=attempt.started_ns - call.started_ns,
+        first_token_ns=None if attempt.first_token_ns is None else attempt.first_token_ns - call.started_ns,
+        ended_ns=None if attempt.ended_ns is None else attempt.ended_ns - call.started_ns,
+        status=attempt.upstream_status,
+        upstream_id=attempt.upstream_id,
+        error_class=None if error is None else error.error_class,
+        error_code=None if error is None else error.code,
+        usage=attempt.usage,
+        usage_source=attempt.usage_source,
+        reserved_nanousd=attempt.reserved_nanousd,
+        cost_nanousd=attempt.cost_nanousd,
+    )
+
+
+_TRUST: tuple[UsageSource, ...] = ("none", "final", "cumulative", "estimated")
+
+
+def _total(attempts: list[Attempt]) -> tuple[Usage | None, UsageSource]:
+    """The usage of all attempts, and the least certain of their sources."""
+    if len(attempts) == 1:
+        return attempts[0].usage, attempts[0].usage_source
+    total: Usage | None = None
+    source: UsageSource = "none"
+    for attempt in attempts:
+        if attempt.usage is not None:
+            total = attempt.usage if total is None else total + attempt.usage
+            source = max(source, attempt.usage_source, key=_TRUST.index)
+    return total, source

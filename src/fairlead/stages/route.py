@@ -1,0 +1,60 @@
+"""route: which candidate answers, and which is next when it cannot."""
+
+from __future__ import annotations
+
+from fairlead.call import Call, Candidate, Outcome
+from fairlead.errors import FairleadError, InternalError, UpstreamError
+from fairlead.pipeline import Next, Reply
+from fairlead.ports import Clock, Rng
+
+
+class Route:
+    """Tries candidates in their order, or by weight where they have weights, until one answers.
+
+    Falls back only on the provider's faults, and only while nothing has gone to the caller: a reply comes back from
+    below once its first content was seen, so an exception always means that nothing has.
+    """
+
+    def __init__(self, clock: Clock, rng: Rng) -> None:
+        self._clock = clock
+        self._rng = rng
+
+    async def __call__(self, call: Call, following: Next) -> Reply:
+        failure: FairleadError = InternalError("a call without candidates reached route")
+        for candidate in self._ordered(call.candidates):
+            attempt = call.open_attempt(candidate, self._clock.monotonic_ns())
+            try:
+                reply = await following(call)
+            except FairleadError as error:
+                attempt.error = error
+                attempt.ended_ns = self._clock.monotonic_ns()
+                if not isinstance(error, UpstreamError) or not error.falls_back:
+                    raise
+                failure = error
+                continue
+            except BaseException:
+                attempt.ended_ns = self._clock.monotonic_ns()
+                raise
+
+            def ended(outcome: Outcome) -> None:
+                last = call.attempt
+                last.ended_ns = self._clock.monotonic_ns()
+                last.error = outcome.error
+
+            reply.on_end.append(ended)
+            return reply
+        raise failure
+
+    def _ordered(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        """Weighted: one drawn by weight first, the others after it, heaviest first.  Else as configured."""
+        if len(candidates) < 2 or candidates[0].weight is None:
+            return candidates
+        point = self._rng.random() * sum(c.weight or 0 for c in candidates)
+        drawn = candidates[-1]
+        for candidate in candidates:
+            point -= candidate.weight or 0
+            if point < 0:
+                drawn = candidate
+                break
+        rest = sorted((c for c in candidates if c is not drawn), key=lambda c: -(c.weight or 0))
+        return (drawn, *rest)

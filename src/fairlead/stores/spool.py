@@ -1,0 +1,205 @@
+"""The write-ahead side of the record of truth: a worker's records, appended to its own segment file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from fairlead.core import frame
+from fairlead.ports import Clock
+from fairlead.record import Admitted, Ended, Record
+from fairlead.stores.segments import create, folder_bytes
+
+ROTATE_BYTES: Final = 8 * 1024 * 1024
+MAX_BYTES: Final = 4 * 1024 * 1024 * 1024
+_MEASURE_EVERY_NS: Final = 1_000_000_000
+
+
+class _Segment:
+    """A segment that this process holds."""
+
+    __slots__ = ("descriptor", "open_calls", "path", "size_bytes")
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self.descriptor = descriptor
+        self.path = path
+        self.size_bytes = 0
+        self.open_calls: set[str] = set()
+
+
+class Spool:
+    """A `Sink` that writes records to disk: within one tick of the running loop, else at once.  Raises nothing.
+
+    What cannot be written is counted in `dropped`; the next record tries again.  A record reached the kernel once
+    `flush` has returned, so it outlives the process; with `fsync` it outlives the machine's power.
+
+    Args:
+        folder: shared by all workers of a machine.
+        name: of this worker, unlike that of any other that runs.
+        max_bytes: of all segments in the folder together.
+        rotate_bytes: of one segment.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        clock: Clock,
+        *,
+        max_bytes: int = MAX_BYTES,
+        rotate_bytes: int = ROTATE_BYTES,
+        fsync: bool = False,
+    ) -> None:
+        self._folder = folder
+        self._name = name
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._rotate_bytes = rotate_bytes
+        self._fsync = fsync
+        self.dropped = 0
+        """Records that could not be written since the start."""
+        self._lock = threading.Lock()
+        self._encoder = msgspec.msgpack.Encoder()
+        self._buffer: list[tuple[Record, bytes]] = []
+        self._scheduled_on: asyncio.AbstractEventLoop | None = None
+        self._current: _Segment | None = None
+        self._rotated: list[_Segment] = []
+        self._last_number = 0
+        self._folder_bytes = 0
+        self._measured_ns: int | None = None
+
+    def __call__(self, record: Record) -> None:
+        """Take one record."""
+        try:
+            framed = frame.encode(self._encode(record))
+        except Exception:  # noqa: BLE001 - whatever is wrong with one record, the call that it is about goes on
+            self.dropped += 1
+            return
+        self._buffer.append((record, framed))
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if self._scheduled_on is not loop:
+            self._scheduled_on = loop
+            loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand everything buffered to the kernel."""
+        self._scheduled_on = None
+        if not self._buffer:
+            return
+        with self._lock:
+            pending, self._buffer = self._buffer, []
+            if not pending:
+                return
+            try:
+                self._write(b"".join([framed for _, framed in pending]))
+            except OSError:
+                self.dropped += len(pending)
+                # What did not get written must not hold a segment open for ever.
+                self._track([record for record, _ in pending if isinstance(record, Ended)])
+                return
+            self._track([record for record, _ in pending])
+
+    def close(self) -> None:
+        """Flush, and let go of all segments; the next record would open a new one."""
+        self.flush()
+        with self._lock:
+            held = [*self._rotated, *([self._current] if self._current is not None else [])]
+            self._rotated, self._current = [], None
+            for segment in held:
+                os.close(segment.descriptor)
+
+    @property
+    def depth_bytes(self) -> int:
+        """What all segments in the folder take on disk; 0 where it cannot be read."""
+        try:
+            return folder_bytes(self._folder)
+        except OSError:
+            return 0
+
+    def _encode(self, record: Record) -> bytes:
+        try:
+            return self._encoder.encode(record)
+        except UnicodeEncodeError:  # lone surrogates, which JSON escapes can spell
+            return self._encoder.encode(_scrubbed(msgspec.to_builtins(record, builtin_types=(bytes,))))
+
+    def _write(self, chunk: bytes) -> None:
+        self._check_room(len(chunk))
+        segment = self._writable()
+        try:
+            _write_all(segment.descriptor, chunk)
+            if self._fsync:
+                os.fsync(segment.descriptor)
+        except OSError:
+            self._mend(segment)
+            raise
+        segment.size_bytes += len(chunk)
+        self._folder_bytes += len(chunk)
+
+    def _check_room(self, size_bytes: int) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._measured_ns is None or now_ns - self._measured_ns >= _MEASURE_EVERY_NS:
+            self._measured_ns = now_ns
+            self._folder_bytes = folder_bytes(self._folder)
+        if self._folder_bytes + size_bytes > self._max_bytes:
+            msg = "the spool is full"
+            raise OSError(msg)
+
+    def _writable(self) -> _Segment:
+        if self._current is not None and self._current.size_bytes >= self._rotate_bytes:
+            self._retire()
+        if self._current is None:
+            self._last_number = max(self._clock.now_ns(), self._last_number + 1)
+            self._current = _Segment(*create(self._folder, f"{self._name}-{self._last_number:020d}"))
+        return self._current
+
+    def _retire(self) -> None:
+        """Stop writing to the current segment; its lock stays until the calls admitted in it have ended."""
+        if self._current is not None:
+            self._rotated.append(self._current)
+            self._current = None
+
+    def _mend(self, segment: _Segment) -> None:
+        """Cut off a frame that was written in part, or leave the segment alone from now on."""
+        try:
+            os.ftruncate(segment.descriptor, segment.size_bytes)
+        except OSError:
+            self._retire()
+
+    def _track(self, records: list[Record]) -> None:
+        """Keep the segments of open calls locked, now that these records are on disk."""
+        for record in records:
+            if isinstance(record, Admitted) and self._current is not None:
+                self._current.open_calls.add(record.call_id)
+            elif isinstance(record, Ended):
+                for segment in (self._current, *self._rotated):
+                    if segment is not None:
+                        segment.open_calls.discard(record.call_id)
+        for segment in [segment for segment in self._rotated if not segment.open_calls]:
+            self._rotated.remove(segment)
+            os.close(segment.descriptor)
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _scrubbed(value: Any) -> Any:
+    """The same with everything that UTF-8 cannot say replaced by `?`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_scrubbed(key): _scrubbed(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(each) for each in value]
+    return value

@@ -1,0 +1,130 @@
+"""The library without `await`: the same client on a loop of its own, in one background thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from fairlead.client import Client, Completion, Messages, Piece
+
+if TYPE_CHECKING:
+    from fairlead.config.schema import Config
+
+T = TypeVar("T")
+
+
+class SyncClient:
+    """`Client` for code without an event loop; works in threads, in notebooks, and beside a running loop too.
+
+    Args: as of `Client`.
+    """
+
+    def __init__(
+        self, *, gateway: str | None = None, key: str | None = None, config: Config | None = None, root: Path | None = None
+    ) -> None:
+        self._client = Client(gateway=gateway, key=key, config=config, root=root)
+        self._portal = _Portal()
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Self:
+        """A client of the pipeline that a configuration file describes.
+
+        Raises:
+            ConfigError: the file cannot be used; names file and line.
+        """
+        made = cls()
+        made._client = Client.from_file(path)
+        return made
+
+    def complete(
+        self, messages: Messages, *, model: str, timeout_s: float | None = None, tags: Sequence[str] = (),
+        session: str | None = None, **parameters: Any,
+    ) -> Completion:
+        """The whole answer; see `Client.complete`."""
+        return self._portal.run(
+            self._client.complete(
+                messages, model=model, timeout_s=timeout_s, tags=tags, session=session, **parameters
+            )
+        )
+
+    def stream(
+        self, messages: Messages, *, model: str, timeout_s: float | None = None, tags: Sequence[str] = (),
+        session: str | None = None, **parameters: Any,
+    ) -> Iterator[Piece]:
+        """The answer in pieces; see `Client.stream`.  Closing the iterator leaves the call."""
+
+        async def start() -> Any:
+            return self._client.stream(
+                messages, model=model, timeout_s=timeout_s, tags=tags, session=session, **parameters
+            ).__aiter__()
+
+        pieces = self._portal.run(start())
+        try:
+            while True:
+                try:
+                    piece: Piece = self._portal.run(pieces.__anext__())
+                except StopAsyncIteration:
+                    return
+                yield piece
+        finally:
+            self._portal.run(pieces.aclose())
+
+    def close(self) -> None:
+        """Close connections, write out all records and end the thread; calling it twice is harmless."""
+        if self._portal.alive:
+            self._portal.run(self._client.aclose())
+            self._portal.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Portal:
+    """Runs coroutines on a loop in a daemon thread, started when it is first needed and again after a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._loop is not None and self._pid == os.getpid()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` there and wait for it; a keyboard interrupt here cancels it there."""
+        future = asyncio.run_coroutine_threadsafe(work, self._started())
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def stop(self) -> None:
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        self._loop = None
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="fairlead-sync", daemon=True)
+                self._thread.start()
+            return self._loop
