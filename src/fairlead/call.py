@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
+from fairlead.core.pricing import ModelPrices
 from fairlead.errors import FairleadError
 from fairlead.types import Chat, DialectName, Principal, Usage, UsageSource
-
-if TYPE_CHECKING:
-    from fairlead.core.pricing import ModelPrices
 
 OutcomeKind = Literal["ok", "error", "cancelled", "truncated", "crashed"]
 """`truncated`: broke after content had gone out.  `crashed`: the process died; only an ingester says so."""

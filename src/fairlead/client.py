@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import msgspec
 
@@ -19,7 +18,7 @@ from fairlead.call import Call, Outcome, Secret
 from fairlead.core.money import NANO, parse_usd
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import Cancelled, ConfigError, FairleadError, InternalError, InvalidRequest, NotYetAvailable
-from fairlead.pipeline import Reply, finish
+from fairlead.pipeline import Chunks, Reply, finish
 from fairlead.types import ChatEvent, ChatReply, TextDelta, ToolCall, Usage, UsageSource
 
 if TYPE_CHECKING:
@@ -88,7 +87,12 @@ class Client:
     """
 
     def __init__(
-        self, *, gateway: str | None = None, key: str | None = None, config: Config | None = None, root: Path | None = None
+        self,
+        *,
+        gateway: str | None = None,
+        key: str | None = None,
+        config: Config | None = None,
+        root: Path | None = None,
     ) -> None:
         if key is not None and gateway is None:
             raise ConfigError("`key` goes with `gateway`; providers' keys stand in the configuration")
@@ -99,7 +103,7 @@ class Client:
         self._lock = threading.Lock()
         self._pid = 0
         self._foundation: Foundation | None = None
-        self._runtimes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = weakref.WeakKeyDictionary()
+        self._runtimes: dict[asyncio.AbstractEventLoop, Runtime] = {}
         self._closed = False
 
     @classmethod
@@ -115,8 +119,14 @@ class Client:
         return cls(config=load(where), root=where.resolve().parent)
 
     async def complete(
-        self, messages: Messages, *, model: str, timeout_s: float | None = None, tags: Sequence[str] = (),
-        session: str | None = None, **parameters: Any,
+        self,
+        messages: Messages,
+        *,
+        model: str,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        **parameters: Any,
     ) -> Completion:
         """The whole answer to `messages`.
 
@@ -128,12 +138,20 @@ class Client:
             FairleadError: one of its kinds, see `fairlead.errors`.
         """
         runtime = self._runtime()
-        call = _open(runtime, messages, model, parameters, stream=False, timeout_s=timeout_s, tags=tags, session=session)
+        call = _open(
+            runtime, messages, model, parameters, stream=False, timeout_s=timeout_s, tags=tags, session=session
+        )
         return await _owned(runtime, call, _complete(runtime, call))
 
     def stream(
-        self, messages: Messages, *, model: str, timeout_s: float | None = None, tags: Sequence[str] = (),
-        session: str | None = None, **parameters: Any,
+        self,
+        messages: Messages,
+        *,
+        model: str,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        **parameters: Any,
     ) -> Stream:
         """The answer in pieces, as they arrive; takes what `complete` takes.
 
@@ -148,11 +166,9 @@ class Client:
         if self._closed:
             return
         self._closed = True
-        runtimes, self._runtimes = list(self._runtimes.items()), weakref.WeakKeyDictionary()
-        here = asyncio.get_running_loop()
-        for loop, runtime in runtimes:
-            if loop is here:
-                await runtime.aclose()
+        runtime = self._runtimes.pop(asyncio.get_running_loop(), None)
+        if runtime is not None:
+            await runtime.aclose()
         if self._foundation is not None and self._pid == os.getpid():
             await self._foundation.aclose()
 
@@ -179,7 +195,7 @@ class Client:
                 # After a fork the parent's connections, locks and files are not ours to use.
                 self._pid = os.getpid()
                 self._foundation = None
-                self._runtimes = weakref.WeakKeyDictionary()
+                self._runtimes = {}
             if self._gateway is not None:
                 runtime = build.build_remote(self._gateway, self._key)
             else:
@@ -188,6 +204,7 @@ class Client:
                         self._settings(), root=self._root, environ=os.environ, name=f"library-{self._pid}"
                     )
                 runtime = build.build(self._foundation, auth="open")
+            self._runtimes = {each: kept for each, kept in self._runtimes.items() if not each.is_closed()}
             self._runtimes[loop] = runtime
         return runtime
 
@@ -226,15 +243,22 @@ class Stream:
 
 
 def _open(
-    runtime: Runtime, messages: Messages, model: str, parameters: Mapping[str, Any], *, stream: bool,
-    timeout_s: float | None, tags: Sequence[str], session: str | None,
+    runtime: Runtime,
+    messages: Messages,
+    model: str,
+    parameters: Mapping[str, Any],
+    *,
+    stream: bool,
+    timeout_s: float | None,
+    tags: Sequence[str],
+    session: str | None,
 ) -> Call:
     """Encode once what the caller gave, so that later changes to it change nothing (FAULTS M3)."""
     later = _LATER & parameters.keys()
     if later:
         raise NotYetAvailable(f"`{min(later)}=` is not yet in this version; leave it out")
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-    fields = {"model": model, "messages": turns} | parameters | ({"stream": True} if stream else {})
+    fields = {"model": model, "messages": turns, **parameters} | ({"stream": True} if stream else {})
     try:
         body = msgspec.json.encode(fields)
     except (TypeError, ValueError, RecursionError) as error:
@@ -247,7 +271,9 @@ def _open(
     return call
 
 
-async def _owned(runtime: Runtime, call: Call, work: Coroutine[Any, Any, T], discard: Callable[[T], None] | None = None) -> T:
+async def _owned(
+    runtime: Runtime, call: Call, work: Coroutine[Any, Any, T], discard: Callable[[T], None] | None = None
+) -> T:
     """Run in a task of its own, so that a cancelled caller leaves at once and the call still ends properly.
 
     Args:
@@ -316,7 +342,7 @@ async def _pieces(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
     decoder = OPENAI_CHAT.stream.decoder()
     call.abandoned = True
     try:
-        async for chunk in reply.source:  # type: ignore[union-attr] # a stream was asked for
+        async for chunk in cast("Chunks", reply.source):
             call.committed = True
             for event in decoder.feed(chunk):
                 visible = isinstance(event, TextDelta) and event.choice == 0

@@ -6,6 +6,7 @@
     │   ├── Unauthenticated      401
     │   ├── Forbidden            403
     │   ├── NotFound             404  unknown path, model or call
+    │   │   └── ModelNotFound
     │   ├── MethodNotAllowed     405
     │   ├── RequestTimeout       408  the caller sent too slowly
     │   ├── TooLarge             413

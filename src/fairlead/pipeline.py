@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from fairlead.call import Call, Outcome
 from fairlead.types import ChatEvent
@@ -80,8 +80,8 @@ class Reply:
             raise ExceptionGroup(msg, failures)
 
 
-Next = Callable[[Call], Awaitable[Reply]]
-Stage = Callable[[Call, Next], Awaitable[Reply]]
+Next = Callable[[Call], Coroutine[Any, Any, Reply]]
+Stage = Callable[[Call, Next], Coroutine[Any, Any, Reply]]
 
 
 def compose(stages: Sequence[Stage], last: Next) -> Next:
@@ -93,7 +93,7 @@ def compose(stages: Sequence[Stage], last: Next) -> Next:
 
 
 def _bind(stage: Stage, following: Next) -> Next:
-    def enter(call: Call) -> Awaitable[Reply]:
+    def enter(call: Call) -> Coroutine[Any, Any, Reply]:
         return stage(call, following)
 
     return enter

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from fairlead.client import Client, Completion, Messages, Piece
+from fairlead.client import Client, Completion, Messages, Piece, Stream
 
 if TYPE_CHECKING:
     from fairlead.config.schema import Config
@@ -25,7 +25,12 @@ class SyncClient:
     """
 
     def __init__(
-        self, *, gateway: str | None = None, key: str | None = None, config: Config | None = None, root: Path | None = None
+        self,
+        *,
+        gateway: str | None = None,
+        key: str | None = None,
+        config: Config | None = None,
+        root: Path | None = None,
     ) -> None:
         self._client = Client(gateway=gateway, key=key, config=config, root=root)
         self._portal = _Portal()
@@ -42,37 +47,47 @@ class SyncClient:
         return made
 
     def complete(
-        self, messages: Messages, *, model: str, timeout_s: float | None = None, tags: Sequence[str] = (),
-        session: str | None = None, **parameters: Any,
+        self,
+        messages: Messages,
+        *,
+        model: str,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        **parameters: Any,
     ) -> Completion:
         """The whole answer; see `Client.complete`."""
         return self._portal.run(
-            self._client.complete(
-                messages, model=model, timeout_s=timeout_s, tags=tags, session=session, **parameters
-            )
+            self._client.complete(messages, model=model, timeout_s=timeout_s, tags=tags, session=session, **parameters)
         )
 
     def stream(
-        self, messages: Messages, *, model: str, timeout_s: float | None = None, tags: Sequence[str] = (),
-        session: str | None = None, **parameters: Any,
+        self,
+        messages: Messages,
+        *,
+        model: str,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        **parameters: Any,
     ) -> Iterator[Piece]:
         """The answer in pieces; see `Client.stream`.  Closing the iterator leaves the call."""
 
-        async def start() -> Any:
+        async def start() -> Stream:
             return self._client.stream(
                 messages, model=model, timeout_s=timeout_s, tags=tags, session=session, **parameters
-            ).__aiter__()
+            )
 
-        pieces = self._portal.run(start())
+        async def following() -> Piece | None:
+            return await anext(pieces, None)
+
+        stream = self._portal.run(start())
+        pieces = aiter(stream)
         try:
-            while True:
-                try:
-                    piece: Piece = self._portal.run(pieces.__anext__())
-                except StopAsyncIteration:
-                    return
+            while (piece := self._portal.run(following())) is not None:
                 yield piece
         finally:
-            self._portal.run(pieces.aclose())
+            self._portal.run(stream.aclose())
 
     def close(self) -> None:
         """Close connections, write out all records and end the thread; calling it twice is harmless."""

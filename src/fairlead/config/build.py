@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -18,15 +19,17 @@ from fairlead.core.credentials import HASHING_LABEL, derive
 from fairlead.core.ids import uuid7
 from fairlead.core.pricing import ModelPrices
 from fairlead.dialects import dialect
+from fairlead.dialects.codec import Dialect
 from fairlead.errors import ConfigError
-from fairlead.pipeline import Next, Stage, compose
-from fairlead.ports import Clock, Ledger, LogStore, Provider as ProviderPort, Rng
+from fairlead.pipeline import Next, Reply, Stage, compose
+from fairlead.ports import Clock, Ledger, Rng
+from fairlead.ports import Provider as ProviderPort
 from fairlead.providers import facts, prices
 from fairlead.providers.http import HttpProvider
 from fairlead.providers.sim import faults
-from fairlead.providers.sim.engine import SimSettings, Simulator
+from fairlead.providers.sim.settings import SimSettings
+from fairlead.providers.sim.simulator import Simulator
 from fairlead.providers.sim.transport import SimTransport
-from fairlead.providers.transport import Transport
 from fairlead.stages.admit import Admit
 from fairlead.stages.authorize import Authorize, Identify, ProviderKeys, VirtualKeys, anybody
 from fairlead.stages.budget import Budget
@@ -41,8 +44,7 @@ from fairlead.stores.spool import Spool
 from fairlead.stores.sqlite import SqliteStore
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
-from fairlead.wire.client import Origin, Pool
-from fairlead.wire.tls import client_context
+from fairlead.wire import Origin, Pool
 
 ORDER = (
     "observe", "authorize", "admit", "resolve", "screen", "fit", "cache", "validate", "route", "retry", "budget",
@@ -104,7 +106,6 @@ class Runtime:
     """Write buffered records; a face calls it before an answer's first and before its last bytes leave."""
     identify: Identify = anybody
     aliases: tuple[str, ...] = ()
-    logs: LogStore | None = None
     owned: set[asyncio.Task[Any]] = field(default_factory=set)
     """Calls that go on without their caller, and answers being closed; waited for at shutdown."""
     _counter: int = 0
@@ -253,7 +254,7 @@ def build(foundation: Foundation, *, auth: str, stages: Mapping[str, Stage] | No
     identify = _identifier(foundation, auth)
     made: dict[str, Stage] = {
         "observe": Observe(foundation.spool, clock, config.store.content_mode),
-        "admit": Admit(foundation.limits),
+        "admit": Admit(foundation.limits, clock),
         "resolve": Resolve(foundation.catalogue.aliases, foundation.catalogue.expand if "*" in config.models else None),
         "route": Route(clock, foundation.rng),
         "budget": Budget(foundation.ledger, clock),
@@ -269,23 +270,17 @@ def build(foundation: Foundation, *, auth: str, stages: Mapping[str, Stage] | No
         flush=foundation.spool.flush,
         identify=identify,
         aliases=tuple(foundation.catalogue.aliases),
-        logs=foundation.store.logs,
     )
 
 
 def build_remote(gateway: str, key: Secret | None) -> Runtime:
     """The pipeline of a client whose gateway runs elsewhere: that one observes, limits and counts."""
     clock, rng = SystemClock(), SystemRng()
-    origin = Origin.parse(f"{gateway.rstrip('/')}/v1")
-    provider = HttpProvider(
-        name="gateway",
-        dialect=dialect("openai_chat"),
-        vendor=facts.load().vendors["fairlead"],
-        transport=Pool(origin, ssl_context=client_context() if origin.scheme == "https" else None, allow_private=True),
-        host=origin.netloc,
-        base_path=origin.path,
-        credentials={} if key is None else {"default": key},
-        clock=clock,
+    vendor = facts.load().vendors["fairlead"]
+    credentials = {} if key is None else {"default": key}
+    base_url = f"{gateway.rstrip('/')}/v1"
+    provider = _http_provider(
+        "gateway", base_url, dialect("openai_chat"), vendor, credentials, clock, allow_private=True
     )
 
     def expand(model: str) -> tuple[Candidate, ...]:
@@ -321,7 +316,7 @@ def open_store(config: Config, root: Path) -> SqliteStore:
 
 
 def _dispatch(providers: Mapping[str, ProviderPort]) -> Next:
-    def send(call: Call):  # type: ignore[no-untyped-def] # the coroutine of `send`, passed on as it is
+    def send(call: Call) -> Coroutine[Any, Any, Reply]:
         return providers[call.attempt.candidate.provider].send(call)
 
     return send
@@ -330,29 +325,45 @@ def _dispatch(providers: Mapping[str, ProviderPort]) -> Next:
 def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvider:
     vendor = foundation.catalogue.vendor(entry)
     base_url = entry.base_url or vendor.base_url
-    transport: Transport
-    if base_url is None:
-        if entry.vendor != _SIM:
-            raise ConfigError(f"provider {name!r} has no `base_url`, and its vendor has none either")
-        simulator = Simulator(_sim_settings(foundation, entry), foundation.clock)
-        transport = SimTransport(simulator, foundation.clock)
-        origin = Origin.parse("http://sim/v1")
-    else:
-        origin = Origin.parse(base_url)
-        transport = Pool(
-            origin,
-            ssl_context=client_context() if origin.scheme == "https" else None,
-            allow_private=entry.allow_private or vendor.local,
-        )
+    codec = dialect(entry.dialect_name or vendor.dialect)
+    credentials = foundation.credentials[name]
+    if base_url is not None:
+        allow_private = entry.allow_private or vendor.local
+        return _http_provider(name, base_url, codec, vendor, credentials, foundation.clock, allow_private=allow_private)
+    if entry.vendor != _SIM:
+        raise ConfigError(f"provider {name!r} has no `base_url`, and its vendor has none either")
     return HttpProvider(
         name=name,
-        dialect=dialect(entry.dialect_name or vendor.dialect),
+        dialect=codec,
         vendor=vendor,
-        transport=transport,
-        host=origin.netloc,
-        base_path=origin.path,
-        credentials=foundation.credentials[name],
+        transport=SimTransport(Simulator(_sim_settings(foundation, entry)), foundation.clock),
+        host=_SIM,
+        base_path="/v1",
+        credentials=credentials,
         clock=foundation.clock,
+    )
+
+
+def _http_provider(
+    name: str,
+    base_url: str,
+    codec: Dialect,
+    vendor: facts.Vendor,
+    credentials: Mapping[str, Secret],
+    clock: Clock,
+    *,
+    allow_private: bool,
+) -> HttpProvider:
+    origin = Origin.of(base_url)
+    return HttpProvider(
+        name=name,
+        dialect=codec,
+        vendor=vendor,
+        transport=Pool(origin, allow_private=allow_private),
+        host=origin.authority,
+        base_path=urlsplit(base_url).path.rstrip("/"),
+        credentials=credentials,
+        clock=clock,
     )
 
 

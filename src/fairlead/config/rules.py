@@ -86,6 +86,8 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
         yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, known)}")
     if provider.vendor is None and (provider.dialect is None or provider.base_url is None):
         yield Problem(path, f"`{here}` needs `vendor`, or `dialect` and `base_url`")
+    if vendor is not None and provider.vendor != SIM and (vendor.base_url or provider.base_url) is None:
+        yield Problem(path, f"`{here}` needs `base_url`; this vendor has none of its own")
     if provider.vendor != SIM:
         for key in _SIM_ONLY:
             if getattr(provider, key) is not None:

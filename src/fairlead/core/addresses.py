@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Literal
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -76,7 +77,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _COMPATIBLE = IPv6Network("::/96")
 
 
-def refusal(address: str, allowed: Sequence[Network] | bool) -> str | None:
+def refusal(address: str, allowed: Sequence[Network] | Literal[True] = ()) -> str | None:
     """Why no connection may go to this address, such as `private`; `None` where it may.
 
     An IPv6 address that carries an IPv4 address must pass with both.  Metadata services never pass.
@@ -95,10 +96,9 @@ def refusal(address: str, allowed: Sequence[Network] | bool) -> str | None:
         return "metadata service"
     if allowed is True:
         return None
-    networks = allowed or ()
     for one in both:
         kind = _special(one)
-        if kind is not None and not any(one in network for network in networks):
+        if kind is not None and not any(one in network for network in allowed):
             return kind
     return None
 

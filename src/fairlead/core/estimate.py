@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from fairlead.types import Chat, Message, RefusalPart, TextPart
+
 BYTES_PER_TOKEN = 4
 """OpenAI's rule of thumb for English: "one token generally corresponds to ~4 characters of text"
 (help.openai.com, *What are tokens and how to count them*).  Bytes, not characters, so that other scripts,
 which take more tokens a character, are not underrated as much."""
+
+IMAGE_TOKENS = 85
+"""What OpenAI counts for an image in low detail; taken for every image, sound and file."""
 
 
 def estimate_tokens(text: str | bytes) -> int:
@@ -17,3 +22,30 @@ def estimate_tokens(text: str | bytes) -> int:
 def estimate_prompt(size_bytes: int) -> int:
     """The same for a number of bytes."""
     return -(-size_bytes // BYTES_PER_TOKEN)
+
+
+def prompt_tokens(chat: Chat) -> int:
+    """The input tokens of a chat: its text, tools and schema, and `IMAGE_TOKENS` for each piece of media."""
+    return estimate_tokens(prompt_text(chat)) + IMAGE_TOKENS * _media(chat)
+
+
+def prompt_text(chat: Chat) -> bytes:
+    """All that a model reads of a chat, in one piece; tools and schema stand last, as JSON."""
+    pieces = [piece.encode("utf-8", "surrogatepass") for message in chat.messages for piece in _texts(message)]
+    for tool in chat.tools:
+        pieces += [tool.name.encode(), (tool.description or "").encode(), bytes(tool.parameters or b"")]
+    if chat.response_format is not None:
+        pieces.append(bytes(chat.response_format.schema or b""))
+    return b"".join(pieces)
+
+
+def _texts(message: Message) -> list[str]:
+    texts = [part.text for part in message.parts if isinstance(part, TextPart | RefusalPart)]
+    for call in message.tool_calls:
+        texts += [call.name, call.arguments]
+    return texts
+
+
+def _media(chat: Chat) -> int:
+    parts = [part for message in chat.messages for part in message.parts]
+    return sum(not isinstance(part, TextPart | RefusalPart) for part in parts)

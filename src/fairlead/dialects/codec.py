@@ -170,5 +170,12 @@ class Dialect:
 
     def models_body(self, names: Sequence[str]) -> bytes:
         """The list of models in this dialect's form."""
-        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "fairlead"} for name in names]
-        return msgspec.json.encode({"object": "list", "data": rows})
+        return msgspec.json.encode({"object": "list", "data": [_model(name) for name in names]})
+
+    def model_body(self, name: str) -> bytes:
+        """One model of that list."""
+        return msgspec.json.encode(_model(name))
+
+
+def _model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "fairlead"}

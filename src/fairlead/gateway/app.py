@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import cast
 
 import msgspec
 
@@ -21,9 +22,10 @@ from fairlead.errors import (
     RateLimited,
     StreamTruncated,
 )
-from fairlead.pipeline import Reply, finish
-from fairlead.ports import LogQuery
-from fairlead.wire.server import Exchange
+from fairlead.pipeline import Chunks, Reply, finish
+from fairlead.core.money import format_usd
+from fairlead.ports import LogQuery, LogStore
+from fairlead.wire import Exchange
 
 _PRIVATE = (("cache-control", "no-store, private"), ("vary", "Authorization"))
 _JSON = ("content-type", "application/json")
@@ -38,13 +40,17 @@ class App:
 
     Args:
         runtime: the pipeline and what it stands on.
+        logs: where a caller's own calls are looked up.
         dialects: those that callers may speak; each is served at its path.
         local_hosts: in open mode, the `Host` names that may be used, so that no web page can reach it; else `None`.
     """
 
-    def __init__(self, runtime: Runtime, dialects: Sequence[Dialect], local_hosts: frozenset[str] | None) -> None:
+    def __init__(
+        self, runtime: Runtime, logs: LogStore, dialects: Sequence[Dialect], local_hosts: frozenset[str] | None
+    ) -> None:
         self._runtime = runtime
         self._local_hosts = local_hosts
+        self._logs = logs
         self._fallback = dialects[0]
         self._chats = {dialect.path: dialect for dialect in dialects}
         self._gets: Mapping[str, Endpoint] = {
@@ -54,6 +60,8 @@ class App:
         }
         self.ready = True
         """Readiness: false while draining."""
+        self.in_flight = 0
+        """Chat calls under way."""
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one exchange; whatever fails becomes an answer in the caller's dialect."""
@@ -70,7 +78,11 @@ class App:
         dialect = self._chats.get(path)
         if dialect is not None:
             _require(exchange, "POST")
-            await self._chat(exchange, dialect)
+            self.in_flight += 1
+            try:
+                await self._chat(exchange, dialect)
+            finally:
+                self.in_flight -= 1
             return
         endpoint = self._gets.get(path)
         if endpoint is None and path.startswith((_CALLS, "/v1/models/")):
@@ -81,9 +93,10 @@ class App:
         await endpoint(exchange)
 
     def _check_local(self, exchange: Exchange) -> None:
-        host = exchange.headers.get("host", "").rsplit(":", 1)[0] if not exchange.headers.get("host", "").endswith("]") else exchange.headers["host"]
-        if host.lower() not in (self._local_hosts or ()):
-            raise Forbidden("open mode answers on localhost, 127.0.0.1 and [::1] only; set `[gateway] auth = \"keys\"`")
+        host = exchange.headers.get("host", "").lower()
+        name = host if host.endswith("]") else host.rsplit(":", 1)[0]
+        if name not in (self._local_hosts or ()):
+            raise Forbidden('open mode answers on localhost, 127.0.0.1 and [::1] only; set `[gateway] auth = "keys"`')
         if exchange.method == "POST":
             kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
@@ -92,9 +105,7 @@ class App:
     async def _chat(self, exchange: Exchange, dialect: Dialect) -> None:
         runtime = self._runtime
         request = dialect.request.read(exchange.body)
-        request.headers = {
-            name: value for name, value in exchange.headers.items() if name in dialect.allowed_headers
-        }
+        request.headers = {name: value for name, value in exchange.headers.items() if name in dialect.allowed_headers}
         call = runtime.new_call(request, body=exchange.body, credential=_credential(exchange.headers))
         _apply_headers(call, exchange.headers)
 
@@ -122,7 +133,7 @@ class App:
         runtime.flush()
         exchange.start(reply.status, _answer_headers(call, reply, whole=False))
         try:
-            async for chunk in reply.source:  # type: ignore[union-attr] # a whole body was answered before
+            async for chunk in cast("Chunks", reply.source):
                 exchange.write(chunk)
                 call.committed = True
                 await exchange.drain()
@@ -168,7 +179,7 @@ class App:
     async def _own_call(self, exchange: Exchange) -> None:
         principal = await self._runtime.identify(_credential(exchange.headers))
         call_id = exchange.path.removeprefix(_CALLS)
-        rows = await self._runtime.logs.calls(LogQuery(call_id=call_id[:64], limit=1))
+        rows = await self._logs.calls(LogQuery(call_id=call_id[:64], limit=1))
         own = [row for row in rows if row.get("tenant") == principal.tenant]
         if not own:
             raise NotFound("no such call of yours; a call can be read about a second after it ended")

@@ -63,7 +63,10 @@ class Supervisor:
             await self._start("keeper", admin)
             await asyncio.gather(*(self._start(name, data) for name in names[1:]))
             self._on_ready(Ports(data=data, admin=admin))
-            watches = [loop.create_task(self._keep(name, admin if name == "keeper" else data), name=f"keep-{name}") for name in names]
+            watches = [
+                loop.create_task(self._keep(name, admin if name == "keeper" else data), name=f"keep-{name}")
+                for name in names
+            ]
             await self._stopping.wait()
             for watch in watches:
                 watch.cancel()

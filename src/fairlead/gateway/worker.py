@@ -8,15 +8,14 @@ import signal
 import sys
 from pathlib import Path
 
-from fairlead.config.build import Foundation, Runtime, build, lay_foundation
+from fairlead.config.build import Foundation, build, lay_foundation
 from fairlead.config.secrets import secret_path
 from fairlead.dialects import DIALECTS
 from fairlead.errors import FairleadError, StateUnavailable
 from fairlead.gateway.app import App
 from fairlead.config.launch import Launch, announce, parent_gone, run
 from fairlead.record import Gauges
-from fairlead.wire.server import Server
-from fairlead.wire.tls import server_context
+from fairlead.wire import Server, server_context
 
 _HOUSEKEEPING_S = 0.5
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -27,16 +26,18 @@ async def serve(launch: Launch) -> None:
     config, root = launch.config, Path(launch.root)
     name = f"{launch.name}-{os.getpid()}"
     foundation = lay_foundation(config, root=root, environ=os.environ, name=name)
-    await foundation.ingester.settle_orphans()
+    await foundation.ingester.run_once()
     runtime = build(foundation, auth=config.gateway.auth)
     hosts = _LOOPBACK_HOSTS if config.gateway.auth == "open" else None
-    app = App(runtime, tuple(DIALECTS.values()), hosts)
-    server = Server(app, refuse=app.refuse)
+    app = App(runtime, foundation.store.logs, tuple(DIALECTS.values()), hosts)
+    server = Server(app)
     tls = config.gateway.tls
     await server.start(
         config.gateway.host,
         launch.port,
-        ssl_context=None if tls is None else server_context(secret_path(tls.cert, root), secret_path(tls.key, root)),
+        ssl_context=None
+        if tls is None
+        else server_context(str(secret_path(tls.cert, root)), str(secret_path(tls.key, root))),
         reuse_port=True,
     )
     loop = asyncio.get_running_loop()
@@ -47,7 +48,7 @@ async def serve(launch: Launch) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told)
-    housekeeping = loop.create_task(_keep_house(foundation, runtime, server, name), name="housekeeping")
+    housekeeping = loop.create_task(_keep_house(foundation, app, server, name), name="housekeeping")
     orphaned = loop.create_task(parent_gone(drain), name="parent-watch")
     announce({"port": server.port, "pid": os.getpid()})
     await drain.wait()
@@ -73,7 +74,7 @@ async def _drain(server: Server, cut: asyncio.Event, drain_s: float) -> None:
     cutting.cancel()
 
 
-async def _keep_house(foundation: Foundation, runtime: Runtime, server: Server, name: str) -> None:
+async def _keep_house(foundation: Foundation, app: App, server: Server, name: str) -> None:
     """Twice a second: notice changed keys, and say how things stand."""
     while True:
         degraded: dict[str, str] = {}
@@ -86,7 +87,7 @@ async def _keep_house(foundation: Foundation, runtime: Runtime, server: Server, 
                 worker=name,
                 at_ns=foundation.clock.now_ns(),
                 reserved_nanousd=foundation.ledger.reserved_nanousd(),
-                in_flight=runtime.in_flight,
+                in_flight=app.in_flight,
                 connections=server.connections,
                 dropped_records=foundation.spool.dropped,
                 degraded=degraded,

@@ -6,13 +6,11 @@ import hmac
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, HTTPException
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import Response
 
 from fairlead.call import Secret
 from fairlead.ports import LogStore
-from fairlead.telemetry.exposition import Exposition
-
-_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+from fairlead.telemetry.exposition import CONTENT_TYPE, Exposition
 
 
 def create_app(logs: LogStore, exposition: Exposition, admin_key: Secret, metrics_token: str | None) -> FastAPI:
@@ -30,10 +28,10 @@ def create_app(logs: LogStore, exposition: Exposition, admin_key: Secret, metric
         """Whether the process runs."""
         return {"status": "live"}
 
-    @app.get("/metrics", dependencies=[Depends(metrics)], response_class=PlainTextResponse)
-    async def scrape() -> PlainTextResponse:
+    @app.get("/metrics", dependencies=[Depends(metrics)], response_class=Response)
+    async def scrape() -> Response:
         """All metrics in Prometheus' text format."""
-        return PlainTextResponse(await exposition.render(), media_type=_PROMETHEUS)
+        return Response(await exposition.render(), media_type=CONTENT_TYPE)
 
     @app.get("/api/usage", dependencies=[Depends(admin)])
     async def usage(by: str = "model", since_ns: int | None = None) -> list[dict[str, object]]:

@@ -40,9 +40,7 @@ async def serve(launch: Launch) -> None:
     await ingester.run_once()
     admin_key = kept_secret(folder / "admin.key", "FAIRLEAD_ADMIN_KEY", os.environ, SystemRng())
     app = create_app(store.logs, Exposition(store.logs, folder), admin_key, os.environ.get("FAIRLEAD_METRICS_TOKEN"))
-    server = _Server(
-        uvicorn.Config(app, host=config.gateway.host, port=launch.port, log_config=None, lifespan="off")
-    )
+    server = _Server(uvicorn.Config(app, host=config.gateway.host, port=launch.port, log_config=None, lifespan="off"))
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
+from typing import Any
 
 import msgspec
 
@@ -64,5 +65,5 @@ def load() -> Facts:
     )
 
 
-def _table(name: str) -> dict[str, dict[str, object]]:
+def _table(name: str) -> dict[str, dict[str, Any]]:
     return tomllib.loads((files("fairlead.providers") / name).read_text(encoding="utf-8"))

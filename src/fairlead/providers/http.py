@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
+from typing import Any, cast
 
 from fairlead.call import Attempt, Call, Secret
-from fairlead.core.estimate import estimate_tokens
+from fairlead.core.estimate import estimate_tokens, prompt_tokens
 from fairlead.dialects.codec import Dialect, Scanner
 from fairlead.errors import FairleadError, UpstreamProtocol
-from fairlead.pipeline import Reply
+from fairlead.pipeline import Chunks, Reply
 from fairlead.ports import Clock
 from fairlead.providers.facts import Vendor
 from fairlead.providers.relay import RelayStream
@@ -124,12 +126,12 @@ class HttpProvider:
 
     async def _read_on(self, answering: asyncio.Task[Reply]) -> None:
         """Wait for an abandoned answer, for its usage alone; a second cancellation ends the wait."""
-        timer = self._clock.timer(_READ_ON_S, answering.cancel)
+        timer = self._clock.timer(_READ_ON_S, partial(_cancel, answering))
         try:
             with suppress(FairleadError, asyncio.CancelledError):
                 reply = await answering
                 if not isinstance(reply.source, bytes):
-                    await reply.source.aclose()  # type: ignore[union-attr] # this provider streams chunks
+                    await cast("Chunks", reply.source).aclose()
         finally:
             timer.cancel()
 
@@ -173,3 +175,7 @@ class HttpProvider:
         for secret in self._secrets if own is None else (own.reveal(),):
             error.message = error.message.replace(secret, "***")
         error.args = (error.message,)
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()

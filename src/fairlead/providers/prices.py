@@ -123,22 +123,23 @@ def load() -> PriceTable:
 
 
 def overlay(
-    base: ModelPrices | None, price: Mapping[str, float | Decimal], *, context_window: int | None = None
+    price: Mapping[str, float | Decimal | None], base: ModelPrices | None = None, *, context_window: int | None = None
 ) -> ModelPrices:
     """The prices that an operator set, instead of those of the table; only the context window is kept from there.
 
     Args:
-        price: `PER_MILLION_TOKENS` in USD per million tokens, or `usd_per_hour`.  `input` and `output` must both be
+        price: `PER_MILLION_TOKENS` in USD per million tokens, or `usd_per_hour`; `None` is absent.  `input` and `output` must both be
             named where time is not what is paid for; the others cost what `rates` says where they are absent.
 
     Raises:
         ValueError: an unknown or a missing name, a negative price, or one finer than a pico-USD a token.
     """
-    _check(price)
+    given = {name: value for name, value in price.items() if value is not None}
+    _check(given)
     if base is not None and context_window is None:
         context_window = base.context_window
-    picousd = {name: scaled(value, _PICO_OF_MILLION) for name, value in price.items() if name != "usd_per_hour"}
-    return flat(picousd, picousd_per_hour=scaled(price.get("usd_per_hour", 0), _PICO), context_window=context_window)
+    picousd = {name: scaled(value, _PICO_OF_MILLION) for name, value in given.items() if name != "usd_per_hour"}
+    return flat(picousd, picousd_per_hour=scaled(given.get("usd_per_hour", 0), _PICO), context_window=context_window)
 
 
 def _check(price: Mapping[str, float | Decimal]) -> None:

@@ -22,7 +22,12 @@ class RelayStream:
     """Implements `Chunks`; `account` is called once, when the stream is over, to fill in the attempt's usage."""
 
     def __init__(
-        self, call: Call, attempt: Attempt, incoming: Incoming, scanner: Scanner, clock: Clock,
+        self,
+        call: Call,
+        attempt: Attempt,
+        incoming: Incoming,
+        scanner: Scanner,
+        clock: Clock,
         account: Callable[[Attempt, Scanner, bytes], None],
     ) -> None:
         self.progressed_ns = attempt.started_ns

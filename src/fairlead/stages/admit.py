@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from fairlead.call import Call, Outcome
 from fairlead.core.estimate import estimate_prompt
+from fairlead.errors import StateUnavailable
+from fairlead.expiry import within
 from fairlead.pipeline import Next, Reply
-from fairlead.ports import Claim, Limits
+from fairlead.ports import Claim, Clock, Limits
+
+
+_ACQUIRE_S = 0.05
 
 
 class Admit:
     """Takes what the call claims of every rate of its principal, or refuses it; gives back what it did not use."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits = limits
+        self._clock = clock
 
     async def __call__(self, call: Call, following: Next) -> Reply:
         rates = call.principal.rates
@@ -20,7 +26,8 @@ class Admit:
             return await following(call)
         tokens = _expected_tokens(call)
         claims = [Claim(rate=rate, amount=tokens if rate.kind == "tokens" else 1) for rate in rates]
-        await self._limits.acquire(claims)
+        late = StateUnavailable("the limits could not be checked in time; try again")
+        await within(self._clock, _ACQUIRE_S, late, self._limits.acquire(claims))
         try:
             reply = await following(call)
         except BaseException:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from fairlead.call import Attempt, Call, Outcome
 from fairlead.core.pricing import cost, worst_case
-from fairlead.errors import BudgetExceeded
+from fairlead.errors import BudgetExceeded, StateUnavailable
+from fairlead.expiry import within
 from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Hold, Ledger
+
+
+_RESERVE_S = 1.0
+"""How long a reservation may take; the first one against a budget reads from the store what was spent before."""
+_LEASE_SLACK_S = 60.0
 
 
 class Budget:
@@ -19,28 +25,11 @@ class Budget:
     async def __call__(self, call: Call, following: Next) -> Reply:
         attempt = call.attempt
         reserved = _worst_case(call, attempt)
-        budgets = call.principal.budgets
-        if reserved is None:
-            if budgets:
-                raise BudgetExceeded(_no_price(call, attempt), param="model")
-            reply = await self._unreserved(call, attempt, following)
-        else:
-            await self._ledger.reserve(
-                Hold(
-                    call_id=call.id,
-                    attempt=attempt.number,
-                    budgets=budgets,
-                    amount_nanousd=reserved,
-                    at_ns=call.started_at_ns,
-                    lease_s=attempt.candidate.timeouts.total_s + 60.0,
-                )
-            )
-            attempt.reserved_nanousd = reserved
-            reply = await self._reserved(call, attempt, following)
-        return reply
-
-    async def _reserved(self, call: Call, attempt: Attempt, following: Next) -> Reply:
+        if reserved is None and call.principal.budgets:
+            raise BudgetExceeded(_no_price(call, attempt), param="model")
         try:
+            if reserved is not None:
+                await self._reserve(call, attempt, reserved)
             reply = await following(call)
         except BaseException:
             self._settle(call, attempt)
@@ -48,20 +37,21 @@ class Budget:
         reply.on_end.append(lambda _: self._settle(call, attempt))
         return reply
 
-    async def _unreserved(self, call: Call, attempt: Attempt, following: Next) -> Reply:
-        try:
-            reply = await following(call)
-        except BaseException:
-            self._price(attempt)
-            raise
-
-        def price(_: Outcome) -> None:
-            self._price(attempt)
-
-        reply.on_end.append(price)
-        return reply
+    async def _reserve(self, call: Call, attempt: Attempt, amount_nanousd: int) -> None:
+        hold = Hold(
+            call_id=call.id,
+            attempt=attempt.number,
+            budgets=call.principal.budgets,
+            amount_nanousd=amount_nanousd,
+            at_ns=call.started_at_ns,
+            lease_s=attempt.candidate.timeouts.total_s + _LEASE_SLACK_S,
+        )
+        late = StateUnavailable("the budget could not be checked in time; try again")
+        await within(self._clock, _RESERVE_S, late, self._ledger.reserve(hold))
+        attempt.reserved_nanousd = amount_nanousd
 
     def _settle(self, call: Call, attempt: Attempt) -> None:
+        """Price the attempt and settle it; a hold that was never made is nothing to the ledger."""
         self._price(attempt)
         self._ledger.settle(call.id, attempt.number, attempt.cost_nanousd or 0)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import cast
 
 from fairlead.call import Call, Outcome, Timeouts
 from fairlead.errors import UpstreamTimeout
+from fairlead.expiry import Expiry
 from fairlead.pipeline import Chunks, Next, Reply
 from fairlead.ports import Clock, Timer
 
@@ -27,39 +28,12 @@ class Deadline:
         limit, wait_s = "total", left_s
         if call.request.stream and timeouts.first_token_s < left_s:
             limit, wait_s = "first_token", timeouts.first_token_s
-        with _Expiry(self._clock, wait_s, _late(call, limit, wait_s)):
+        with Expiry(self._clock, wait_s, _late(call, limit, wait_s)):
             reply = await following(call)
         if not isinstance(reply.source, bytes):
-            watch = _Watch(self._clock, call, reply.source, timeouts, ends_ns)  # type: ignore[arg-type] # events come with another dialect
+            watch = _Watch(self._clock, call, cast("Chunks", reply.source), timeouts, ends_ns)
             reply.on_end.append(watch.stop)
         return reply
-
-
-class _Expiry:
-    """Raises `error` in place of the cancellation that it causes when the time is up (as `asyncio.timeout`, on a port)."""
-
-    def __init__(self, clock: Clock, seconds: float, error: UpstreamTimeout) -> None:
-        self._clock = clock
-        self._seconds = seconds
-        self._error = error
-        self._fired = False
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if task is None or self._seconds <= 0:
-            raise self._error
-        self._task = task
-        self._cancelling = task.cancelling()
-        self._timer = self._clock.timer(self._seconds, self._fire)
-
-    def _fire(self) -> None:
-        self._fired = True
-        self._task.cancel()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._timer.cancel()
-        if self._fired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise self._error
 
 
 class _Watch:

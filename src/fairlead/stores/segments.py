@@ -18,8 +18,11 @@ MAKING_SUFFIX: Final = ".making"
 
 
 def segments(folder: Path) -> list[Path]:
-    """All segments, each worker's in the order of writing."""
-    return sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
+    """All segments, each worker's in the order of writing; none where there is no folder."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
+    except FileNotFoundError:
+        return []
 
 
 def folder_bytes(folder: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,7 +66,7 @@ class Spool:
         """Records that could not be written since the start."""
         self._lock = threading.Lock()
         self._encoder = msgspec.msgpack.Encoder()
-        self._buffer: list[tuple[Record, bytes]] = []
+        self._buffer: deque[tuple[Record, bytes]] = deque()
         self._scheduled_on: asyncio.AbstractEventLoop | None = None
         self._current: _Segment | None = None
         self._rotated: list[_Segment] = []
@@ -96,7 +97,8 @@ class Spool:
         if not self._buffer:
             return
         with self._lock:
-            pending, self._buffer = self._buffer, []
+            # One by one, as another thread may be appending: swapping the buffer could lose what it appends.
+            pending = [self._buffer.popleft() for _ in range(len(self._buffer))]
             if not pending:
                 return
             try:
@@ -157,6 +159,7 @@ class Spool:
         if self._current is not None and self._current.size_bytes >= self._rotate_bytes:
             self._retire()
         if self._current is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._last_number = max(self._clock.now_ns(), self._last_number + 1)
             self._current = _Segment(*create(self._folder, f"{self._name}-{self._last_number:020d}"))
         return self._current

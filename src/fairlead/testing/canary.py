@@ -41,7 +41,7 @@ class Canary:
         self._rng = rng
         self._packages = tuple(packages)
         self._secrets: dict[str, str] = {}
-        self._sinks: list[tuple[str, Capture]] = []
+        self._sinks: list[tuple[str, Capture | _Collector]] = []
 
     def make(self, label: str) -> str:
         """A new secret, `canary-<label>-<random>`."""
@@ -73,6 +73,7 @@ class Canary:
     def logs(self) -> Iterator[None]:
         """Watch every log record of every logger meanwhile, with its arguments and exception."""
         handler = _Collector()
+        self._sinks.append(("log", handler))
         root = logging.getLogger()
         level = root.level
         root.addHandler(handler)
@@ -82,14 +83,6 @@ class Canary:
         finally:
             root.removeHandler(handler)
             root.setLevel(level)
-            for record in handler.records:
-                self._watch_log(record)
-
-    def _watch_log(self, record: logging.LogRecord) -> None:
-        where = f"log {record.name}"
-        self.watch(where, f"{record.getMessage()}\n{record.args!r}\n{vars(record)!r}")
-        if record.exc_info and record.exc_info[1] is not None:
-            self.watch(f"{where}, exception", record.exc_info[1])
 
     def findings(self) -> list[Finding]:
         """Every secret in every sink, each place and form once.
@@ -124,9 +117,14 @@ class Canary:
                 if any(needle in data for needle in needles):
                     yield label, form
 
-    def _contents(self, sink: str, capture: Capture) -> Iterator[tuple[str, bytes]]:
+    def _contents(self, sink: str, capture: Capture | _Collector) -> Iterator[tuple[str, bytes]]:
         if isinstance(capture, Path):
             yield from _files(sink, capture)
+        elif isinstance(capture, _Collector):
+            for record in capture.records:
+                yield f"{sink} {record.name}", _bytes(f"{record.getMessage()}\n{vars(record)!r}")
+                if record.exc_info and record.exc_info[1] is not None:
+                    yield from self._contents(f"{sink} {record.name}", record.exc_info[1])
         elif isinstance(capture, BaseException):
             for part, text in _exception(capture, self._packages, set()):
                 yield f"{sink}: {part}", _bytes(text)

@@ -132,9 +132,12 @@ async def nth(
         patience_s: how long a flow may hang, in the loop's time; take `virtual_run` for long deadlines.
 
     Raises:
-        AssertionError: the flow does not make the same calls each time, or ignores cancellation.
+        AssertionError: the flow hangs by itself, does not make the same calls each time, or ignores cancellation.
     """
     first = await _run(flow, ports(), _Plan(0, "clean", error), patience_s)
+    if first.hung:
+        msg = f"the flow hangs although nothing fails; its calls were {first.calls}"
+        raise AssertionError(msg)
     if first.error is not None:
         raise first.error
     await _checked(check, first)

@@ -104,6 +104,11 @@ def decode_in_band(body: bytes) -> FairleadError:
     return _decoded(status, told, f"in a 200: {snippet(body)}")
 
 
+def is_error(body: Mapping[str, Any], event: bytes = b"") -> bool:
+    """Whether a body in a 200, or an event of that name, is an error: OpenAI's form, or that of older vLLM servers."""
+    return bool(body.get("error")) or body.get("object") == "error" or event == b"error"
+
+
 def encode(error: FairleadError) -> bytes:
     """`{"error": {"message", "type", "param", "code"}}`, with OpenAI's type names."""
     return error_body(error.message, kind=_type(error), code=error.code, param=error.param)

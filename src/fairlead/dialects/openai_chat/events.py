@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from fairlead.core.sse import SseParser
+from fairlead.core.sse import SseError, SseEvent, SseParser
 from fairlead.dialects.openai_chat._json import load_object
-from fairlead.dialects.openai_chat.errors import decode_in_band
+from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, UpstreamProtocol
 from fairlead.types import (
     ChatEvent,
     Finished,
@@ -54,8 +54,8 @@ class ChatEventDecoder:
         events: list[ChatEvent] = []
         if self.complete:
             return events
-        for event in self._parser.feed(chunk):
-            if event.data == b"[DONE]":
+        for event in self._parse(chunk):
+            if event.data.startswith(b"[DONE]"):
                 self.complete = True
                 break
             try:
@@ -67,11 +67,17 @@ class ChatEventDecoder:
                 break
         return events
 
+    def _parse(self, chunk: bytes) -> list[SseEvent]:
+        try:
+            return self._parser.feed(chunk)
+        except SseError as error:
+            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
+
     def _events(self, name: bytes, data: bytes) -> Iterator[ChatEvent]:
         if not data:
             return
         body = load_object(data)
-        if body.get("error") or name == b"error":
+        if is_error(body, name):
             raise decode_in_band(data)
         if not self._started:
             self._started = True
@@ -90,9 +96,9 @@ class ChatEventEncoder:
 
     __slots__ = ("_common", "_include_usage", "_opened", "_usage")
 
-    def __init__(self, *, include_usage: bool) -> None:
+    def __init__(self, *, include_usage: bool, extra: Mapping[str, Any]) -> None:
         self._include_usage = include_usage
-        self._common: dict[str, Any] = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
+        self._common = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", **extra}
         self._opened: set[int] = set()
         self._usage: Usage | None = None
 

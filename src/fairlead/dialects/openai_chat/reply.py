@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from fairlead.dialects.openai_chat._json import load_object, snippet
-from fairlead.dialects.openai_chat.errors import decode_in_band
+from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.messages import BadField, decode_message, encode_answer
 from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
 from fairlead.errors import UpstreamProtocol
@@ -49,7 +49,7 @@ def usage(body: bytes) -> Usage | None:
     except (ValueError, RecursionError) as error:
         raise _not_an_answer(f"{error}: {snippet(body)}") from None
     if not _is_null(top.error) or _is_null(top.choices):
-        raise decode_in_band(body) if _is_error(body) else _not_an_answer(snippet(body))
+        raise decode_in_band(body) if is_error(load_object(body)) else _not_an_answer(snippet(body))
     return decode_usage(counts)
 
 
@@ -114,11 +114,6 @@ def _encode_choice(choice: Choice) -> dict[str, Any]:
 
 def _is_null(raw: msgspec.Raw) -> bool:
     return len(raw) == 4 and bytes(raw) == b"null"
-
-
-def _is_error(body: bytes) -> bool:
-    top = load_object(body)
-    return bool(top.get("error")) or top.get("object") == "error"
 
 
 def _not_an_answer(detail: str) -> UpstreamProtocol:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from fairlead.core.sse import SseParser, split_events
+from fairlead.core.sse import MAX_EVENT_BYTES, SseError, SseParser, split_events
 from fairlead.dialects.openai_chat._json import load_object, loads
-from fairlead.dialects.openai_chat.errors import decode_in_band
+from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.events import ChatEventDecoder, ChatEventEncoder
 from fairlead.dialects.openai_chat.usage import decode_usage
 from fairlead.errors import FairleadError, UpstreamProtocol
 from fairlead.types import Usage
-
-MAX_EVENT_BYTES = 4 * 1024 * 1024
-"""No event of a sane provider is longer."""
 
 _CONTENT_FIELDS = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
 
@@ -44,13 +42,16 @@ class ChatScanner:
         if self.complete or self.error is not None:
             return b""
         # Providers write whole events: after the first content nearly every chunk ends here.
-        if self.content and not self._rest and chunk.endswith(b"\n\n") and _is_plain(chunk):
+        if self.content and not self._rest and _ends_event(chunk) and _is_plain(chunk):
             return chunk
         self._rest += chunk
         if b"\n" not in chunk and b"\r" not in chunk:
             self._check_size()
             return b""
-        events, rest = split_events(bytes(self._rest))
+        try:
+            events, rest = split_events(bytes(self._rest))
+        except SseError as error:
+            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
         self._rest = bytearray(rest)
         self._check_size()
         return b"".join([event for event in events if self._passes(event)])
@@ -65,7 +66,7 @@ class ChatScanner:
         if self.content and _is_plain(event):
             return True
         for name, data in _parsed(event):
-            if data == b"[DONE]":
+            if data.startswith(b"[DONE]"):
                 self.complete = True
             elif data and not self._chunk(name, data):
                 return False
@@ -73,7 +74,7 @@ class ChatScanner:
 
     def _chunk(self, name: bytes, data: bytes) -> bool:
         body = load_object(data)
-        if body.get("error") or name == b"error":
+        if is_error(body, name):
             self.error = decode_in_band(data)
             return False
         choices = body.get("choices")
@@ -100,9 +101,14 @@ def decoder() -> ChatEventDecoder:
     return ChatEventDecoder()
 
 
-def encoder(*, include_usage: bool) -> ChatEventEncoder:
-    """Turn neutral events into one raw stream."""
-    return ChatEventEncoder(include_usage=include_usage)
+def encoder(*, include_usage: bool, extra: Mapping[str, Any] | None = None) -> ChatEventEncoder:
+    """Turn neutral events into one raw stream.
+
+    Args:
+        include_usage: end with a usage chunk, as the caller asked.
+        extra: further top-level fields of every chunk, such as `system_fingerprint`.
+    """
+    return ChatEventEncoder(include_usage=include_usage, extra=extra or {})
 
 
 def text(raw: bytes) -> str:
@@ -137,6 +143,11 @@ def has_content(choices: Any) -> bool:
     return False
 
 
+def _ends_event(chunk: bytes) -> bool:
+    # A third line end would open the next event, which is not whole.
+    return chunk.endswith(b"\n\n") and not chunk.endswith(b"\n\n\n")
+
+
 def _is_plain(chunk: bytes) -> bool:
     """Whether no event in here can hold a usage, an error or the end.
 
@@ -151,7 +162,7 @@ def _is_plain(chunk: bytes) -> bool:
 def _parsed(raw: bytes) -> list[tuple[bytes, bytes]]:
     try:
         return [(event.event, event.data) for event in SseParser().feed(raw)]
-    except ValueError:
+    except SseError:
         return []
 
 

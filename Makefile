@@ -1,0 +1,86 @@
+# The only door: `make` lists what it opens.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+NODE := tests/dialect/node
+NODE_MODULES := $(NODE)/node_modules/.package-lock.json
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
+
+# What `run` hands to `fairlead serve`, and `test` to pytest: make run ARGS="--port 9000"
+ARGS ?=
+# `lock` takes no release that is younger than a week.
+LOCK_BEFORE ?= $(shell $(BIN)/python -c "import datetime as d; print(d.datetime.now(d.UTC).date() - d.timedelta(days=8))")
+
+.PHONY: help
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: $(RUNTIME) ## Start the gateway (ARGS="..." goes to `fairlead serve`)
+	@exec $(BIN)/fairlead serve $(ARGS)
+
+.PHONY: test
+test: $(DEV) ## Run the tests, slow ones left out (ARGS="..." goes to pytest)
+	$(BIN)/pytest -m "not slow" $(ARGS)
+
+.PHONY: test-all
+test-all: $(DEV) $(NODE_MODULES) ## Run all tests, real clients included
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: check
+check: $(DEV) ## Lint, types, layers, generated pages, house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/pytest -q tests/house tests/docs
+
+.PHONY: docs
+docs: $(DEV) ## Write the generated pages of docs/reference
+	$(BIN)/python scripts/generate_docs.py
+
+.PHONY: prices
+prices: $(DEV) ## Compile the price table from the installed genai-prices
+	$(BIN)/python scripts/compile_prices.py
+
+.PHONY: lock
+lock: $(DEV) ## Renew requirements/*.txt, at least a week behind the newest releases
+	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway \
+		pyproject.toml requirements/build.in -o requirements/runtime.txt --upgrade
+	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway --group dev -c requirements/runtime.txt \
+		pyproject.toml requirements/build.in requirements/dev.in -o requirements/dev.txt --upgrade
+	cd $(NODE) && npm update --package-lock-only --ignore-scripts --before=$(LOCK_BEFORE) --no-audit --no-fund
+
+.PHONY: clean
+clean: ## Remove the environment, caches and build output
+	rm -rf $(VENV) build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(NODE)/node_modules
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what the targets need; each is made once and again when its inputs change ---
+
+$(BIN)/python:
+	@scripts/make_venv.sh $(VENV)
+
+$(RUNTIME): requirements/runtime.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements/runtime.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): requirements/dev.txt requirements/runtime.txt pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $(RUNTIME) $@
+
+$(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json
+	@scripts/ensure_node.sh $(NODE)
+	@touch $@

@@ -1,0 +1,76 @@
+"""What goes to the terminal: JSON for machines, text for people, and nothing that could steer the terminal itself."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_SEQUENCE: Final = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC: titles, links, clipboard
+    r"|\x1b[ -/]*[0-~]",  # two-character escapes
+    re.DOTALL,
+)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_LONGEST_HELD: Final = 4_096
+
+
+def clean(text: str) -> str:
+    """The text without escape sequences, control characters (but line feed and tab) and bidirectional overrides."""
+    return _CONTROL.sub("", _SEQUENCE.sub("", text))
+
+
+class CleanStream:
+    """Cleans text that comes in pieces, also where a sequence is cut in two (FAULTS X12)."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """What may be shown by now."""
+        whole = _SEQUENCE.sub("", self._held + text)
+        at = whole.find("\x1b")
+        if at < 0 or len(whole) - at > _LONGEST_HELD:
+            self._held = ""
+            return clean(whole)
+        self._held = whole[at:]
+        return clean(whole[:at])
+
+
+def one_line(text: str) -> str:
+    """Cleaned, and on one line."""
+    return " ".join(clean(text).split())
+
+
+def complain(message: str) -> None:
+    """Say on stderr what went wrong, each line of it under our name."""
+    for line in clean(message).splitlines() or [""]:
+        sys.stderr.write(f"fairlead: {line}\n")
+    sys.stderr.flush()
+
+
+def emit(document: object) -> None:
+    """Print one JSON document on one line."""
+    import msgspec
+
+    sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+    sys.stdout.flush()
+
+
+def console() -> Console:
+    """Standard output for people; colours only where it is a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def cell(value: object, style: str = "") -> Text:
+    """A table cell of text that somebody else may have written."""
+    from rich.text import Text
+
+    return Text("" if value is None else one_line(str(value)), style=style)

@@ -1,0 +1,87 @@
+"""Faults that the simulator shows on request."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from fairlead.errors import ConfigError
+from fairlead.providers.sim.draws import Draws
+
+FaultKind = Literal[
+    "status",
+    "rate_limit",
+    "quota",
+    "reset",
+    "cut",
+    "stall",
+    "error_event",
+    "late_error_event",
+    "html",
+    "empty",
+    "truncated_json",
+    "slow",
+]
+"""`status`: an error answer.  `rate_limit`, `quota`: 429, with OpenAI's codes.  `reset`: the connection breaks before an
+answer.  `cut`, `stall`: it breaks or falls silent after `after_chunks`.  `error_event`: an error inside a 200;
+`late_error_event`: after content.  `html`, `empty`, `truncated_json`: a 200 with such a body.  `slow`: `delay_s` more
+before each chunk."""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One kind of trouble, and which calls it strikes."""
+
+    kind: FaultKind
+    rate: float = 1.0
+    """The share of matching calls."""
+    match_model: str | None = None
+    """Only calls for this model."""
+    times: int | None = None
+    """At most so often."""
+    after_chunks: int = 3
+    """Content chunks that still come before a `cut`, `stall` or `late_error_event`."""
+    status: int = 500
+    retry_after: str | None = None
+    """The header's text, sensible or not."""
+    delay_s: float = 1.0
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    faults: tuple[Fault, ...] = ()
+
+
+def load(text: str) -> tuple[Fault, ...]:
+    """The `[[faults]]` of a TOML text.
+
+    Raises:
+        ConfigError: not TOML, an unknown key or kind, or a value of the wrong type.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(text), _File).faults
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"The faults file cannot be read: {error}.") from None
+
+
+class FaultPlan:
+    """Which fault strikes which call: fixed by the seed and the number of the call."""
+
+    __slots__ = ("_faults", "_left", "_seed")
+
+    def __init__(self, faults: Sequence[Fault], seed: int) -> None:
+        self._faults = tuple(faults)
+        self._left = [fault.times for fault in faults]
+        self._seed = seed
+
+    def choose(self, call: int, model: str) -> Fault | None:
+        """The first fault that strikes, in the order of the file."""
+        for index, fault in enumerate(self._faults):
+            left = self._left[index]
+            if left == 0 or fault.match_model not in {None, model}:
+                continue
+            if Draws(self._seed, "fault", index, call).chance(fault.rate):
+                self._left[index] = None if left is None else left - 1
+                return fault
+        return None

@@ -1,0 +1,196 @@
+"""A value that fits a JSON Schema, made without a model.
+
+Covers what structured outputs allow: types, enum, const, required, nested objects and arrays, local `$ref`, `anyOf`,
+`allOf`, formats, and bounds on numbers, strings and arrays.  `pattern` is not read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead.providers.sim.draws import Draws
+
+_DEEP = 8
+"""From here on recursive schemas are brought to an end: the shortest branch, no optional fields, no optional items."""
+
+_WORDS = ("harbour", "lantern", "meadow", "granite", "willow", "copper", "orchard", "compass")
+_FORMATS = {
+    "date-time": "2024-05-17T09:30:00Z",
+    "date": "2024-05-17",
+    "time": "09:30:00Z",
+    "duration": "PT1H",
+    "email": "someone@example.com",
+    "idn-email": "someone@example.com",
+    "hostname": "example.com",
+    "uri": "https://example.com/",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uuid": "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+}
+
+
+def fitting_value(schema: Any, draws: Draws) -> Any:
+    """A value that `schema` accepts; the same for the same draws."""
+    return _Maker(schema, draws).value(schema, 0)
+
+
+class _Maker:
+    __slots__ = ("_draws", "_root")
+
+    def __init__(self, root: Any, draws: Draws) -> None:
+        self._root = root
+        self._draws = draws
+
+    def value(self, schema: Any, depth: int) -> Any:  # noqa: PLR0911 - a table of types
+        schema = self._resolved(schema)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return self._draws.pick(schema["enum"])
+        branches = schema.get("anyOf") or schema.get("oneOf")
+        if branches:
+            return self.value(self._branch(branches, depth), depth + 1)
+        match self._type(schema, depth):
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                return self._array(schema, depth)
+            case "string":
+                return self._string(schema)
+            case "integer":
+                return int(self._number(schema, is_integer=True))
+            case "number":
+                return self._number(schema, is_integer=False)
+            case "boolean":
+                return bool(self._draws.below(2))
+        return None
+
+    def _resolved(self, schema: Any) -> Mapping[str, Any]:
+        """Follow `$ref` and merge `allOf`; `true` and whatever is no schema accept anything."""
+        seen = 0
+        while isinstance(schema, dict) and ("$ref" in schema or "allOf" in schema) and seen < _DEEP * 4:
+            seen += 1
+            if "$ref" in schema:
+                rest = {key: value for key, value in schema.items() if key != "$ref"}
+                schema = _merged(self._lookup(schema["$ref"]), rest)
+            else:
+                parts, schema = schema["allOf"], {key: value for key, value in schema.items() if key != "allOf"}
+                for part in parts:
+                    schema = _merged(schema, self._resolved(part))
+        return schema if isinstance(schema, dict) else {}
+
+    def _lookup(self, reference: Any) -> Any:
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            return {}
+        found = self._root
+        for step in reference[1:].split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            found = found.get(name, {}) if isinstance(found, dict) else {}
+        return found
+
+    def _branch(self, branches: list[Any], depth: int) -> Any:
+        if depth < _DEEP:
+            return self._draws.pick(branches)
+        return min(branches, key=lambda branch: _weight(self._resolved(branch)))
+
+    def _type(self, schema: Mapping[str, Any], depth: int) -> Any:
+        kinds = schema.get("type")
+        if isinstance(kinds, list) and kinds:
+            return "null" if depth >= _DEEP and "null" in kinds else self._draws.pick(kinds)
+        if kinds is None:
+            if "properties" in schema:
+                return "object"
+            return "array" if "items" in schema else "string"
+        return kinds
+
+    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        required = schema.get("required", [])
+        properties = schema.get("properties", {})
+        made = {}
+        for name, inner in properties.items():
+            if name in required or (depth < _DEEP and self._draws.below(2)):
+                made[name] = self.value(inner, depth + 1)
+        for name in required:
+            if name not in made:
+                made[name] = self.value(schema.get("additionalProperties", {}), depth + 1)
+        return made
+
+    def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        least = schema.get("minItems", 0 if depth >= _DEEP else 1)
+        most = schema.get("maxItems", max(least, 0 if depth >= _DEEP else 3))
+        prefix = schema.get("prefixItems", [])
+        count = least + self._draws.below(max(most - least, 0) + 1)
+        items = [self.value(inner, depth + 1) for inner in prefix[:most]]
+        while len(items) < count:
+            items.append(self._unlike(schema, items, depth))
+        return items
+
+    def _unlike(self, schema: Mapping[str, Any], items: list[Any], depth: int) -> Any:
+        made = self.value(schema.get("items", {}), depth + 1)
+        tries = 0
+        while schema.get("uniqueItems") and made in items and tries < 100:
+            tries += 1
+            made = self.value(schema.get("items", {}), depth + 1)
+        return made
+
+    def _string(self, schema: Mapping[str, Any]) -> str:
+        form = schema.get("format")
+        if form in _FORMATS:
+            return _FORMATS[form]
+        least, most = schema.get("minLength", 0), schema.get("maxLength")
+        text = f"{self._draws.pick(_WORDS)} {self._draws.below(1000)}"
+        while len(text) < least:
+            text += f" {self._draws.pick(_WORDS)}"
+        return text[:most]
+
+    def _number(self, schema: Mapping[str, Any], *, is_integer: bool) -> float:
+        step = schema.get("multipleOf") or (1 if is_integer else 0.5)
+        low, high = _bounds(schema, step)
+        first = math.ceil(low / step)
+        last = max(math.floor(high / step), first)
+        made: float = (first + self._draws.below(last - first + 1)) * step
+        # Bounds closer together than a step, as in 0.1 to 0.2, leave only what lies between them.
+        return made if low <= made <= high or is_integer else (low + high) / 2
+
+
+def _bounds(schema: Mapping[str, Any], step: float) -> tuple[float, float]:
+    """Both ends allowed; an exclusive bound gives way by half a step for numbers and by one for integers."""
+    give = step if isinstance(step, int) else step / 2
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if above is not None and (low is None or above >= low):
+        low = above + _narrow(give, above, below if below is not None else high)
+    if below is not None and (high is None or below <= high):
+        high = below - _narrow(give, above if above is not None else low, below)
+    if low is None:
+        low = 0 if high is None or high >= 0 else high - 100 * step
+    return low, low + 100 * step if high is None else high
+
+
+def _narrow(give: float, low: float | None, high: float | None) -> float:
+    if low is None or high is None or isinstance(give, int):
+        return give
+    return min(give, (high - low) / 4)
+
+
+def _merged(first: Any, second: Any) -> dict[str, Any]:
+    """Both schemas' keywords; properties and required names of both."""
+    first, second = (schema if isinstance(schema, dict) else {} for schema in (first, second))
+    both = {**first, **second}
+    if "properties" in first and "properties" in second:
+        both["properties"] = {**first["properties"], **second["properties"]}
+    if "required" in first and "required" in second:
+        both["required"] = [*first["required"], *second["required"]]
+    return both
+
+
+def _weight(schema: Mapping[str, Any]) -> int:
+    """How much a branch would still open: null and plain values before arrays before objects."""
+    kinds = schema.get("type")
+    if kinds == "null":
+        return 0
+    if kinds in {"string", "integer", "number", "boolean"} or "const" in schema or "enum" in schema:
+        return 1
+    return 2 if kinds == "array" else 3

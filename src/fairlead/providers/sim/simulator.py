@@ -1,0 +1,146 @@
+"""One simulated provider: routes, keys, models, faults and the bill."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from fairlead.core.estimate import estimate_tokens, prompt_text, prompt_tokens
+from fairlead.dialects.openai_chat import request as request_codec
+from fairlead.dialects.openai_chat.errors import error_body
+from fairlead.errors import InvalidRequest
+from fairlead.providers.sim.bill import PRICES, Bill
+from fairlead.providers.sim.draws import Draws
+from fairlead.providers.sim.engine import answer
+from fairlead.providers.sim.faults import Fault, FaultPlan
+from fairlead.providers.sim.play import played, refused
+from fairlead.providers.sim.script import Charge, End, Script, whole
+from fairlead.providers.sim.settings import SimSettings
+from fairlead.types import Chat, ChatReply, Usage
+
+_SAYS_SO = {"x-fairlead-simulated": "true"}
+_JSON = {"content-type": "application/json", **_SAYS_SO}
+_CACHED_TOKENS = 1_024
+_CACHED_BYTES = 4 * _CACHED_TOKENS
+_REMEMBERED = 10_000
+"""How many prompt beginnings the simulated prompt cache holds."""
+_BATCH_TIERS = (msgspec.Raw(b'"batch"'), msgspec.Raw(b'"flex"'))
+
+
+class Simulator:
+    """Answers like an OpenAI-compatible provider and never passes for a model.
+
+    Every answer carries `x-fairlead-simulated: true` and its own `system_fingerprint`, and every text begins with
+    saying so.  Failed calls are not billed; one that broke off is billed for the text that was sent.
+    """
+
+    def __init__(self, settings: SimSettings | None = None) -> None:
+        self.settings = SimSettings() if settings is None else settings
+        self.bill = Bill()
+        self._faults = FaultPlan(self.settings.faults, self.settings.seed)
+        self._calls = 0
+        self._prompts: dict[bytes, None] = {}
+
+    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Script:  # noqa: PLR0911 - a table of routes
+        """The answer to a request, not yet sent; lower-case header names."""
+        route = f"{method} {path.removeprefix('/v1')}"
+        if route == "GET /health":
+            return whole(200, b'{"status":"ok"}', _JSON)
+        if route == "GET /sim/bill":
+            return whole(200, self.bill.encode(), _JSON)
+        if route == "DELETE /sim/bill":
+            self.bill.clear()
+            return whole(200, self.bill.encode(), _JSON)
+        if not self._is_let_in(headers):
+            return _refusal(401, "Incorrect API key provided.", "invalid_api_key")
+        if route == "GET /models":
+            return whole(200, _models(), _JSON)
+        if route == "POST /chat/completions":
+            return self._complete(body)
+        return _refusal(404, f"Unknown request URL: {method} {path}.", "unknown_url")
+
+    def _is_let_in(self, headers: Mapping[str, str]) -> bool:
+        key = self.settings.api_key
+        return key is None or headers.get("authorization") == f"Bearer {key}"
+
+    def _complete(self, body: bytes) -> Script:
+        self._calls += 1
+        number = self._calls
+        try:
+            chat = request_codec.decode(request_codec.read(body).fields)
+        except InvalidRequest as error:
+            return _refusal(400, error.message, "invalid_value", param=error.param)
+        if not chat.messages:
+            return _refusal(400, "`messages` must not be empty.", "empty_array", param="messages")
+        headers = {**_SAYS_SO, "x-request-id": f"req_sim{self.settings.seed}-{number}"}
+        fault = self._fault(number, chat.model)
+        script = None if fault is None else refused(fault, headers, is_stream=chat.stream)
+        if script is not None:
+            script.pause_s = self.settings.latency_s
+            return script
+        return self._answered(chat, number, headers, fault)
+
+    def _answered(self, chat: Chat, number: int, headers: Mapping[str, str], fault: Fault | None) -> Script:
+        settings = self.settings
+        if chat.model not in PRICES and not settings.any_model:
+            message = f"The model `{chat.model}` does not exist; the simulator has {', '.join(PRICES)}."
+            return _refusal(404, message, "model_not_found", param="model")
+        name = chat.model if chat.model in PRICES else f"sim:{chat.model}"
+        call_id = f"chatcmpl-sim{settings.seed}-{number}"
+        cached = self._cached_tokens(chat)
+        reply = answer(chat, call_id=call_id, model=name, seed=settings.seed, cached_tokens=cached)
+        return played(chat, reply, headers, settings, fault, self._charge(chat, reply))
+
+    def _fault(self, number: int, model: str) -> Fault | None:
+        settings = self.settings
+        if settings.error_rate and Draws(settings.seed, "error", number).chance(settings.error_rate):
+            return Fault(kind="status")
+        return self._faults.choose(number, model)
+
+    def _cached_tokens(self, chat: Chat) -> int:
+        """The prompt cache: a prompt whose first 1,024 tokens were seen before reads those from it."""
+        prompt = prompt_text(chat)
+        if len(prompt) < _CACHED_BYTES:
+            return 0
+        digest = hashlib.blake2b(prompt[:_CACHED_BYTES], digest_size=16).digest()
+        if digest in self._prompts:
+            return _CACHED_TOKENS
+        if len(self._prompts) >= _REMEMBERED:
+            del self._prompts[next(iter(self._prompts))]
+        self._prompts[digest] = None
+        return 0
+
+    def _charge(self, chat: Chat, reply: ChatReply) -> Charge:
+        is_batch = chat.extra.get("service_tier") in _BATCH_TIERS
+
+        def charge(sent: str, how: End | Literal["left"]) -> None:
+            usage = reply.usage or Usage()
+            is_whole = how == "whole" or (how == "left" and self.settings.bills_after_disconnect)
+            if not is_whole:
+                if not sent:
+                    return  # it failed before it said anything
+                usage = Usage(input_tokens=prompt_tokens(chat), output_tokens=estimate_tokens(sent))
+            outcome = _OUTCOMES[how]
+            self.bill.charge(reply.id, reply.model, usage, outcome, is_batch=is_batch)
+
+        return charge
+
+
+_OUTCOMES: Mapping[str, Literal["ok", "cut", "disconnected"]] = {
+    "whole": "ok",
+    "broken": "cut",
+    "silent": "cut",
+    "left": "disconnected",
+}
+
+
+def _refusal(status: int, message: str, code: str, *, param: str | None = None) -> Script:
+    return whole(status, error_body(message, kind="invalid_request_error", code=code, param=param), _JSON)
+
+
+def _models() -> bytes:
+    rows = [{"id": name, "object": "model", "created": 0, "owned_by": "fairlead-simulator"} for name in PRICES]
+    return msgspec.json.encode({"object": "list", "data": rows})

@@ -1,0 +1,167 @@
+"""From spool segments into the store, exactly once in effect."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fairlead.core import frame
+from fairlead.ports import Batch, LogStore
+from fairlead.record import Record
+from fairlead.stores.segments import segments, try_lock
+
+BATCH_RECORDS: Final = 100
+BATCH_BYTES: Final = 2 * 1024 * 1024
+"""A batch is no bigger, unless one record alone is (FAULTS D7)."""
+_LOCK_NAME: Final = "ingest.lock"
+_LARGEST_READ: Final = frame.HEADER_BYTES + frame.MAX_PAYLOAD_BYTES
+
+
+class Ingester:
+    """Moves what workers have spooled into a `LogStore`; any number may try, one at a time does it.
+
+    How far a segment was read stands in the store, in the transaction of the records themselves; the store takes a
+    record once however often it comes.  So a new ingester starts each segment over and the store passes over what it
+    has, and a crash at any point loses nothing and counts nothing twice.
+    """
+
+    def __init__(self, folder: Path, store: LogStore) -> None:
+        self._folder = folder
+        self._store = store
+        self._decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
+        self._offsets: dict[str, int] = {}
+        self.torn = 0
+        """Segments that ended inside a record, which was cut off."""
+        self.skipped_bytes = 0
+        """Damaged bytes inside segments."""
+        self.rejected = 0
+        """Whole frames that hold no record this version knows."""
+        self.backlog_bytes = 0
+        """What was left to read after the last run: the part of a record that is being written, at most."""
+
+    async def run_once(self) -> int:
+        """Ingest everything there is; returns how many calls ended, 0 also if another ingester is at work.
+
+        Raises:
+            StateUnavailable: the store cannot take it; what it took stays taken, the rest waits in the spool.
+            OSError: the spool cannot be read.
+        """
+        locks = _Locks()
+        try:
+            if not await asyncio.to_thread(_lock_folder, self._folder, locks):
+                return 0
+            return await self._run(locks)
+        finally:
+            locks.release()
+
+    async def _run(self, locks: _Locks) -> int:
+        # A lock is let go only after the last `Ended` of its calls is on disk, perhaps in a later segment.  So: first
+        # see which are orphaned, then list again and read everything, and only then say what crashed.
+        orphans = await asyncio.to_thread(_lock_orphans, self._folder, locks)
+        ended = self.backlog_bytes = 0
+        for path in await asyncio.to_thread(segments, self._folder):
+            ended += await self._read(path, orphaned=path in orphans)
+        for path in orphans:
+            finished = Batch(segment=path.name, offset=self._offsets.get(path.name, 0), records=(), finished=True)
+            ended += await self._store.ingest(finished)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            self._offsets.pop(path.name, None)
+        return ended
+
+    async def _read(self, path: Path, *, orphaned: bool) -> int:
+        """Ingest a segment from where this ingester left it to its last whole record."""
+        ended = 0
+        offset = self._offsets.get(path.name, 0)
+        size_bytes = BATCH_BYTES
+        while chunk := await asyncio.to_thread(_read_at, path, offset, size_bytes):
+            decoded = frame.decode(chunk)
+            for end, records in self._batches(decoded):
+                ended += await self._store.ingest(Batch(segment=path.name, offset=offset + end, records=records))
+                self._offsets[path.name] = offset + end
+            offset += decoded.consumed
+            self._offsets[path.name] = offset
+            self.skipped_bytes += decoded.skipped_bytes
+            if decoded.consumed > 0:
+                size_bytes = BATCH_BYTES
+            elif len(chunk) == size_bytes < _LARGEST_READ:
+                size_bytes = min(4 * size_bytes, _LARGEST_READ)
+            else:
+                self._leave(len(chunk), orphaned=orphaned)
+                break
+        return ended
+
+    def _leave(self, rest_bytes: int, *, orphaned: bool) -> None:
+        if orphaned:
+            self.torn += 1
+        else:
+            self.backlog_bytes += rest_bytes
+
+    def _batches(self, decoded: frame.Decoded) -> Iterator[tuple[int, tuple[Record, ...]]]:
+        """Records in batches, each with the offset in the chunk just behind it."""
+        for first in range(0, len(decoded.payloads), BATCH_RECORDS):
+            payloads = decoded.payloads[first : first + BATCH_RECORDS]
+            records = tuple(record for record in map(self._record, payloads) if record is not None)
+            yield decoded.ends[first + len(payloads) - 1], records
+
+    def _record(self, payload: bytes) -> Record | None:
+        try:
+            return self._decoder.decode(payload)
+        except msgspec.MsgspecError:
+            self.rejected += 1
+            return None
+
+
+class _Locks:
+    """Locks to be let go together, those too that a thread takes after its task was cancelled."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._descriptors: list[int] = []
+        self._released = False
+
+    def take(self, path: Path) -> bool:
+        """Whether we have it now."""
+        descriptor = try_lock(path)
+        if descriptor is None:
+            return False
+        with self._mutex:
+            if self._released:
+                os.close(descriptor)
+                return False
+            self._descriptors.append(descriptor)
+            return True
+
+    def release(self) -> None:
+        """Let all of them go."""
+        with self._mutex:
+            self._released = True
+            for descriptor in self._descriptors:
+                os.close(descriptor)
+            self._descriptors.clear()
+
+
+def _lock_folder(folder: Path, locks: _Locks) -> bool:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / _LOCK_NAME
+    path.touch(mode=0o600)
+    return locks.take(path)
+
+
+def _lock_orphans(folder: Path, locks: _Locks) -> list[Path]:
+    """The segments that no writer holds."""
+    return [path for path in segments(folder) if locks.take(path)]
+
+
+def _read_at(path: Path, offset: int, size_bytes: int) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(size_bytes)
+    except FileNotFoundError:
+        return b""

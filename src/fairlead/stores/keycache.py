@@ -1,0 +1,144 @@
+"""A read-through cache in front of a `KeyStore`, so that no call waits for it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+from fairlead.errors import StateUnavailable
+from fairlead.ports import Clock, KeyStore, ScopeLimits, StoredKey
+from fairlead.types import Principal
+
+STALE_S: Final = 60.0
+_FOUND_KEPT: Final = 10_000
+_MISSED_KEPT: Final = 10_000
+_NS: Final = 1_000_000_000
+
+_Found = tuple[StoredKey, Principal]
+
+
+class CachedKeys:
+    """A `KeyStore` that remembers what it found and what it did not, until the generation moves.
+
+    Somebody has to call `refresh` twice a second: a change then counts within a second.  While the store is down, what
+    is remembered stays good until `stale_s` after the last successful `refresh`; then, and for keys that are not
+    remembered, it is `StateUnavailable`: never open, and never "no such key".
+
+    Args:
+        stale_s: how long remembered keys outlive the store.
+        found_kept: keys remembered, the least recently used forgotten first.
+        missed_kept: unknown ids remembered, so that made-up keys do not reach the store each time.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        clock: Clock,
+        *,
+        stale_s: float = STALE_S,
+        found_kept: int = _FOUND_KEPT,
+        missed_kept: int = _MISSED_KEPT,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._stale_ns = round(stale_s * _NS)
+        self._found_kept = found_kept
+        self._missed_kept = missed_kept
+        self._found: OrderedDict[str, _Found] = OrderedDict()
+        self._missed: OrderedDict[str, None] = OrderedDict()
+        self._generation: int | None = None
+        self._epoch = 0
+        """Moves with every forgetting, so that an answer asked for before is not remembered after."""
+        self._confirmed_ns = clock.monotonic_ns()
+
+    async def refresh(self) -> bool:
+        """Ask the store whether anything changed, and forget everything if so; false if the store is down."""
+        try:
+            generation = await self._store.generation()
+        except StateUnavailable:
+            if self._is_stale():
+                self._forget()
+            return False
+        if generation != self._generation:
+            self._generation = generation
+            self._forget()
+        self._confirmed_ns = self._clock.monotonic_ns()
+        return True
+
+    async def find(self, key_id: str) -> _Found | None:
+        """The key and its principal, from memory where it is known there.
+
+        Raises:
+            StateUnavailable: not remembered, and the store cannot answer.
+        """
+        if self._is_stale():
+            await self._renew()
+        found = self._found.get(key_id)
+        if found is not None:
+            self._found.move_to_end(key_id)
+            return found
+        if key_id in self._missed:
+            return None
+        epoch = self._epoch
+        answer = await self._store.find(key_id)
+        if epoch == self._epoch:
+            self._remember(key_id, answer)
+        return answer
+
+    async def save(self, key: StoredKey) -> None:
+        """Create or replace.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        await self._store.save(key)
+        self._forget()
+
+    async def keys(self) -> Sequence[StoredKey]:
+        """All of them, newest first.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        return await self._store.keys()
+
+    async def limit(self, scope: str, limits: ScopeLimits | None) -> None:
+        """Set or clear the limits of a scope.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        await self._store.limit(scope, limits)
+        self._forget()
+
+    async def generation(self) -> int:
+        """The store's.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        return await self._store.generation()
+
+    def _is_stale(self) -> bool:
+        return self._clock.monotonic_ns() - self._confirmed_ns > self._stale_ns
+
+    async def _renew(self) -> None:
+        """Nobody confirmed the memory for too long: confirm it now or do without it."""
+        if not await self.refresh():
+            raise StateUnavailable("keys cannot be checked right now, as the key store does not answer")
+
+    def _forget(self) -> None:
+        self._found.clear()
+        self._missed.clear()
+        self._epoch += 1
+
+    def _remember(self, key_id: str, answer: _Found | None) -> None:
+        if answer is None:
+            self._missed[key_id] = None
+            if len(self._missed) > self._missed_kept:
+                self._missed.popitem(last=False)
+        else:
+            self._found[key_id] = answer
+            if len(self._found) > self._found_kept:
+                self._found.popitem(last=False)

@@ -1,0 +1,122 @@
+"""The store of one machine: SQLite in WAL mode, on one thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, TypeVar
+
+from fairlead.errors import ConfigError, StateUnavailable, mapped
+from fairlead.stores.sqlite_keys import SqliteKeys
+from fairlead.stores.sqlite_logs import Count, SqliteLogs
+from fairlead.stores.sqlite_work import transaction
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS: Final = 5_000
+"""How long to wait for another process's transaction."""
+
+
+class SqliteStore:
+    """Keys, ledger and logs in one file.  Opened at the first use; all work is done on one thread, in order.
+
+    Args:
+        path: the database file; made with access for its owner alone.
+        count: which metric counters an ended call moves; called inside the transaction that stores it.
+    """
+
+    def __init__(self, path: Path, *, count: Count) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fairlead-sqlite")
+        self._connection: sqlite3.Connection | None = None
+        self.keys = SqliteKeys(self.run)
+        self.logs = SqliteLogs(self.run, count)
+
+    def migrate(self) -> None:
+        """Bring the schema to this version; blocks, so call it before serving.
+
+        Raises:
+            ConfigError: the schema is newer than this version of Fairlead.
+            StateUnavailable: the file cannot be used.
+        """
+        self._thread.submit(self._work, migrate).result()
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` on the store's thread.
+
+        Raises:
+            StateUnavailable: SQLite says no.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
+
+    async def aclose(self) -> None:
+        """Finish what is queued and close the file."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+
+    def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with mapped({sqlite3.Error: StateUnavailable, OSError: StateUnavailable}, "the store cannot answer right now"):
+            if self._connection is None:
+                self._connection = _connect(self._path)
+            return work(self._connection)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Run the steps that this database has not seen, each in one transaction with its number.
+
+    Raises:
+        ConfigError: it has seen more than there are.
+    """
+    steps = _steps()
+    while True:
+        with transaction(connection):
+            connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY) STRICT")
+            (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+            if version > len(steps):
+                raise ConfigError(
+                    f"the store has schema version {version}, this Fairlead knows versions up to {len(steps)}; "
+                    "use the Fairlead that wrote it, or a newer one"
+                )
+            if version == len(steps):
+                return
+            for statement in _statements(steps[version]):
+                connection.execute(statement)
+            connection.execute("INSERT INTO schema_version (version) VALUES (?)", (version + 1,))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1_000)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    # FULL: once a batch is committed its segment is deleted, so the commit has to survive a power cut.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _steps() -> list[str]:
+    folder = files("fairlead.stores.migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [folder.joinpath(name).read_text("utf-8") for name in names]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: `executescript` would commit the transaction around it."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,194 @@
+"""`/metrics`: what the store has counted and how the workers stand, in the words of Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from fairlead.record import Gauges
+from fairlead.telemetry import metrics
+from fairlead.telemetry.metrics import BUCKETS_S, Labels
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_NS: Final = 1_000_000_000
+GAUGES_FRESH_S: Final = 60.0
+"""A worker that has been silent for so much longer than another is gone, and its gauges with it."""
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the metrics' reference."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+    divisor: int = 1
+    """Stored units in a shown one."""
+
+
+def _described(
+    kind: Literal["counter", "gauge", "histogram"], name: str, labels: tuple[str, ...], text: str, divisor: int = 1
+) -> Description:
+    return Description(name=name, type=kind, labels=labels, help=text, divisor=divisor)
+
+
+_ATTEMPT: Final = ("provider", "model")
+METRICS: Final = (
+    _described("counter", metrics.CALLS, ("alias", "dialect", "outcome"), "Calls that are over."),
+    _described(
+        "counter", metrics.ATTEMPTS, (*_ATTEMPT, "outcome"), "Attempts; the outcome is ok or the error's class."
+    ),
+    _described("counter", metrics.TOKENS, (*_ATTEMPT, "bucket"), "Tokens, in disjoint buckets."),
+    _described("counter", metrics.COST, _ATTEMPT, "What attempts cost, in USD.", _NS),
+    _described("counter", metrics.UNPRICED, _ATTEMPT, "Attempts whose cost is unknown."),
+    _described("counter", metrics.ERRORS, ("class", "alias"), "Calls that ended with an error, by its class."),
+    _described("counter", metrics.REJECTED, (), "Records that the store could not take."),
+    _described("histogram", metrics.CALL_DURATION, ("alias",), "From a call's arrival to its end.", _NS),
+    _described("histogram", metrics.FIRST_TOKEN, _ATTEMPT, "From an attempt's start to its first content.", _NS),
+    _described("histogram", metrics.OUTPUT_TOKEN, _ATTEMPT, "Between two output tokens after the first.", _NS),
+    _described("counter", "fairlead_dropped_records_total", ("worker",), "Records that could not be spooled."),
+    _described("gauge", "fairlead_reserved_usd", ("worker",), "Open reservations, in USD.", _NS),
+    _described("gauge", "fairlead_in_flight", ("worker",), "Calls under way."),
+    _described("gauge", "fairlead_connections", ("worker",), "Open connections of callers."),
+    _described(
+        "gauge", "fairlead_degraded", ("worker", "feature", "mode"), "1 where a feature runs in a degraded mode."
+    ),
+    _described(
+        "gauge",
+        "fairlead_spool_bytes",
+        (),
+        "Spool files on disk; of what is stored, up to 8 MiB a worker stay for a while.",
+    ),
+)
+"""Every metric there is; the reference is generated from this."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """How things stand at one moment."""
+
+    counters: Mapping[tuple[str, Labels], int]
+    gauges: Sequence[Gauges] = ()
+    spool_bytes: int = 0
+
+
+class SnapshotCollector:
+    """A `prometheus_client` collector over snapshots.
+
+    Args:
+        take: the newest snapshot.
+    """
+
+    def __init__(self, take: Callable[[], Snapshot]) -> None:
+        self._take = take
+
+    def collect(self) -> Iterator[Metric]:
+        """One family for each of `METRICS`, with samples or without."""
+        snapshot = self._take()
+        counted = _by_metric(snapshot.counters)
+        standing = _standing(snapshot)
+        for described in METRICS:
+            if described.type == "histogram":
+                yield _histogram(described, counted)
+                continue
+            kind = CounterMetricFamily if described.type == "counter" else GaugeMetricFamily
+            family = kind(described.name, described.help, labels=described.labels)
+            for labels, value in (*counted.get(described.name, {}).items(), *standing.get(described.name, ())):
+                by_name = dict(labels)
+                family.add_metric([by_name.get(name, "") for name in described.labels], value / described.divisor)
+            yield family
+
+
+class Measured(Protocol):
+    """What the store has to say: a `LogStore` that also keeps the workers' gauges."""
+
+    async def counters(self) -> Mapping[tuple[str, Labels], int]: ...
+
+    async def gauges(self) -> Sequence[Gauges]: ...
+
+
+class Exposition:
+    """Answers `GET /metrics`.
+
+    Args:
+        folder: of the spool.
+    """
+
+    def __init__(self, store: Measured, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+
+    async def render(self) -> bytes:
+        """The body, of type `CONTENT_TYPE`.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        counters = await self._store.counters()
+        gauges = await self._store.gauges()
+        spool_bytes = await asyncio.to_thread(_spool_bytes, self._folder)
+        return render(Snapshot(counters=counters, gauges=gauges, spool_bytes=spool_bytes))
+
+
+def render(snapshot: Snapshot) -> bytes:
+    """The body of an answer to `GET /metrics`, of type `CONTENT_TYPE`."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(SnapshotCollector(lambda: snapshot))
+    return generate_latest(registry)
+
+
+def _spool_bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.glob("*.spool"):
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:  # ingested and deleted meanwhile
+            continue
+    return total
+
+
+def _by_metric(counters: Mapping[tuple[str, Labels], int]) -> dict[str, dict[Labels, int]]:
+    grouped: dict[str, dict[Labels, int]] = defaultdict(dict)
+    for (metric, labels), value in sorted(counters.items()):
+        grouped[metric][labels] = value
+    return grouped
+
+
+def _standing(snapshot: Snapshot) -> dict[str, list[tuple[Labels, int]]]:
+    found: dict[str, list[tuple[Labels, int]]] = defaultdict(list)
+    newest_ns = max((gauges.at_ns for gauges in snapshot.gauges), default=0)
+    for gauges in snapshot.gauges:
+        if newest_ns - gauges.at_ns > GAUGES_FRESH_S * _NS:
+            continue
+        worker = ("worker", gauges.worker)
+        found["fairlead_dropped_records_total"].append(((worker,), gauges.dropped_records))
+        found["fairlead_reserved_usd"].append(((worker,), gauges.reserved_nanousd))
+        found["fairlead_in_flight"].append(((worker,), gauges.in_flight))
+        found["fairlead_connections"].append(((worker,), gauges.connections))
+        for feature, mode in sorted(gauges.degraded.items()):
+            found["fairlead_degraded"].append(((worker, ("feature", feature), ("mode", mode)), 1))
+    found["fairlead_spool_bytes"].append(((), snapshot.spool_bytes))
+    return found
+
+
+def _histogram(described: Description, counted: Mapping[str, Mapping[Labels, int]]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(described.name, described.help, labels=described.labels)
+    buckets = counted.get(f"{described.name}_bucket", {})
+    for labels, sum_ns in counted.get(f"{described.name}_sum", {}).items():
+        values = [dict(labels).get(name, "") for name in described.labels]
+        cumulative = list(_cumulative(described.name, labels, buckets))
+        family.add_metric(values, buckets=cumulative, sum_value=sum_ns / described.divisor)
+    return family
+
+
+def _cumulative(metric: str, labels: Labels, buckets: Mapping[Labels, int]) -> Iterable[tuple[str, float]]:
+    total = 0
+    for le in (*(str(bound) for bound in BUCKETS_S[metric]), "+Inf"):
+        total += buckets.get((*labels, ("le", le)), 0)
+        yield le, total

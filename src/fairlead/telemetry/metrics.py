@@ -1,0 +1,98 @@
+"""Which metric counters an ended call moves.  Pure: the store applies them in the transaction of the record.
+
+Counters are integers in the smallest unit: nano-USD, nanoseconds.  A histogram is three counters: `_bucket` with its
+`le`, `_sum` and `_count`; each observation moves only the first bucket that holds it, and exposition sums them up.
+Label values are names from configuration or the price table, never a caller's own words.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from fairlead.record import AttemptRecord, Ended
+
+Labels = tuple[tuple[str, str], ...]
+Delta = tuple[str, Labels, int]
+
+CALLS: Final = "fairlead_calls_total"
+ATTEMPTS: Final = "fairlead_attempts_total"
+TOKENS: Final = "fairlead_tokens_total"
+COST: Final = "fairlead_cost_usd_total"
+UNPRICED: Final = "fairlead_unpriced_attempts_total"
+ERRORS: Final = "fairlead_errors_total"
+REJECTED: Final = "fairlead_rejected_records_total"
+CALL_DURATION: Final = "fairlead_call_duration_seconds"
+FIRST_TOKEN: Final = "fairlead_time_to_first_token_seconds"  # noqa: S105 - a metric's name
+OUTPUT_TOKEN: Final = "fairlead_time_per_output_token_seconds"  # noqa: S105 - a metric's name
+
+_NS: Final = 1_000_000_000
+BUCKETS_S: Final[dict[str, tuple[float, ...]]] = {
+    CALL_DURATION: (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0),
+    FIRST_TOKEN: (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0),
+    OUTPUT_TOKEN: (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5),
+}
+"""Upper bounds in seconds; `+Inf` follows."""
+_BOUNDS_NS: Final = {metric: tuple(round(bound * _NS) for bound in bounds) for metric, bounds in BUCKETS_S.items()}
+_LE: Final = {metric: (*(str(bound) for bound in bounds), "+Inf") for metric, bounds in BUCKETS_S.items()}
+_TOKEN_BUCKETS: Final = (
+    ("input_tokens", "input"),
+    ("cache_read_tokens", "cache_read"),
+    ("cache_write_5m_tokens", "cache_write_5m"),
+    ("cache_write_1h_tokens", "cache_write_1h"),
+    ("output_tokens", "output"),
+    ("reasoning_tokens", "reasoning"),
+    ("audio_input_tokens", "audio_input"),
+    ("audio_output_tokens", "audio_output"),
+    ("image_input_tokens", "image_input"),
+    ("image_output_tokens", "image_output"),
+)
+
+
+def count(record: Ended) -> Iterator[Delta]:
+    """The counters that one ended call moves, each with its labels and by how much."""
+    alias = ("alias", record.alias or "none")
+    yield CALLS, (alias, ("dialect", record.dialect), ("outcome", record.outcome)), 1
+    if record.error_class is not None:
+        yield ERRORS, (("class", record.error_class), alias), 1
+    if record.outcome != "crashed":
+        yield from _observe(CALL_DURATION, (alias,), record.duration_ns)
+    for attempt in record.attempts:
+        yield from _count_attempt(attempt)
+
+
+def _count_attempt(attempt: AttemptRecord) -> Iterator[Delta]:
+    who = (("provider", attempt.provider), ("model", attempt.label))
+    yield ATTEMPTS, (*who, ("outcome", attempt.error_class or "ok")), 1
+    usage = attempt.usage
+    if usage is not None:
+        for field, bucket in _TOKEN_BUCKETS:
+            tokens = getattr(usage, field)
+            if tokens:
+                yield TOKENS, (*who, ("bucket", bucket)), tokens
+    if attempt.cost_nanousd is None:
+        yield UNPRICED, who, 1
+    elif attempt.cost_nanousd:
+        yield COST, who, attempt.cost_nanousd
+    yield from _observe_speed(attempt, who)
+
+
+def _observe_speed(attempt: AttemptRecord, who: Labels) -> Iterator[Delta]:
+    """First token after the attempt's start; then the time between tokens, of attempts with at least two."""
+    if attempt.first_token_ns is None:
+        return
+    yield from _observe(FIRST_TOKEN, who, attempt.first_token_ns - attempt.started_ns)
+    output_tokens = 0 if attempt.usage is None else attempt.usage.all_output_tokens
+    if attempt.ended_ns is not None and output_tokens > 1:
+        yield from _observe(OUTPUT_TOKEN, who, (attempt.ended_ns - attempt.first_token_ns) // (output_tokens - 1))
+
+
+def _observe(metric: str, labels: Labels, value_ns: int) -> Sequence[Delta]:
+    value_ns = max(value_ns, 0)
+    le = _LE[metric][bisect_left(_BOUNDS_NS[metric], value_ns)]
+    return (
+        (f"{metric}_bucket", (*labels, ("le", le)), 1),
+        (f"{metric}_sum", labels, value_ns),
+        (f"{metric}_count", labels, 1),
+    )

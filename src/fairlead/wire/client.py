@@ -1,0 +1,256 @@
+"""A pool of HTTP/1.1 connections to one origin."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+
+from fairlead.errors import UpstreamError, UpstreamTimeout, UpstreamTls, UpstreamUnreachable
+from fairlead.wire.incoming import Incoming
+from fairlead.wire.origin import AllowPrivate, Origin, resolve
+from fairlead.wire.tls import client_context
+from fairlead.wire.upstream import UpstreamConnection
+
+
+class Pool:
+    """Sends requests to one origin over connections that it keeps, the last used first.
+
+    Redirects are answers like others: nothing is followed, so no credential leaves its origin.  A request is written
+    once and never again, whatever happens; whether it may be repeated is the retry stage's decision.
+
+    Args:
+        ssl_context: for an https origin; by default one that trusts the system's authorities.
+        idle_s: how long an unused connection is kept.
+        max_decoded_bytes: the most that an answer with a content coding may decode to.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        max_connections: int = 512,
+        idle_s: float = 60.0,
+        allow_private: AllowPrivate = False,
+        max_decoded_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        self.origin = origin
+        self.max_decoded_bytes = max_decoded_bytes
+        self._where = f"{origin.host}:{origin.port}"
+        self._ssl = None if not origin.is_tls else client_context() if ssl_context is None else ssl_context
+        self._max_connections = max_connections
+        self._idle_s = idle_s
+        self._allow_private = allow_private
+        self._idle: list[UpstreamConnection] = []
+        self._connections: set[UpstreamConnection] = set()
+        self._connecting = 0
+        # A waiter gets a connection, or `None`: room to open one, already counted as connecting.
+        self._waiters: deque[asyncio.Future[UpstreamConnection | None]] = deque()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def in_use(self) -> int:
+        """Connections that are being opened or carry a request."""
+        return self._connecting + len(self._connections) - len(self._idle)
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return len(self._idle)
+
+    async def send(self, head: bytes, body: bytes, connect_timeout_s: float) -> Incoming:
+        """Send a request and wait for the head of its answer.
+
+        Args:
+            head: request line and header lines with their CRLFs, without `content-length` and the empty line.
+            connect_timeout_s: for DNS, TCP and TLS together, and for the wait for a free connection.
+
+        Raises:
+            UpstreamUnreachable, UpstreamTls, UpstreamTimeout, UpstreamProtocol.
+        """
+        connection = self._take() or await self._acquire(connect_timeout_s)
+        answer = connection.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+        try:
+            return await answer
+        except BaseException:
+            connection.give_up(answer)
+            raise
+
+    async def aclose(self) -> None:
+        """Close all connections; what still reads or waits gets `UpstreamUnreachable`."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(self._is_closed())
+        for connection in tuple(self._connections):
+            connection.fail(self._is_closed())
+        await asyncio.sleep(0)  # lets the transports close their sockets
+
+    # --- for the connections ---
+
+    def put_back(self, connection: UpstreamConnection) -> None:
+        """Take a connection whose answer has been received."""
+        waiter = self._next_waiter()
+        if waiter is not None:
+            waiter.set_result(connection)
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._idle_s, self._sweep)
+
+    def gone(self, connection: UpstreamConnection) -> None:
+        """Forget a connection that is closed."""
+        if connection in self._connections:
+            self._connections.discard(connection)
+            if connection in self._idle:
+                self._idle.remove(connection)
+            self._pass_room_on()
+
+    # --- finding a connection ---
+
+    def _take(self) -> UpstreamConnection | None:
+        """The connection used last, if there is one that is still open."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.transport.is_closing():
+                return connection
+            connection.close()
+        return None
+
+    async def _acquire(self, timeout_s: float) -> UpstreamConnection:
+        if self._closed:
+            raise self._is_closed()
+        try:
+            async with asyncio.timeout(timeout_s):
+                connection = await self._place()
+                while connection is not None and connection.closed:
+                    connection = await self._place()  # it was lost between being handed over and this line
+                return connection or await self._open(timeout_s)
+        except TimeoutError as error:
+            raise UpstreamTimeout(
+                f"no connection to {self._where} within {timeout_s:g} s; "
+                "check that it is up, or raise the connect timeout or the pool's size"
+            ) from error
+
+    async def _place(self) -> UpstreamConnection | None:
+        """A connection, or `None` for the right to open one; in the order of asking."""
+        if not self._waiters and self._connecting + len(self._connections) < self._max_connections:
+            self._connecting += 1
+            return None
+        waiter: asyncio.Future[UpstreamConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            return await waiter
+        except BaseException:
+            self._decline(waiter)
+            raise
+
+    def _decline(self, waiter: asyncio.Future[UpstreamConnection | None]) -> None:
+        """Hand on what a waiter was given in the very moment it was cancelled."""
+        if not waiter.done() or waiter.cancelled():
+            waiter.cancel()
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+        elif waiter.exception() is None:
+            connection = waiter.result()
+            if connection is None:
+                self._connecting -= 1
+                self._pass_room_on()
+            elif not connection.closed:
+                self.put_back(connection)
+
+    def _next_waiter(self) -> asyncio.Future[UpstreamConnection | None] | None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                return waiter
+        return None
+
+    def _pass_room_on(self) -> None:
+        waiter = self._next_waiter()
+        if waiter is not None:
+            self._connecting += 1
+            waiter.set_result(None)
+
+    # --- opening one ---
+
+    async def _open(self, timeout_s: float) -> UpstreamConnection:
+        """Connect, in the place that is already counted."""
+        connection: UpstreamConnection | None = None
+        try:
+            connection = await self._connect(timeout_s)
+        finally:
+            self._connecting -= 1
+            if connection is None:
+                self._pass_room_on()
+        self._connections.add(connection)
+        if self._closed:
+            connection.close()
+            raise self._is_closed()
+        return connection
+
+    async def _connect(self, timeout_s: float) -> UpstreamConnection:
+        addresses = await resolve(self.origin, self._allow_private)
+        share_s = timeout_s / len(addresses)  # so that one dead address leaves time for the others
+        fault: UpstreamError | None = None
+        for address in addresses:
+            try:
+                async with asyncio.timeout(share_s):
+                    return await self._connect_to(address)
+            except ssl.SSLError as error:
+                raise self._tls_fault(error) from error
+            except TimeoutError:
+                if address == addresses[-1]:
+                    raise
+            except OSError as error:
+                fault = UpstreamUnreachable(
+                    f"cannot connect to {self._where}; check its base URL and that it is up",
+                    detail=f"{type(error).__name__}: {error}",
+                )
+                fault.__cause__ = error
+        raise fault or TimeoutError
+
+    async def _connect_to(self, address: str) -> UpstreamConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: UpstreamConnection(self, self._where),
+            address,
+            self.origin.port,
+            ssl=self._ssl,
+            server_hostname=None if self._ssl is None else self.origin.host.rstrip("."),
+        )
+        return connection
+
+    def _tls_fault(self, error: ssl.SSLError) -> UpstreamError:
+        detail = f"{type(error).__name__}: {error}"
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            return UpstreamUnreachable(f"{self._where} closed the connection in its TLS handshake", detail=detail)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return UpstreamTls(
+                f"the certificate of {self._where} cannot be trusted: {error.verify_message}; "
+                "correct it, or give its authority as `ca_file`",
+                detail=detail,
+            )
+        return UpstreamTls(
+            f"no TLS connection to {self._where} can be agreed; it needs TLS 1.2 or newer", detail=detail
+        )
+
+    def _is_closed(self) -> UpstreamUnreachable:
+        return UpstreamUnreachable(f"the connections to {self._where} are closed")
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long; the longest idle stand first."""
+        loop = asyncio.get_running_loop()
+        self._sweeper = None
+        oldest = loop.time() - self._idle_s
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle[0].close()
+        if self._idle:
+            self._sweeper = loop.call_at(self._idle[0].idle_since + self._idle_s, self._sweep)

@@ -1,0 +1,187 @@
+"""One request on a server connection, and the answer to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from fairlead.wire.heads import Headers, status_head
+
+
+class Carrier(Protocol):
+    """What an exchange needs of its connection."""
+
+    transport: asyncio.Transport
+    paused: bool
+    """Whether the transport holds more than its high-water mark."""
+    closing: bool
+    """Whether no further request will be served on it."""
+
+    async def writable(self) -> None: ...
+
+
+class Exchange:
+    """A request that has arrived whole, and the way to answer it: `respond`, or `start`, `write` ... and `end`.
+
+    After a disconnect every writing method does nothing.
+    """
+
+    __slots__ = (
+        "_carrier",
+        "_chunked",
+        "_head",
+        "_version",
+        "body",
+        "disconnected",
+        "ended",
+        "headers",
+        "keep_alive",
+        "method",
+        "on_disconnect",
+        "path",
+        "peer",
+        "query",
+        "started",
+        "target",
+    )
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        method: str,
+        target: bytes,
+        headers: dict[str, str],
+        body: bytes,
+        *,
+        version: str,
+        keep_alive: bool,
+        peer: str,
+    ) -> None:
+        self.method = method
+        self.target = target
+        path, _, query = target.decode("latin-1").partition("?")
+        self.path = path
+        """As sent: `%2f`, `//`, `;x` and a trailing slash are not folded away, so such a path matches nothing."""
+        self.query = query
+        self.headers = headers
+        """Lower-case names, latin-1 values; repeated fields joined by `, `; names with an underscore left out."""
+        self.body = body
+        self.peer = peer
+        """The address of the other end of the TCP connection."""
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.on_disconnect: Callable[[], None] | None = None
+        """Called before the handler is cancelled because the peer went away; must not raise."""
+        self.started = False
+        self.ended = False
+        self._carrier = carrier
+        self._version = version
+        self._head: bytes | None = None
+        self._chunked = False
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self._carrier.transport.get_extra_info("sslcontext") is not None
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer completely, in one write.
+
+        Raises:
+            RuntimeError: an answer has been started.
+            ValueError: a header that cannot be sent; nothing was written.
+        """
+        self._must_not_be_started()
+        head = status_head(status, headers)
+        self.started = self.ended = True
+        connection = self._connection_line()
+        if status in (204, 304):
+            self._send(b"%b%b\r\n" % (head, connection))
+        elif self.method == "HEAD":
+            self._send(b"%b%bcontent-length: %d\r\n\r\n" % (head, connection, len(body)))
+        else:
+            self._send(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, connection, len(body), body))
+
+    def start(self, status: int, headers: Headers) -> None:
+        """Begin a streamed answer.  The head waits for the first chunk, so that both go out in one write.
+
+        Raises:
+            RuntimeError: an answer has been started.
+            ValueError: a header that cannot be sent; nothing was written.
+        """
+        self._must_not_be_started()
+        head = status_head(status, headers)
+        self.started = True
+        self._chunked = self._version == "1.1"
+        if not self._chunked:
+            self.keep_alive = False  # the end of the connection is the end of the body
+        framing = b"transfer-encoding: chunked\r\n" if self._chunked and status not in (204, 304) else b""
+        self._head = b"%b%b%b\r\n" % (head, self._connection_line(), framing)
+        if self.method == "HEAD" or status in (204, 304):
+            self._flush_head()
+            self.ended = True
+
+    def write(self, chunk: bytes) -> None:
+        """Send a piece of the body at once.  Await `drain` between pieces."""
+        if self.ended or not chunk:
+            return
+        framed = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
+        head = self._head
+        if head is not None:
+            self._head = None
+            framed = head + framed
+        self._send(framed)
+
+    async def drain(self) -> None:
+        """Wait while the peer reads too slowly; returns at once, without a turn of the loop, as long as it does not."""
+        if self._carrier.paused and not self.disconnected:
+            await self._carrier.writable()
+
+    def end(self) -> None:
+        """End a streamed answer as its framing says; harmless when ended."""
+        if self.ended:
+            return
+        if not self.started:
+            raise RuntimeError("the answer has not been started")
+        self.ended = True
+        last = b"0\r\n\r\n" if self._chunked else b""
+        head, self._head = self._head, None
+        if head is not None:
+            last = head + last
+        if last:
+            self._send(last)
+
+    def abort(self) -> None:
+        """Close the connection hard: the peer sees that the answer is not whole."""
+        self.ended = True
+        self.keep_alive = False
+        self._carrier.transport.abort()
+
+    def take_back(self) -> bool:
+        """Undo a `start` of which nothing has been sent; says whether an answer may still be given."""
+        if self._head is not None:
+            self._head = None
+            self.started = False
+        return not self.started
+
+    def _must_not_be_started(self) -> None:
+        if self.started or self.ended:
+            raise RuntimeError("the answer has already been started")
+
+    def _connection_line(self) -> bytes:
+        if self._carrier.closing:
+            self.keep_alive = False
+        if not self.keep_alive:
+            return b"connection: close\r\n"
+        return b"" if self._version == "1.1" else b"connection: keep-alive\r\n"
+
+    def _flush_head(self) -> None:
+        head, self._head = self._head, None
+        if head is not None:
+            self._send(head)
+
+    def _send(self, data: bytes) -> None:
+        transport = self._carrier.transport
+        if not transport.is_closing():
+            transport.write(data)

@@ -1,0 +1,107 @@
+"""The listening half of the HTTP/1.1 server: sockets, the set of open connections, and their orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+from fairlead.wire.connection import Handler, ServerConnection
+from fairlead.wire.refusal import Refuse, ServerLimits, refuse
+
+
+class Server:
+    """Listens, and runs a handler for every request.
+
+    Args:
+        refuse: makes the bodies of the answers that the server gives by itself.
+    """
+
+    def __init__(self, handler: Handler, *, limits: ServerLimits | None = None, refuse: Refuse = refuse) -> None:
+        self.handler = handler
+        self.limits = ServerLimits() if limits is None else limits
+        self.refuse = refuse
+        self._connections: set[ServerConnection] = set()
+        self._listener: asyncio.Server | None = None
+        self._empty: asyncio.Future[None] | None = None
+        self._draining = False
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        if self._listener is None or not self._listener.sockets:
+            raise RuntimeError("the server does not listen")
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def start(
+        self,
+        host: str | None = None,
+        port: int = 0,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        reuse_port: bool = False,
+        sock: socket.socket | None = None,
+    ) -> None:
+        """Listen on `host` and `port` (0: any free one), or on a socket that is bound already.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        loop = asyncio.get_running_loop()
+        handshake_s = self.limits.header_s if ssl_context is not None else None
+        if sock is not None:
+            self._listener = await loop.create_server(
+                self._connection, sock=sock, ssl=ssl_context, backlog=4096, ssl_handshake_timeout=handshake_s
+            )
+        else:
+            self._listener = await loop.create_server(
+                self._connection,
+                host,
+                port,
+                ssl=ssl_context,
+                backlog=4096,
+                reuse_port=reuse_port or None,
+                ssl_handshake_timeout=handshake_s,
+            )
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets; open connections live on."""
+        if self._listener is not None:
+            self._listener.close()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Let running requests finish, then close.  Idle connections close at once, and what still runs after
+        `timeout_s` is cancelled."""
+        self.stop_accepting()
+        self._draining = True
+        for connection in tuple(self._connections):
+            connection.retire()
+        if not self._connections:
+            return
+        self._empty = asyncio.get_running_loop().create_future()
+        await asyncio.wait([self._empty], timeout=timeout_s)
+        tasks = [connection.kill() for connection in tuple(self._connections)]
+        if tasks:
+            # A handler's cleanup is given a bound of its own, so that a stuck one cannot hold the process.
+            await asyncio.wait(tasks, timeout=2.0)
+
+    def _connection(self) -> ServerConnection:
+        return ServerConnection(self)
+
+    def joined(self, connection: ServerConnection) -> bool:
+        """Count a connection in; says whether it may stay."""
+        if self._draining or len(self._connections) >= self.limits.max_connections:
+            return False
+        self._connections.add(connection)
+        return True
+
+    def left(self, connection: ServerConnection) -> None:
+        """Count a connection out."""
+        self._connections.discard(connection)
+        if not self._connections and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)

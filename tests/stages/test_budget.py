@@ -1,0 +1,138 @@
+"""budget: reserve before, settle after, and never more than there is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fairlead.errors import BudgetExceeded, FairleadError, UpstreamUnavailable
+from fairlead.testing import FakeLedger, answers, assert_money_conserved, openai_reply, openai_stream, tokens
+from fairlead.testing.pipeline import Bench, candidate
+from fairlead.types import Budget, Principal
+
+BUDGET = Budget(scope="key:k", limit_nanousd=10_000_000, window="day")
+HOLDER = Principal(key_id="k", budgets=(BUDGET,))
+
+
+async def test_the_real_cost_replaces_the_reservation() -> None:
+    """After a call nothing is reserved and the real cost is settled."""
+    ledger = FakeLedger()
+    bench = Bench(principal=HOLDER, ledger=ledger)
+    bench.transport.then(openai_reply("hi", tokens(100, 10)))
+
+    await bench.ask()
+
+    assert ledger.settled_nanousd(BUDGET, bench.clock.now_ns()) == 100 * 1_000 + 10 * 2_000
+    assert_money_conserved(ledger, {BUDGET: 120_000})
+
+
+async def test_a_reservation_covers_the_stated_maximum() -> None:
+    """The reservation is the price of every byte as a token, and of `max_tokens` for each of `n` answers."""
+    ledger = FakeLedger()
+    bench = Bench(principal=HOLDER, ledger=ledger)
+
+    call = bench.call(max_tokens=50, n=3)
+    await bench.see_through(await bench.run(call))
+
+    (hold,) = ledger.holds
+    assert hold.amount_nanousd == call.request.input_bytes * 1_000 + 150 * 2_000
+
+
+async def test_without_a_stated_maximum_the_models_own_counts() -> None:
+    """A call that names no maximum reserves the model's (L3)."""
+    ledger = FakeLedger()
+    bench = Bench(principal=HOLDER, ledger=ledger, aliases={"m": [candidate(max_output_tokens=1_000)]})
+
+    call = bench.call("m")
+    await bench.see_through(await bench.run(call))
+
+    assert ledger.holds[0].amount_nanousd == call.request.input_bytes * 1_000 + 1_000 * 2_000
+
+
+async def test_a_call_over_the_budget_never_reaches_the_provider() -> None:
+    """A worst case that does not fit is refused before anything is sent, and does not fall back."""
+    bench = Bench(principal=HOLDER)
+
+    with pytest.raises(BudgetExceeded):
+        await bench.ask(max_tokens=5_000)
+
+    assert bench.transport.requests == []
+    (ended,) = bench.sink.ended
+    assert (ended.error_class, ended.status, ended.cost_nanousd) == ("budget", 429, 0)
+
+
+async def test_a_failed_attempt_is_a_known_zero() -> None:
+    """A provider's error costs nothing and frees the reservation."""
+    ledger = FakeLedger()
+    bench = Bench(principal=HOLDER, ledger=ledger)
+    bench.transport.then(answers.status(500))
+
+    with pytest.raises(UpstreamUnavailable):
+        await bench.ask()
+
+    assert ledger.reserved_nanousd() == 0
+    assert bench.sink.ended[0].cost_nanousd == 0
+
+
+async def test_a_model_without_a_price_is_unpriced_and_not_free() -> None:
+    """Without a budget an unpriced model runs, and its cost is unknown (L8)."""
+    bench = Bench(aliases={"m": [candidate(price=None)]})
+
+    await bench.ask("m")
+
+    assert bench.sink.ended[0].cost_nanousd is None
+    assert bench.sink.ended[0].attempts[0].reserved_nanousd is None
+
+
+async def test_a_budget_refuses_a_model_without_a_price_and_names_the_remedy() -> None:
+    """With a hard budget an unpriced model is refused; the message says what to set (L8)."""
+    bench = Bench(principal=HOLDER, aliases={"m": [candidate(price=None)]})
+
+    with pytest.raises(BudgetExceeded, match=r'\[models\."m"\] price'):
+        await bench.ask("m")
+
+
+async def test_more_than_was_reserved_is_charged_all_the_same() -> None:
+    """An answer dearer than its reservation is charged at its true cost (L4)."""
+    ledger = FakeLedger()
+    bench = Bench(principal=HOLDER, ledger=ledger)
+    bench.transport.then(openai_reply("hi", tokens(4_000, 10)))
+
+    await bench.ask(max_tokens=1)
+
+    assert ledger.settled_nanousd(BUDGET, bench.clock.now_ns()) == 4_000 * 1_000 + 10 * 2_000
+
+
+async def test_a_caller_who_leaves_a_stream_is_charged_for_what_came() -> None:
+    """An abandoned stream is settled by an estimate of what was written, and nothing stays reserved."""
+    ledger = FakeLedger()
+    bench = Bench(principal=HOLDER, ledger=ledger)
+    stream = openai_stream(["word "] * 50)
+    bench.transport.then(stream.stall(stream.offset(10)))
+
+    reply = await bench.run(bench.call(stream=True))
+    reading = asyncio.ensure_future(bench.see_through(reply))
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    (ended,) = bench.sink.ended
+    assert (ended.outcome, ended.usage_source) == ("cancelled", "estimated")
+    assert ended.cost_nanousd
+    assert ledger.reserved_nanousd() == 0
+
+
+async def test_a_hundred_parallel_calls_on_a_budget_for_ten_admit_at_most_ten() -> None:
+    """However a hundred calls interleave, no more are admitted than the budget can pay (L1)."""
+    bench = Bench(principal=HOLDER)
+    worst = bench.call(max_tokens=450).request.input_bytes * 1_000 + 450 * 2_000
+    bench.principal = Principal(key_id="k", budgets=(Budget(scope="key:k", limit_nanousd=10 * worst, window="day"),))
+    bench.transport.then(*[openai_reply("x", tokens(90, 450)).latency(0.01)] * 100)
+
+    results = await asyncio.gather(*(bench.ask(max_tokens=450) for _ in range(100)), return_exceptions=True)
+
+    admitted = [each for each in results if isinstance(each, bytes)]
+    assert len(admitted) == 10
+    assert all(isinstance(each, FairleadError | bytes) for each in results)
