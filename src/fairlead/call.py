@@ -74,6 +74,17 @@ class Secret:
         return hash(self._value)
 
 
+class Sealed(bytes):
+    """Bytes that hold a secret, such as a request's head; like a `Secret` they show themselves to no traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Sealed(***)"
+
+    __str__ = __repr__
+
+
 @dataclass(slots=True, kw_only=True)
 class Request:
     """What the caller asked for, in the caller's own dialect.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairlead.config.load import load, load_text
 from fairlead.config.schema import Config, Provider, Target
@@ -114,9 +117,10 @@ def test_broken_toml_names_its_line(text: str, line: int):
     assert refusal(text)[0].startswith(f"fairlead.toml:{line}: this is not TOML: ")
 
 
-def test_brackets_without_end_are_refused_and_not_followed():
-    """Nesting without bound is an error like any other."""
-    assert refusal("a = " + "[" * 100_000)[0].startswith("fairlead.toml:1: this is nested too deeply")
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "[" * 400 + "]" * 400])
+def test_deep_nesting_is_refused_and_not_followed(text: str):
+    """Brackets without end are an error like any other."""
+    assert refusal(text)[0].startswith("fairlead.toml:1: this is nested too deeply")
 
 
 def test_a_wrong_element_of_a_list_is_named_by_its_place():
@@ -140,6 +144,13 @@ def test_a_file_is_read_and_named_by_its_path(tmp_path: Path):
         load(path)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path):
+    """Some editors put one at the start of a file."""
+    path = tmp_path / "fairlead.toml"
+    path.write_text("[gateway]\nport = 1\n", encoding="utf-8-sig")
+    assert load(path).gateway.port == 1
+
+
 def test_a_missing_file_is_a_configuration_error(tmp_path: Path):
     """A path that does not exist is said so in one line."""
     with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
@@ -152,3 +163,15 @@ def test_a_file_that_is_not_text_is_a_configuration_error(tmp_path: Path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="UTF-8"):
         load(path)
+
+
+@given(st.data())
+def test_any_text_is_read_or_refused_with_a_line(data: st.DataObject):
+    """Whatever is written, the answer is a configuration or an error that says where."""
+    start = data.draw(st.integers(0, len(GOOD)))
+    end = data.draw(st.integers(start, len(GOOD)))
+    put = data.draw(st.one_of(st.text(max_size=20), st.text(alphabet="[]{}=.,\"'\\\n#a1*/:", max_size=20)))
+    try:
+        load_text(GOOD[:start] + put + GOOD[end:])
+    except ConfigError as error:
+        assert all(re.match(r"fairlead\.toml:[0-9]+: .", row) for row in error.message.split("\n"))  # noqa: PT017

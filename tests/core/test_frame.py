@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from fairlead.core.frame import HEADER_BYTES, MAGIC, MAX_PAYLOAD_BYTES, decode, encode
 
-payloads = st.lists(st.binary(max_size=60) | st.just(MAGIC * 20) | st.builds(encode, st.binary(max_size=20)), max_size=8)
+payloads = st.lists(
+    st.binary(max_size=60) | st.just(MAGIC * 20) | st.builds(encode, st.binary(max_size=20)), max_size=8
+)
 
 
 @given(payloads)

@@ -58,7 +58,9 @@ def test_budget(text: str, expected: tuple[int, str]) -> None:
     assert parse_budget(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "usd", "10eur/day", "10usd/fortnight", "-1usd/day", "1.2.3usd", "10usd/day/day", "."])
+@pytest.mark.parametrize(
+    "text", ["", "usd", "10eur/day", "10usd/fortnight", "-1usd/day", "1.2.3usd", "10usd/day/day", "."]
+)
 def test_budget_refuses(text: str) -> None:
     """Anything else is refused."""
     with pytest.raises(ValueError, match=r"budget|window|amount"):

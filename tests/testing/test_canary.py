@@ -30,6 +30,14 @@ def test_secrets_are_unique_and_named() -> None:
     assert all(secret.startswith(("canary-key-", "canary-db-")) for secret in made)
 
 
+def test_every_secret_of_a_label_is_looked_for() -> None:
+    """A second secret under the same label does not replace the first."""
+    canary = make_canary()
+    first, _ = canary.make("key"), canary.make("key")
+    canary.watch("body", first)
+    assert canary.findings() == [Finding(label="key", sink="body", form="plain")]
+
+
 @given(st.binary(max_size=9), st.binary(max_size=9), st.booleans())
 def test_base64_is_found_at_every_alignment(before: bytes, after: bytes, urlsafe: bool) -> None:
     """Whatever stands around it, a secret inside base64 text is found, in both alphabets."""

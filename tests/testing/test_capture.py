@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fairlead.errors import StateUnavailable
 from fairlead.ports import Batch, LogQuery, LogStore, Sink
-from fairlead.record import Admitted, Ended, Gauges, Identity
+from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Identity
+from fairlead.stores.sqlite import SqliteStore
 from fairlead.testing import ListLogStore, RecordSink
 from fairlead.types import Usage
 
@@ -31,6 +38,23 @@ def admitted(call_id: str, at_s: int = 1) -> Admitted:
     )
 
 
+def attempt(**rest: object) -> AttemptRecord:
+    fields: dict[str, object] = {
+        "number": 1,
+        "provider": "p",
+        "credential": "default",
+        "model": "m",
+        "started_ns": 0,
+        "ended_ns": 5,
+        "usage": Usage(input_tokens=3, output_tokens=2),
+        "cost_nanousd": 1_500,
+    }
+    return AttemptRecord(**{**fields, **rest})  # type: ignore[arg-type]
+
+
+UNPRICED = attempt(cost_nanousd=None)
+
+
 def ended(call_id: str, at_s: int = 1, **rest: object) -> Ended:
     fields: dict[str, object] = {
         "call_id": call_id,
@@ -45,6 +69,7 @@ def ended(call_id: str, at_s: int = 1, **rest: object) -> Ended:
         "outcome": "ok",
         "usage": Usage(input_tokens=3, output_tokens=2),
         "cost_nanousd": 1_500,
+        "attempts": (attempt(),),
         "response": b"answer",
     }
     return Ended(**{**fields, **rest})  # type: ignore[arg-type]
@@ -82,6 +107,14 @@ async def test_a_call_without_a_writer_has_crashed() -> None:
     assert {record.call_id: record.outcome for record in store.records} == {"a": "crashed", "b": "ok"}
 
 
+async def test_a_running_call_is_listed_as_open() -> None:
+    """A call that was admitted and has not ended shows, and counts nowhere."""
+    store = ListLogStore()
+    assert await store.ingest(batch(admitted("a"))) == 0
+    assert [row["outcome"] for row in await store.calls(LogQuery())] == ["open"]
+    assert await store.usage("alias", None) == []
+
+
 async def test_calls_are_plain_and_newest_first() -> None:
     """Rows can be written as JSON, and the request of the admitted record is among them."""
     store = ListLogStore()
@@ -112,14 +145,25 @@ async def test_queries_select(query: LogQuery, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "group"), [("model", "gpt"), ("key", "k1"), ("user", "ann"), ("team", "t"), ("day", "1970-01-01")]
+    ("by", "group"),
+    [
+        ("alias", "gpt"),
+        ("model", "m"),
+        ("provider", "p"),
+        ("key", "k1"),
+        ("user", "ann"),
+        ("team", "t"),
+        ("day", "1970-01-01"),
+    ],
 )
 async def test_usage_sums_by_group(by: str, group: str) -> None:
     """Calls, errors, tokens and cost add up, and calls without a price are counted apart."""
     store = ListLogStore()
-    await store.ingest(batch(ended("a"), ended("b", 2, outcome="error", cost_nanousd=None), ended("c", 3)))
+    await store.ingest(
+        batch(ended("a"), ended("b", 2, outcome="error", cost_nanousd=None, attempts=(UNPRICED,)), ended("c", 3))
+    )
     (row,) = await store.usage(by, 2 * SECOND_NS)
-    assert (row.group, row.calls, row.errors) == (group, 2, 1)
+    assert (row.group, row.calls, row.errors) == (group, 2, 0 if by in ("model", "provider") else 1)
     assert (row.input_tokens, row.output_tokens, row.cost_nanousd, row.unpriced_calls) == (6, 4, 1_500, 1)
 
 
@@ -138,3 +182,80 @@ async def test_a_store_that_is_down_says_so() -> None:
     for question in (store.ingest(batch()), store.calls(LogQuery()), store.usage("model", None), store.counters()):
         with pytest.raises(StateUnavailable):
             await question
+
+
+def drawn_ends(draw: st.DrawFn, call_id: str) -> Ended:
+    costs = draw(st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=3))
+    attempts = tuple(
+        attempt(
+            number=number,
+            provider=draw(st.sampled_from("pq")),
+            error_class=draw(st.sampled_from([None, "network"])),
+            usage=draw(st.sampled_from([None, Usage(input_tokens=number, cache_read_tokens=1, reasoning_tokens=2)])),
+            cost_nanousd=cost,
+        )
+        for number, cost in enumerate(costs, 1)
+    )
+    outcome = draw(st.sampled_from(["ok", "error", "cancelled", "truncated"]))
+    return ended(
+        call_id,
+        ord(call_id),
+        attempts=attempts,
+        outcome=outcome,
+        cost_nanousd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        tags=draw(st.sampled_from([(), ("x",)])),
+    )
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> list[Batch]:
+    """Two segments as workers write them, each delivered in batches, any of which may come again."""
+    made = []
+    for segment, calls in (("s", "abc"), ("t", "def")):
+        written: list[Admitted | Ended] = []
+        for call_id in calls:
+            begins, ends = draw(st.booleans()), draw(st.booleans())
+            written += [admitted(call_id, ord(call_id))] if begins else []
+            written += [drawn_ends(draw, call_id)] if ends else []
+        at = draw(st.integers(0, len(written)))
+        parts = [(written[:at], at, False), (written[at:], len(written) + 1, draw(st.booleans()))]
+        for records, offset, finished in parts:
+            one = batch(*records, segment=segment, offset=offset, finished=finished)
+            made += [one] * draw(st.integers(1, 2))
+        made += draw(st.lists(st.sampled_from(made), max_size=2))
+    return made
+
+
+def without_clock(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Rows in what both stores say about a call."""
+    both = ("call_id", "outcome", "alias", "tenant", "user", "cost_usd", "cost_nanousd", "tags", "request", "response")
+    return [{name: row[name] for name in both} for row in rows]
+
+
+@settings(max_examples=40, deadline=None)
+@given(batches())
+def test_it_agrees_with_the_store_in_sqlite(history: list[Batch]) -> None:
+    """After any history of batches both stores count, list and sum the same."""
+
+    async def main(path: Path) -> None:
+        real, fake = SqliteStore(path, count=lambda _: ()), ListLogStore()
+        real.migrate()
+        try:
+            for each in history:
+                assert await fake.ingest(each) == await real.logs.ingest(each)
+            for query in (
+                LogQuery(),
+                LogQuery(search="needle"),
+                LogQuery(since_ns=98 * SECOND_NS),
+                LogQuery(after_id="b"),
+            ):
+                assert without_clock(await fake.calls(query)) == without_clock(await real.logs.calls(query))
+            for by in ("model", "key", "user", "team", "provider", "alias", "day", "outcome"):
+                assert await fake.usage(by, None) == await real.logs.usage(by, None)
+            for scope in ("key:k1", "user:ann", "team:t", "model:gpt", "user:nobody"):
+                assert await fake.spent(scope, 98 * SECOND_NS) == await real.logs.spent(scope, 98 * SECOND_NS)
+        finally:
+            await real.aclose()
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(main(Path(folder) / "fairlead.db"))

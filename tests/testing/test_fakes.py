@@ -39,6 +39,14 @@ async def test_a_settlement_replaces_the_reservation_once() -> None:
     assert (ledger.reserved_nanousd(), ledger.settled_nanousd(SMALL, 0)) == (0, 70)
 
 
+async def test_reserving_twice_takes_once() -> None:
+    """A reservation that is delivered again changes nothing."""
+    ledger = FakeLedger()
+    await ledger.reserve(hold("a", 60))
+    await ledger.reserve(hold("a", 60))
+    assert ledger.reserved_nanousd() == 60
+
+
 async def test_a_new_window_starts_at_nothing() -> None:
     """The day after, a day's budget is whole again; the total is not."""
     ledger = FakeLedger()

@@ -37,9 +37,11 @@ async def upstream(play: Raw, *, ssl_context=None, **options) -> AsyncIterator[P
 
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.current_task())
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await play(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await play(reader, writer)
+        finally:
+            writer.close()
 
     listener = await asyncio.start_server(run, "127.0.0.1", 0, ssl=ssl_context)
     port = listener.sockets[0].getsockname()[1]
@@ -52,6 +54,7 @@ async def upstream(play: Raw, *, ssl_context=None, **options) -> AsyncIterator[P
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -125,7 +128,7 @@ async def connected(server: Server, *, limit: int = 2**16) -> AsyncIterator[Peer
 async def until(condition: Callable[[], bool]) -> None:
     """Returns as soon as the condition holds; fails after two seconds."""
     async with asyncio.timeout(2):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the conditions are counters, not events
             await asyncio.sleep(0.001)
 
 

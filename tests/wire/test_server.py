@@ -6,9 +6,9 @@ import asyncio
 import socket
 
 import pytest
+from tests.wire.conftest import GET, connected, echo, post, serving, until
 
 from fairlead.wire import Server
-from tests.wire.conftest import GET, connected, echo, post, serving, until
 
 
 async def test_answers_a_request():
@@ -100,7 +100,9 @@ async def test_a_malformed_request_is_refused_after_the_ones_before_it():
 
 async def test_a_chunked_request_is_joined():
     """The handler sees one body, whatever its framing, cut at any byte."""
-    request = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: v\r\n\r\n"
+    request = (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: v\r\n\r\n"
+    )
     async with serving(echo) as server, connected(server) as peer:
         for byte in request:
             peer.write(bytes([byte]))

@@ -33,7 +33,7 @@ def load(path: Path) -> Config:
         {OSError: ConfigError, UnicodeDecodeError: ConfigError},
         f"{path}: cannot be read as UTF-8 text; check the path and its permissions",
     ):
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     return load_text(text, str(path))
 
 
@@ -43,7 +43,13 @@ def load_text(text: str, name: str = "fairlead.toml") -> Config:
     Raises:
         ConfigError: something in it cannot be used; each line of the message starts with `name:line`.
     """
-    raw = _parse(text, name)
+    try:
+        return _checked(_parse(text, name), text, name)
+    except RecursionError:
+        raise ConfigError(f"{name}:1: this is nested too deeply") from None
+
+
+def _checked(raw: dict[str, Any], text: str, name: str) -> Config:
     _refuse(misfits(raw, Config), text, name)
     _refuse(unavailable(raw), text, name)
     config = _with_sim(msgspec.convert(raw, Config))
@@ -64,8 +70,6 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         line = found[1] if found is not None and found[1] else text.count("\n") + 1
         reason = _SYNTAX_LINE.sub("", str(error))
         raise ConfigError(f"{name}:{line}: this is not TOML: {reason}") from None
-    except RecursionError:
-        raise ConfigError(f"{name}:1: this is nested too deeply") from None
 
 
 def _refuse(problems: Iterable[Problem], text: str, name: str) -> None:

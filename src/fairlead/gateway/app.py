@@ -106,7 +106,7 @@ class App:
         runtime = self._runtime
         request = dialect.request.read(exchange.body)
         request.headers = {name: value for name, value in exchange.headers.items() if name in dialect.allowed_headers}
-        call = runtime.new_call(request, body=exchange.body, credential=_credential(exchange.headers))
+        call = runtime.new_call(request, body=exchange.body, credential=_credential(exchange))
         _apply_headers(call, exchange.headers)
 
         def left() -> None:
@@ -162,7 +162,7 @@ class App:
             exchange.respond(503, (_JSON, *_PRIVATE), b'{"status":"draining"}')
 
     async def _visible(self, exchange: Exchange) -> list[str]:
-        principal = await self._runtime.identify(_credential(exchange.headers))
+        principal = await self._runtime.identify(_credential(exchange))
         allowed = principal.models
         return [name for name in self._runtime.aliases if allowed is None or name in allowed]
 
@@ -177,7 +177,7 @@ class App:
         exchange.respond(200, (_JSON, *_PRIVATE), self._fallback.model_body(name))
 
     async def _own_call(self, exchange: Exchange) -> None:
-        principal = await self._runtime.identify(_credential(exchange.headers))
+        principal = await self._runtime.identify(_credential(exchange))
         call_id = exchange.path.removeprefix(_CALLS)
         rows = await self._logs.calls(LogQuery(call_id=call_id[:64], limit=1))
         own = [row for row in rows if row.get("tenant") == principal.tenant]
@@ -205,19 +205,22 @@ def _require(exchange: Exchange, method: str) -> None:
         raise MethodNotAllowed(f"{exchange.path[:200]!r} takes {method}")
 
 
-def _credential(headers: Mapping[str, str]) -> Secret | None:
+def _credential(exchange: Exchange) -> Secret | None:
     """`Authorization: Bearer` or `x-api-key`; both only where they agree (FAULTS H7)."""
-    bearer = headers.get("authorization")
-    api_key = headers.get("x-api-key")
-    if bearer is not None:
-        scheme, _, value = bearer.partition(" ")
-        if scheme.lower() != "bearer":
-            raise InvalidRequest("send the key as `Authorization: Bearer KEY`")
-        value = value.strip()
-        if api_key is not None and api_key != value:
-            raise InvalidRequest("`Authorization` and `x-api-key` hold different keys; send one of them")
-        return Secret(value)
-    return None if api_key is None else Secret(api_key)
+    bearer, api_key = _secret(exchange, "authorization"), _secret(exchange, "x-api-key")
+    if bearer is None:
+        return api_key
+    if bearer.reveal()[:7].lower() != "bearer ":
+        raise InvalidRequest("send the key as `Authorization: Bearer KEY`")
+    key = Secret(bearer.reveal()[7:].strip())
+    if api_key is not None and api_key != key:
+        raise InvalidRequest("`Authorization` and `x-api-key` hold different keys; send one of them")
+    return key
+
+
+def _secret(exchange: Exchange, header: str) -> Secret | None:
+    value = exchange.headers.get(header)
+    return None if value is None else Secret(value)
 
 
 def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
-from fairlead.call import Attempt, Call, Secret
+from fairlead.call import Attempt, Call, Sealed, Secret
 from fairlead.core.estimate import estimate_tokens, prompt_tokens
 from fairlead.dialects.codec import Dialect, Scanner
 from fairlead.errors import FairleadError, UpstreamProtocol
@@ -51,13 +51,13 @@ class HttpProvider:
         self._dialect = dialect
         self._vendor = vendor
         self._transport = transport
-        self._secrets = tuple(secret.reveal() for secret in credentials.values())
+        self._secrets = tuple(credentials.values())
         self._clock = clock
         self._head = (
             f"POST {base_path}{dialect.upstream_path} HTTP/1.1\r\n"
             f"host: {host}\r\ncontent-type: application/json\r\naccept-encoding: identity\r\nuser-agent: fairlead\r\n"
         ).encode()
-        self._heads = {name: self._head + self._auth(secret) for name, secret in credentials.items()}
+        self._heads = {name: Sealed(self._head + self._auth(secret)) for name, secret in credentials.items()}
 
     async def send(self, call: Call) -> Reply:
         if not call.attempt.candidate.bills_after_disconnect:
@@ -153,11 +153,11 @@ class HttpProvider:
     def _request_head(self, call: Call) -> bytes:
         request = call.request
         if request.credential is not None:
-            head = self._head + self._auth(request.credential)
+            head: bytes = Sealed(self._head + self._auth(request.credential))
         else:
             head = self._heads.get(call.attempt.candidate.credential, self._head)
         if request.headers:
-            head += "".join(f"{name}: {value}\r\n" for name, value in request.headers.items()).encode("latin-1")
+            head = Sealed(head + "".join(f"{name}: {value}\r\n" for name, value in request.headers.items()).encode())
         return head
 
     def _auth(self, secret: Secret) -> bytes:
@@ -172,8 +172,8 @@ class HttpProvider:
     def _scrub(self, error: FairleadError, call: Call) -> None:
         """Take our own keys out of what the provider said (FAULTS X6)."""
         own = call.request.credential
-        for secret in self._secrets if own is None else (own.reveal(),):
-            error.message = error.message.replace(secret, "***")
+        for secret in self._secrets if own is None else (own,):
+            error.message = error.message.replace(secret.reveal(), "***")
         error.args = (error.message,)
 
 

@@ -49,6 +49,13 @@ class VirtualKeys:
         self._clock = clock
 
     async def __call__(self, credential: Secret | None) -> Principal:
+        principal = await self._holder(credential)
+        if principal is None:
+            raise Unauthenticated("no valid key; send one made by `fairlead keys create` as `Authorization: Bearer KEY`")
+        return principal
+
+    async def _holder(self, credential: Secret | None) -> Principal | None:
+        """A wait and a comparison on every path; no secret stays in the frame that raises."""
         key_id, secret = (None if credential is None else parse_key(credential.reveal())) or (_NOBODY, _NOBODY)
         late = StateUnavailable("the key could not be checked in time; try again")
         looking = within(self._clock, _FIND_S, late, self._keys.find(key_id))
@@ -59,7 +66,7 @@ class VirtualKeys:
             live = key.expires_at_ns is None or self._clock.now_ns() < key.expires_at_ns
             if live and key.revoked_at_ns is None:
                 return principal
-        raise Unauthenticated("no valid key; send one made by `fairlead keys create` as `Authorization: Bearer KEY`")
+        return None
 
 
 class ProviderKeys:

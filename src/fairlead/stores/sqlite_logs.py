@@ -142,6 +142,9 @@ class _Ingest:
             self._connection.execute(sqlite_rows.UPSERT_GAUGES, sqlite_rows.gauges(record))
 
     def _store_ended(self, record: Ended, request: bytes | None) -> None:
+        if not all(sqlite_rows.is_plausible(attempt) for attempt in record.attempts):
+            msg = "an attempt with numbers that cannot be"
+            raise ValueError(msg)
         stored = self._connection.execute(sqlite_rows.UPSERT_ENDED, (*sqlite_rows.ended_call(record), self._segment))
         if stored.rowcount != 1:
             return

@@ -12,7 +12,9 @@ from fairlead.types import Usage
 
 CONTENT_BYTES: Final = 1024 * 1024
 """So much of a request and of a response is kept; a marker says what was there."""
-LARGEST_INTEGER: Final = 2**63 - 1
+MOST_TOKENS: Final = 10**12
+MOST_NANOUSD: Final = 10**15
+"""No attempt takes a trillion tokens or costs a million dollars: such a number is a fault, and sums must not overflow."""
 
 INSERT_OPEN: Final = """
     INSERT OR IGNORE INTO calls
@@ -187,22 +189,36 @@ def capped(content: bytes | None) -> bytes | None:
     return content[:CONTENT_BYTES] + b"...[truncated, %d bytes in all]" % len(content)
 
 
+def is_plausible(record: AttemptRecord) -> bool:
+    """Whether its numbers can be summed up."""
+    usage = record.usage
+    tokens = 0 if usage is None else usage.all_input_tokens + usage.all_output_tokens
+    costs = (record.cost_nanousd or 0, record.reserved_nanousd or 0)
+    return 0 <= tokens <= MOST_TOKENS and 0 <= min(costs) and max(costs) <= MOST_NANOUSD
+
+
 def storable(record: Record) -> Record:
-    """The same record with everything replaced that SQLite cannot hold: lone surrogates, integers over 63 bits."""
-    plain = _storable(msgspec.to_builtins(record, builtin_types=(bytes,)))
-    converted: Record = msgspec.convert(plain, type=Record, builtin_types=(bytes,))
-    return converted
+    """The same record, as far as it can be stored: without lone surrogates, and implausible numbers made unknown."""
+    plain = _scrubbed(msgspec.to_builtins(record, builtin_types=(bytes,)))
+    kept: Record = msgspec.convert(plain, type=Record, builtin_types=(bytes,))
+    if not isinstance(kept, Ended) or all(is_plausible(each) for each in kept.attempts):
+        return kept
+    attempts = tuple(
+        each
+        if is_plausible(each)
+        else msgspec.structs.replace(each, usage=None, usage_source="none", cost_nanousd=None, reserved_nanousd=None)
+        for each in kept.attempts
+    )
+    return msgspec.structs.replace(kept, attempts=attempts, usage=None, usage_source="none", cost_nanousd=None)
 
 
-def _storable(value: Any) -> Any:
+def _scrubbed(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
-    if isinstance(value, int) and not isinstance(value, bool):
-        return max(-LARGEST_INTEGER, min(value, LARGEST_INTEGER))
     if isinstance(value, dict):
-        return {_storable(key): _storable(each) for key, each in value.items()}
+        return {_scrubbed(key): _scrubbed(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_storable(each) for each in value]
+        return [_scrubbed(each) for each in value]
     return value
 
 

@@ -40,7 +40,7 @@ class Canary:
     def __init__(self, rng: Rng, *, packages: Sequence[str] = ("fairlead",)) -> None:
         self._rng = rng
         self._packages = tuple(packages)
-        self._secrets: dict[str, str] = {}
+        self._secrets: list[tuple[str, str]] = []
         self._sinks: list[tuple[str, Capture | _Collector]] = []
 
     def make(self, label: str) -> str:
@@ -52,13 +52,13 @@ class Canary:
         if len(secret) < 8:
             msg = f"the secret {label!r} is too short to be told from chance"
             raise ValueError(msg)
-        self._secrets[label] = secret
+        self._secrets.append((label, secret))
         return secret
 
     @property
     def labels(self) -> Sequence[str]:
         """The secrets made so far."""
-        return tuple(self._secrets)
+        return tuple(label for label, _ in self._secrets)
 
     def watch(self, sink: str, capture: Capture) -> None:
         """Search this at the end.
@@ -112,7 +112,7 @@ class Canary:
             raise AssertionError("secrets came out:\n" + "\n".join(lines))
 
     def _matches(self, data: bytes) -> Iterator[tuple[str, str]]:
-        for label, secret in self._secrets.items():
+        for label, secret in self._secrets:
             for form, needles in _forms(secret).items():
                 if any(needle in data for needle in needles):
                     yield label, form

@@ -28,7 +28,7 @@ class FakeLedger:
         self.settlements: dict[tuple[str, int], int] = {}
 
     async def reserve(self, hold: Hold) -> None:
-        """Take the amount from all budgets of the hold, or from none.
+        """Take the amount from all budgets of the hold, or from none; a hold that is known stays as it is.
 
         Raises:
             BudgetExceeded: it does not fit.
@@ -36,6 +36,8 @@ class FakeLedger:
         """
         if self.down:
             raise StateUnavailable("the ledger is down")
+        if any(_key(known) == _key(hold) for known in self.holds):
+            return
         for budget in hold.budgets:
             taken_nanousd = self.taken_nanousd(budget, hold.at_ns)
             if taken_nanousd + hold.amount_nanousd > budget.limit_nanousd:

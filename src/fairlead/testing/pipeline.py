@@ -53,7 +53,8 @@ class Bench:
     def __init__(
         self,
         *,
-        transports: Mapping[str, Transport] | None = None,
+        transports: Mapping[str, FakeTransport] | None = None,
+        sink: RecordSink | None = None,
         aliases: Mapping[str, Sequence[Candidate]] | None = None,
         principal: Principal | None = None,
         clock: Clock | None = None,
@@ -64,15 +65,13 @@ class Bench:
     ) -> None:
         self.clock = LoopClock() if clock is None else clock
         self.rng = SeededRng(seed)
-        self.sink = RecordSink()
+        self.sink = RecordSink() if sink is None else sink
         self.ledger = FakeLedger() if ledger is None else ledger
         self.limits = FakeLimits(self.clock) if limits is None else limits
         self.transport = FakeTransport(clock=self.clock)
         self.principal = Principal() if principal is None else principal
-        self._providers = {
-            name: self._provider(name, transport)
-            for name, transport in (transports or {"fake": self.transport}).items()
-        }
+        self.transports = {"fake": self.transport} if transports is None else transports
+        self._providers = {name: self._provider(name, transport) for name, transport in self.transports.items()}
         routes = {name: tuple(each) for name, each in (aliases or {"gpt-4o-mini": [candidate()]}).items()}
         made: dict[str, Stage] = {
             "observe": Observe(self.sink, self.clock, "full"),

@@ -180,6 +180,9 @@ class ServerConnection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._target += url
+        self._head_bytes += len(url)
+        if self._head_bytes > self._server.limits.max_header_bytes:
+            self._fail(no.HEADERS_TOO_LARGE)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._stage != _HEAD:
@@ -376,11 +379,13 @@ class ServerConnection(asyncio.Protocol):
         self._write_refusal(refusal)
         if self.transport.is_closing() or not self.transport.can_write_eof():
             return
-        self.transport.write_eof()
-        if not self._lost:
-            self._arm(self._server.limits.linger_s)
-            self._waiter = self._loop.create_future()
-            await self._waiter
+        try:
+            self.transport.write_eof()
+        except OSError:  # the peer has reset the connection, and the loop does not know yet
+            return
+        self._arm(self._server.limits.linger_s)
+        self._waiter = self._loop.create_future()
+        await self._waiter
 
     def _write_refusal(self, refusal: Refusal) -> None:
         if self.transport.is_closing():

@@ -55,7 +55,7 @@ async def _stream(script: Script, exchange: Exchange, clock: Clock) -> None:
         await asyncio.get_running_loop().create_future()  # until the peer goes away
     script.ended()
     if script.end == "broken":
-        # Closed hard, what is still in the kernel's buffer may be lost; a turn of the loop lets it go out first.
+        # An abort drops what the transport still holds; a turn of the loop lets it go out first.
         await asyncio.sleep(0)
         exchange.abort()
     else:

@@ -20,8 +20,7 @@ class SimTransport:
 
     async def send(self, head: bytes, body: bytes, connect_timeout_s: float) -> SimIncoming:  # noqa: ARG002 - the port has it
         """See `Transport`."""
-        method, path, headers = _parsed(head)
-        script = self._simulator.respond(method, path, headers, body)
+        script = self._simulator.respond(*_parsed(head), body)
         if script.pause_s:
             try:
                 await self._clock.sleep(script.pause_s)
@@ -103,9 +102,12 @@ class SimIncoming:
         """Wait so long, or for ever; `abort` ends it."""
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting = waiting
-        timer = (
-            None if seconds is None else self._clock.timer(seconds, lambda: waiting.done() or waiting.set_result(None))
-        )
+
+        def go_on() -> None:
+            if not waiting.done():
+                waiting.set_result(None)
+
+        timer = None if seconds is None else self._clock.timer(seconds, go_on)
         try:
             await waiting
         finally:

@@ -1,0 +1,165 @@
+"""`fairlead check`: what a configuration switches on, and why, without calling anybody."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from fairlead.cli.settings import ConfigOption, JsonOption, Settings, find_settings
+from fairlead.cli.terminal import cell, complain, console, emit
+
+if TYPE_CHECKING:
+    from fairlead.config.schema import Config
+
+DEGRADED = (
+    ("rate limits", "counted in each process by itself; a store that is down does not touch them"),
+    ("hard budgets", "fail closed: refused with 503 while what was spent cannot be read"),
+    ("keys", "known keys stay good for up to 60 s, then 503; unknown ones are refused"),
+    ("records", "wait in the spool up to its cap, then are counted as dropped; traffic goes on"),
+)
+"""What each feature does while the store is down."""
+
+
+def check(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Read the configuration and its secrets, call nobody, and print what is on and why."""
+    from fairlead.cli.models import catalogue
+
+    settings = find_settings(config)
+    problems = secret_problems(settings)
+    report = {
+        "config": None if settings.file is None else str(settings.file),
+        "gateway": gateway(settings.config),
+        "stages": [{"stage": name, "on": on, "because": why} for name, on, why in stages(settings.config)],
+        "providers": providers(settings.config),
+        "models": catalogue(settings.config),
+        "store": store(settings),
+        "degraded": [{"feature": feature, "mode": mode} for feature, mode in DEGRADED],
+        "problems": problems,
+    }
+    if json:
+        emit(report)
+    else:
+        _show(report)
+    for problem in problems:
+        complain(problem)
+    if problems:
+        raise typer.Exit(1)
+
+
+def secret_problems(settings: Settings) -> list[str]:
+    """What is wrong with the secrets, a line each; the secrets themselves go nowhere."""
+    from fairlead.config.secrets import resolve
+    from fairlead.errors import ConfigError
+
+    problems = []
+    for name, provider in settings.config.providers.items():
+        for ref in provider.secret_refs.values():
+            try:
+                resolve(ref, os.environ, settings.root)
+            except ConfigError as error:
+                problems.append(f"providers.{name}: {error.message}")
+    return problems
+
+
+def gateway(config: Config) -> dict[str, Any]:
+    """Where it would listen, and who would get in."""
+    own = config.gateway
+    return {
+        "host": own.host,
+        "port": own.port,
+        "admin_port": own.admin_port,
+        "workers": own.workers,
+        "auth": own.auth,
+        "tls": own.tls is not None,
+    }
+
+
+def stages(config: Config) -> list[tuple[str, bool, str]]:
+    """Every stage of the pipeline in its order: its name, whether it is on, and why."""
+    from fairlead.config.build import ORDER
+
+    auth = config.gateway.auth
+    reasons = {
+        "observe": (True, f"always; contents are stored {config.store.content_mode!r}"),
+        "authorize": (auth != "open", f"[gateway] auth is {auth!r}"),
+        "admit": (True, "always; binds keys, users and teams that have limits"),
+        "resolve": (True, f"always; {len(config.models)} names under [models]"),
+        "route": (True, "always; targets in order or by weight, fallback until the first content"),
+        "budget": (True, "always; binds keys, users and teams that have a budget"),
+        "deadline": (True, "always; four clocks an attempt"),
+    }
+    return [(name, *reasons.get(name, (False, "not yet in this version"))) for name in ORDER]
+
+
+def providers(config: Config) -> list[dict[str, Any]]:
+    """Where calls may go."""
+    from fairlead.providers import facts
+
+    vendors = facts.load().vendors
+    rows = []
+    for name, provider in config.providers.items():
+        vendor = vendors.get(provider.vendor or "default")
+        base_url = provider.base_url or (None if vendor is None else vendor.base_url)
+        rows.append(
+            {
+                "provider": name,
+                "vendor": provider.vendor,
+                "base_url": base_url,
+                "credentials": list(provider.secret_refs.values()),
+                "simulated": base_url is None and provider.vendor == "sim",
+            }
+        )
+    return rows
+
+
+def store(settings: Settings) -> dict[str, Any]:
+    """Where records go."""
+    from fairlead.config.build import spool_folder, store_path
+
+    own = settings.config.store
+    return {
+        "path": str(store_path(settings.config, settings.root)),
+        "spool": str(spool_folder(settings.config, settings.root)),
+        "spool_max_bytes": own.spool_max_bytes,
+        "content": own.content_mode,
+        "fsync": own.fsync,
+    }
+
+
+def _show(report: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from fairlead.cli.models import models_table
+
+    out = console()
+
+    def table(title: str, *columns: str) -> Table:
+        out.print(Text(f"\n{title}", style="bold cyan"))
+        return Table(*columns, box=None, header_style="bold", pad_edge=False)
+
+    own, kept = report["gateway"], report["store"]
+    out.print(Text(f"Configuration: {report['config'] or 'the environment (no fairlead.toml here)'}"))
+    scheme = "https" if own["tls"] else "http"
+    out.print(
+        Text(f"Gateway: {scheme}://{own['host']}:{own['port']}, control port {own['admin_port']}, auth {own['auth']!r}")
+    )
+    out.print(Text(f"Store: {kept['path']}, spool {kept['spool']} up to {kept['spool_max_bytes'] / 2**20:,.0f} MiB"))
+    rows = table("Stages", "stage", "", "because")
+    for stage in report["stages"]:
+        style = "green" if stage["on"] else "dim"
+        rows.add_row(cell(stage["stage"]), cell("on" if stage["on"] else "off", style), cell(stage["because"]))
+    out.print(rows)
+    rows = table("Providers", "provider", "where", "credentials")
+    for each in report["providers"]:
+        where = "in process, simulated" if each["simulated"] else each["base_url"]
+        rows.add_row(cell(each["provider"]), cell(where), cell(", ".join(each["credentials"]) or "none"))
+    out.print(rows)
+    out.print(Text("\nModels", style="bold cyan"))
+    out.print(models_table(report["models"]))
+    rows = table("While the store is down", "feature", "what it does")
+    for each in report["degraded"]:
+        rows.add_row(cell(each["feature"]), cell(each["mode"]))
+    out.print(rows)

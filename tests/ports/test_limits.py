@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fairlead.errors import RateLimited
+from fairlead.ports import Claim, Limits
+from fairlead.testing import VirtualClock
+from fairlead.types import Rate
+
+
+def requests(limit: int, scope: str = "key:a") -> Claim:
+    return Claim(rate=Rate(scope=scope, kind="requests", limit=limit))
+
+
+def tokens(limit: int, amount: int, scope: str = "key:a") -> Claim:
+    return Claim(rate=Rate(scope=scope, kind="tokens", limit=limit), amount=amount)
+
+
+def running(limit: int, scope: str = "key:a") -> Claim:
+    return Claim(rate=Rate(scope=scope, kind="concurrency", limit=limit))
+
+
+async def admits(limits: Limits, *claims: Claim) -> bool:
+    try:
+        await limits.acquire(claims)
+    except RateLimited:
+        return False
+    return True
+
+
+async def test_parallel_requests_stop_at_the_limit(limits: Limits) -> None:
+    """Of fifty parallel requests on a limit of ten, ten are admitted."""
+    answers = await asyncio.gather(*(admits(limits, requests(10)) for _ in range(50)))
+    assert sum(answers) == 10
+
+
+async def test_waiting_as_told_succeeds(limits: Limits, time: VirtualClock) -> None:
+    """After the wait that the refusal names, the same request is admitted."""
+    for _ in range(3):
+        await limits.acquire([requests(3)])
+    with pytest.raises(RateLimited) as refused:
+        await limits.acquire([requests(3)])
+    assert refused.value.retry_after_s is not None
+    await time.advance(refused.value.retry_after_s)
+    assert await admits(limits, requests(3))
+
+
+async def test_a_refusal_says_which_limit(limits: Limits) -> None:
+    """It carries kind, limit and what is left."""
+    await limits.acquire([tokens(100, 60)])
+    with pytest.raises(RateLimited) as refused:
+        await limits.acquire([requests(10), tokens(100, 60)])
+    error = refused.value
+    assert (error.kind, error.limit, error.remaining) == ("tokens", 100, 40)
+
+
+async def test_all_or_nothing(limits: Limits) -> None:
+    """Where one claim is refused, the others take nothing."""
+    await limits.acquire([running(1, "team:t")])
+    for _ in range(5):
+        assert not await admits(limits, requests(1), tokens(10, 10), running(1, "team:t"))
+    assert await admits(limits, requests(1), tokens(10, 10))
+
+
+async def test_standings_follow_the_claims(limits: Limits) -> None:
+    """One standing for each claim, in order, after the decision."""
+    standings = await limits.acquire([requests(10), tokens(1_000, 400), running(5)])
+    assert [(s.kind, s.limit, s.remaining) for s in standings] == [
+        ("requests", 10, 9),
+        ("tokens", 1_000, 600),
+        ("concurrency", 5, 4),
+    ]
+    assert standings[0].reset_s == pytest.approx(6, abs=0.001)
+
+
+async def test_concurrency_comes_back(limits: Limits) -> None:
+    """A released call makes room for another."""
+    await limits.acquire([running(1)])
+    assert not await admits(limits, running(1))
+    limits.release([running(1)], None)
+    assert await admits(limits, running(1))
+
+
+async def test_a_second_release_gives_nothing(limits: Limits) -> None:
+    """Concurrency never goes below zero."""
+    await limits.acquire([running(1)])
+    limits.release([running(1)], None)
+    limits.release([running(1)], None)
+    assert await admits(limits, running(1))
+    assert not await admits(limits, running(1))
+
+
+async def test_unused_tokens_come_back(limits: Limits) -> None:
+    """What was claimed and not used can be claimed again."""
+    claim = tokens(100, 100)
+    await limits.acquire([claim])
+    limits.release([claim], 30)
+    assert not await admits(limits, tokens(100, 71))
+    assert await admits(limits, tokens(100, 70))
+
+
+async def test_unknown_use_gives_nothing_back(limits: Limits) -> None:
+    """Where nobody knows what was used, all of the claim counts."""
+    claim = tokens(100, 100)
+    await limits.acquire([claim])
+    limits.release([claim], None)
+    assert not await admits(limits, tokens(100, 1))
+
+
+async def test_requests_do_not_come_back(limits: Limits) -> None:
+    """A request that is over has been made."""
+    await limits.acquire([requests(1)])
+    limits.release([requests(1)], 0)
+    assert not await admits(limits, requests(1))
+
+
+async def test_what_never_fits_promises_no_wait(limits: Limits) -> None:
+    """A claim above the whole limit is refused without a wait."""
+    with pytest.raises(RateLimited, match="never fit") as refused:
+        await limits.acquire([tokens(10, 11)])
+    assert refused.value.retry_after_s is None
+
+
+async def test_scopes_are_apart(limits: Limits) -> None:
+    """One key's requests do not count for another's."""
+    await limits.acquire([requests(1)])
+    assert await admits(limits, requests(1, "key:b"))
+
+
+async def test_a_changed_limit_counts_at_once_and_forgets_nothing(limits: Limits) -> None:
+    """A limit lowered below what was used refuses; raised again, it admits only what is new."""
+    for _ in range(10):
+        await limits.acquire([requests(10)])
+    assert not await admits(limits, requests(5))
+    answers = [await admits(limits, requests(20)) for _ in range(30)]
+    assert sum(answers) <= 20
+
+
+async def test_a_wall_clock_step_changes_nothing(limits: Limits, time: VirtualClock) -> None:
+    """An hour forward or back is neither a burst nor a lock-out."""
+    await limits.acquire([requests(1)])
+    time.step_wall(3_600)
+    assert not await admits(limits, requests(1))
+    time.step_wall(-7_200)
+    await time.advance(60)
+    assert await admits(limits, requests(1))
+
+
+async def test_a_limit_of_zero_admits_nobody(limits: Limits) -> None:
+    """Zero is a limit."""
+    assert not await admits(limits, requests(0))
+    assert not await admits(limits, running(0))
