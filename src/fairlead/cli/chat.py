@@ -100,14 +100,12 @@ def chat(
     system: Annotated[str | None, typer.Option(metavar="TEXT", help="Instructions for the model.")] = None,
     temperature: Annotated[float | None, typer.Option(metavar="T", min=0, help="Sampling temperature.")] = None,
     top_p: Annotated[float | None, typer.Option(metavar="P", min=0, max=1, help="Nucleus sampling.")] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="The longest answer, in tokens.")
-    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(metavar="N", min=1, help="The longest answer, in tokens.")] = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Wait for the whole answer.")] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask a model and print its answer as it comes, with tokens, cost and time to the first token."""
+    """Ask a model and print its answer as it comes."""
     settings = find_settings(config)
     given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
     if prompt is None and not sys.stdin.isatty():

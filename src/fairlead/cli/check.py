@@ -23,7 +23,7 @@ DEGRADED = (
 
 
 def check(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Read the configuration and its secrets, call nobody, and print what is on and why."""
+    """Say what the configuration switches on, and why."""
     from fairlead.cli.models import catalogue
 
     settings = find_settings(config)

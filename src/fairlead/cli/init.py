@@ -88,7 +88,7 @@ def init(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a commented fairlead.toml into the working folder, with the providers whose keys are in the environment."""
+    """Write a commented fairlead.toml into the working folder."""
     if source is not None:
         raise NotYetAvailable("`init --from` is not yet in this version; run `fairlead init` and add your providers")
     from fairlead.config import env

@@ -73,9 +73,7 @@ def limits_of(budget: str | None, rpm: int | None, tpm: int | None, concurrency:
         amount_nanousd, window = parse_budget(budget)
     except ValueError as error:
         raise InvalidRequest(str(error)) from None
-    return ScopeLimits(
-        budget_nanousd=amount_nanousd, budget_window=window, rpm=rpm, tpm=tpm, concurrency=concurrency
-    )
+    return ScopeLimits(budget_nanousd=amount_nanousd, budget_window=window, rpm=rpm, tpm=tpm, concurrency=concurrency)
 
 
 def check_name(kind: str, name: str) -> None:
@@ -111,9 +109,7 @@ def hashing_key(settings: Settings) -> bytes:
     return derive(root.reveal(), HASHING_LABEL)
 
 
-async def make(
-    keys: KeyStore, hashing: bytes, wish: Wish, *, lifetime_ns: int | None = None
-) -> tuple[StoredKey, str]:
+async def make(keys: KeyStore, hashing: bytes, wish: Wish, *, lifetime_ns: int | None = None) -> tuple[StoredKey, str]:
     """Store a new key; returns it and what its owner has to send."""
     now_ns = SystemClock().now_ns()
     key = StoredKey(

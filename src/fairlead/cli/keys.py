@@ -42,7 +42,7 @@ def create(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a key and show it; this is the only time that it can be seen."""
+    """Make a key and show it, once."""
     from fairlead.cli import keyring
 
     settings = find_settings(config)
@@ -74,7 +74,7 @@ def create(
 
 @app.command(name="list")
 def list_keys(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List all keys, newest first; secrets are not kept and cannot be shown."""
+    """List all keys, newest first."""
     settings = find_settings(config)
 
     async def run() -> list[StoredKey]:
@@ -90,7 +90,7 @@ def list_keys(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Refuse a key from now on; a running gateway follows within a second."""
+    """Refuse a key from now on."""
     from msgspec.structs import replace
 
     settings = find_settings(config)
@@ -114,7 +114,7 @@ def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = F
 
 @app.command()
 def rotate(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Give a key a new secret and show it once; the old one stops working within a second."""
+    """Give a key a new secret and show it, once."""
     from fairlead.cli import keyring
 
     settings = find_settings(config)
@@ -135,7 +135,7 @@ def apply(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make keys, users and teams as a file says; what it does not name stays as it is."""
+    """Make keys, users and teams as a file says."""
     from fairlead.cli import keyfile, keyring
 
     settings = find_settings(config)

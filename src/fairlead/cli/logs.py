@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, object]
 
 _POLL_S: Final = 0.5
-_PAGE: Final = 500
+_MOST: Final = 10_000
 _SETTLED_NS: Final = 5_000_000_000
 """After this long no worker's spool brings an earlier call any more."""
 
@@ -38,7 +38,7 @@ def logs(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the newest calls, follow them (tail), show one with its contents, or search requests and answers."""
+    """List the newest calls, follow them, show one or search them."""
     span_ns = None if since is None else duration_ns(since)
     _check(action, what, user)
     if action == "erase":
@@ -87,8 +87,7 @@ async def _tail(settings: Settings, query: LogQuery, show: Callable[[Row], None]
         moves = ingester(settings, store)
         await moves.run_once()
         follower = Follower(store.logs)
-        newest = list(await store.logs.calls(query))
-        for row in follower.begin(newest):
+        for row in follower.begin(await store.logs.calls(query), clock.now_ns()):
             show(row)
         while True:
             await clock.sleep(_POLL_S)
@@ -98,37 +97,91 @@ async def _tail(settings: Settings, query: LogQuery, show: Callable[[Row], None]
 
 
 class Follower:
-    """Each call once, after it ended, also when an earlier one is still open or comes late from another worker."""
+    """Tells of each call once, after it ended; one that was open for long or comes late from another worker too."""
 
     def __init__(self, logs: LogStore) -> None:
         self._logs = logs
-        self._cursor: str | None = None
-        self._told: set[str] = set()
+        self._horizon_ns = 0
+        self._told: set[object] = set()
 
-    def begin(self, newest: list[Row]) -> list[Row]:
-        """Take what stands there already, newest first; returns it oldest first."""
-        rows = list(reversed(newest))
-        self._told = {str(row["call_id"]) for row in rows if row["outcome"] != "open"}
-        return [row for row in rows if row["outcome"] != "open"]
+    def begin(self, newest: Sequence[Row], now_ns: int) -> list[Row]:
+        """Take what stands there already, newest first; returns what has ended, oldest first."""
+        return self._take(newest, now_ns)
 
     async def following(self, now_ns: int) -> list[Row]:
         """What ended since the last question, oldest first."""
         from fairlead.ports import LogQuery
 
-        fresh: list[Row] = []
-        after_id, is_settled = self._cursor, True
-        while True:
-            page = await self._logs.calls(LogQuery(after_id=after_id, limit=_PAGE))
-            for row in page if after_id is not None else reversed(page):
-                call_id = str(row["call_id"])
-                has_ended = row["outcome"] != "open"
-                if has_ended and call_id not in self._told:
-                    self._told.add(call_id)
-                    fresh.append(row)
-                is_settled = is_settled and has_ended and now_ns - _int(row["started_at_ns"]) > _SETTLED_NS
-                if is_settled:
-                    self._told.discard(self._cursor or "")
-                    self._cursor = call_id
-                after_id = call_id
-            if len(page) < _PAGE:
-                return fresh
+        return self._take(await self._logs.calls(LogQuery(since_ns=self._horizon_ns, limit=_MOST)), now_ns)
+
+    def _take(self, newest: Sequence[Row], now_ns: int) -> list[Row]:
+        ended = [row for row in reversed(newest) if row["outcome"] != "open"]
+        fresh = [row for row in ended if row["call_id"] not in self._told]
+        still_open = [_int(row["started_at_ns"]) for row in newest if row["outcome"] == "open"]
+        self._horizon_ns = max(self._horizon_ns, min([now_ns - _SETTLED_NS, *still_open]))
+        self._told = {row["call_id"] for row in ended if _int(row["started_at_ns"]) >= self._horizon_ns}
+        return fresh
+
+
+def line(row: Row) -> str:
+    """One call on one line: when, which, how it ended, tokens, cost, duration, id."""
+    duration_ns = row["duration_ns"]
+    cost = row["cost_usd"]
+    usage = row["usage"]
+    parts = [
+        str(row["started_at"]),
+        f"{row['outcome']:<9}",
+        f"{row['status'] or '-':>3}",
+        one_line(str(row["alias"] if row["alias"] not in ("", "*") else row["model"])),
+        _tokens(usage if isinstance(usage, Mapping) else None),
+        "cost unknown" if cost is None else f"{cost} USD",
+        "" if duration_ns is None else f"{_int(duration_ns) / 1e9:.2f} s",
+        one_line(str(row["key_name"] or "")),
+        str(row["call_id"]),
+        one_line(str(row["error_message"] or "")),
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def _tokens(usage: Mapping[str, Any] | None) -> str:
+    import msgspec
+
+    from fairlead.types import Usage
+
+    if usage is None:
+        return ""
+    whole = msgspec.convert(usage, Usage)
+    return f"{whole.all_input_tokens}+{whole.all_output_tokens} tokens"
+
+
+def _print_line(row: Row) -> None:
+    typer.echo(line(row))
+
+
+def _show(found: Sequence[Row], call_id: str | None, *, json: bool) -> None:
+    if not found:
+        raise NotFound(f"no call {call_id!r}; `fairlead logs` lists them")
+    row = found[0]
+    if json:
+        emit(row)
+        return
+    from rich.text import Text
+
+    out = console()
+    for name, value in row.items():
+        if name not in ("attempts", "request", "response") and value not in (None, [], ""):
+            out.print(Text.assemble((f"{name:<16}", "cyan"), one_line(str(value))))
+    for attempt in _rows(row["attempts"]):
+        told = ", ".join(f"{name} {value}" for name, value in attempt.items() if value is not None)
+        out.print(Text.assemble((f"{'attempt':<16}", "cyan"), one_line(told)))
+    for name in ("request", "response"):
+        if row[name] is not None:
+            out.print(Text.assemble((f"\n{name}\n", "bold cyan"), clean(str(row[name]))))
+
+
+def _rows(value: object) -> list[Row]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def models(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the models that callers may name, with targets, prices in USD per million tokens and the longest answer."""
+    """List the models that callers may name, priced in USD per million tokens."""
     rows = catalogue(find_settings(config).config)
     if json:
         emit(rows)

@@ -39,7 +39,7 @@ def serve(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run the gateway until Ctrl-C or SIGTERM, then let open answers finish."""
+    """Run the gateway until Ctrl-C or SIGTERM."""
     _check_installed()
     import asyncio
 

@@ -18,6 +18,7 @@ _SEQUENCE: Final = re.compile(
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_HELD: Final = 4_096
+_PIPE_WIDTH: Final = 200
 
 
 def clean(text: str) -> str:
@@ -66,7 +67,8 @@ def console() -> Console:
     """Standard output for people; colours only where it is a terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def cell(value: object, style: str = "") -> Text:

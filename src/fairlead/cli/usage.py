@@ -33,7 +33,7 @@ def usage(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Add up calls, tokens and cost in USD, by model, key, user, team, provider, alias, day or outcome."""
+    """Add up calls, tokens and cost in USD."""
     if by not in GROUPS:
         raise typer.BadParameter(f"--by is one of {', '.join(GROUPS)}, not {by!r}")
     span_ns = None if since is None else duration_ns(since)
@@ -88,7 +88,7 @@ def _show(by: str, rows: Sequence[UsageRow], total: dict[str, Any]) -> None:
     names = {"calls": "calls", "errors": "errors", "input_tokens": "tokens in", "output_tokens": "tokens out"}
     for name, title in {**names, "cost_usd": "cost USD", "unpriced_calls": "unpriced"}.items():
         table.add_column(title, footer=f"{total[name]:,}" if name != "cost_usd" else total[name], justify="right")
-    table.add_column("")
+    table.add_column("", min_width=_BAR_CELLS, no_wrap=True)
     most = max((row.cost_nanousd for row in rows), default=0)
     for row in rows:
         own = figures([row])

@@ -235,7 +235,7 @@ def lay_foundation(
         limits=MemoryLimits(clock),
         hashing_keys=hashing_keys,
         credentials={
-            provider: {label: resolve(ref, environ) for label, ref in entry.secret_refs.items()}
+            provider: {label: resolve(ref, environ, root) for label, ref in entry.secret_refs.items()}
             for provider, entry in config.providers.items()
         },
         catalogue=Catalogue(config),

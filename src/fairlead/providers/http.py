@@ -93,7 +93,7 @@ class HttpProvider:
             return await self._whole(call, attempt, incoming)
         except FairleadError as error:
             incoming.abort()
-            self._scrub(error, call)
+            self._scrub(call, error)
             raise
         except BaseException:
             incoming.abort()
@@ -119,9 +119,10 @@ class HttpProvider:
             self._account(call, attempt, scanner, raw)
 
         scanner = self._dialect.stream.scanner(forward_usage=call.request.include_usage)
-        stream = RelayStream(call, attempt, incoming, scanner, self._clock, account)
-        call.answer = stream.raw
+        scrub = partial(self._scrub, call)
+        stream = RelayStream(call, attempt, incoming, scanner, self._clock, account, scrub)
         await stream.peek()
+        call.answer = stream.raw
         return Reply(200, stream, self._reply_headers(attempt, "text/event-stream"))
 
     async def _read_on(self, answering: asyncio.Task[Reply]) -> None:
@@ -169,7 +170,7 @@ class HttpProvider:
             headers["x-request-id"] = attempt.upstream_id
         return headers
 
-    def _scrub(self, error: FairleadError, call: Call) -> None:
+    def _scrub(self, call: Call, error: FairleadError) -> None:
         """Take our own keys out of what the provider said (FAULTS X6)."""
         own = call.request.credential
         for secret in self._secrets if own is None else (own,):

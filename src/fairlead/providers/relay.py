@@ -29,6 +29,7 @@ class RelayStream:
         scanner: Scanner,
         clock: Clock,
         account: Callable[[Attempt, Scanner, bytes], None],
+        scrub: Callable[[FairleadError], None],
     ) -> None:
         self.progressed_ns = attempt.started_ns
         self._call = call
@@ -36,6 +37,7 @@ class RelayStream:
         self._incoming = incoming
         self._scanner = scanner
         self._clock = clock
+        self._scrub = scrub
         self._account: Callable[[Attempt, Scanner, bytes], None] | None = account
         self._held = b""
         self._kept: list[bytes] = []
@@ -100,7 +102,7 @@ class RelayStream:
             account(self._attempt, self._scanner, self.raw())
 
     def raw(self) -> bytes:
-        """What the provider sent, up to 8 MiB."""
+        """What may go to the caller of what the provider sent, up to 8 MiB."""
         if len(self._kept) > 1:
             self._kept = [b"".join(self._kept)]
         return self._kept[0] if self._kept else b""
@@ -118,12 +120,18 @@ class RelayStream:
                 raise StreamTruncated(f"the stream of provider {provider!r} ended before its terminator") from None
             raise
         self.progressed_ns = self._clock.monotonic_ns()
-        if self._kept_bytes < _KEPT_BYTES:
-            self._kept.append(raw)
-            self._kept_bytes += len(raw)
-        chunk = self._scanner.feed(raw)
+        chunk = self._scanned(raw)
         if self._scanner.error is not None:
+            self._scrub(self._scanner.error)
             raise self._scanner.error
+        return chunk
+
+    def _scanned(self, raw: bytes) -> bytes:
+        """Feed the scanner, and keep what it lets through: an error that echoes a credential is not among it."""
+        chunk = self._scanner.feed(raw)
+        if chunk and self._kept_bytes < _KEPT_BYTES:
+            self._kept.append(chunk)
+            self._kept_bytes += len(chunk)
         return chunk
 
     async def _read_to_end(self, seconds: float) -> None:
@@ -131,7 +139,7 @@ class RelayStream:
         timer = self._clock.timer(seconds, self._incoming.abort)
         try:
             while True:
-                self._scanner.feed(await self._incoming.__anext__())
+                self._scanned(await self._incoming.__anext__())
         except (StopAsyncIteration, FairleadError):
             return
         finally:

@@ -60,8 +60,10 @@ def test_each_status_becomes_the_fitting_error(status, body, kind, shown_status)
     st.binary(max_size=40)
     | st.recursive(
         st.none() | st.integers() | st.text(max_size=4),
-        lambda inner: st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["error", "message", "code", "type", "detail"]), inner),
+        lambda inner: (
+            st.lists(inner, max_size=2)
+            | st.dictionaries(st.sampled_from(["error", "message", "code", "type", "detail"]), inner)
+        ),
     ).map(lambda value: json.dumps(value).encode()),
 )
 def test_whatever_comes_in_an_error_comes_out(status, headers, body):

@@ -115,11 +115,15 @@ HOSTILE = st.recursive(
     | st.floats()
     | st.text(max_size=5)
     | st.sampled_from(["model", "data:image/png;base64,AAAA", "image_url", "file", 10**400]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["role", "content", "type", "image_url", "url", "file", "function", "name", "include_usage"]),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["role", "content", "type", "image_url", "url", "file", "function", "name", "include_usage"]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=10,
 )
@@ -316,7 +320,10 @@ def test_what_has_no_neutral_form_comes_back_as_it_was(field, value):
         ("messages", {"messages": ["hello"]}),
         ("messages[0].role", {"messages": [{"role": "robot", "content": "x"}]}),
         ("messages[0].content", {"messages": [{"role": "user", "content": 3}]}),
-        ("messages[0].content[1].type", {"messages": [{"role": "user", "content": [*[{"type": "text", "text": ""}], {}]}]}),
+        (
+            "messages[0].content[1].type",
+            {"messages": [{"role": "user", "content": [*[{"type": "text", "text": ""}], {}]}]},
+        ),
         ("messages[0].name", {"messages": [{"role": "user", "content": "x", "name": 3}]}),
         ("messages[0].tool_calls[0].function", {"messages": [{"role": "assistant", "tool_calls": [{}]}]}),
         ("stop", {"stop": [1]}),

@@ -50,9 +50,7 @@ def follow(raw, cuts=(), *, forward_usage=True):
 def decoded(raw, cuts=()):
     decoder = stream.decoder()
     edges = [0, *sorted(cuts), len(raw)]
-    events = [
-        found for start, end in zip(edges, edges[1:], strict=False) for found in decoder.feed(raw[start:end])
-    ]
+    events = [found for start, end in zip(edges, edges[1:], strict=False) for found in decoder.feed(raw[start:end])]
     return decoder, events
 
 
@@ -70,7 +68,9 @@ def test_a_stream_split_at_any_byte_is_the_same(forward_usage, line_end):
 
 
 PIECES = st.lists(
-    st.sampled_from([ROLE, TEXT, STOP, USAGE, DONE, b": ping\n\n", b"\n", b"\r\n", b"data: x", b'data: {"error":{}}\n\n']),
+    st.sampled_from(
+        [ROLE, TEXT, STOP, USAGE, DONE, b": ping\n\n", b"\n", b"\r\n", b"data: x", b'data: {"error":{}}\n\n']
+    ),
     max_size=8,
 ).map(b"".join)
 

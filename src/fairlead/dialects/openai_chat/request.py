@@ -161,7 +161,7 @@ def _include_usage(fields: Mapping[str, msgspec.Raw]) -> bool:
     options = value_of(fields, "stream_options")
     if options is None:
         return False
-    asked = options.get("include_usage") if isinstance(options, dict) else options
+    asked = options.get("include_usage") if isinstance(options, dict) else 0
     if asked is not None and not isinstance(asked, bool):
         raise BadField("stream_options", "must be an object whose `include_usage` is true or false")
     return bool(asked)

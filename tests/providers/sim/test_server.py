@@ -1,0 +1,86 @@
+"""The simulator over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from fairlead.dialects.openai_chat import stream
+from fairlead.errors import UpstreamUnreachable
+from fairlead.providers.sim import Fault, SimSettings, Simulator
+from fairlead.providers.sim.server import handler
+from fairlead.testing.clock import VirtualClock
+from fairlead.wire import Origin, Pool, Server, head
+
+
+def request(**fields):
+    return json.dumps(
+        {"model": "sim-small", "messages": [{"role": "user", "content": "Say hello."}], **fields}
+    ).encode()
+
+
+HEAD = head("POST", "/v1/chat/completions", {"host": "127.0.0.1", "content-type": "application/json"})
+
+
+@pytest.fixture
+async def served():
+    """Start simulators; gives a pool to each."""
+    opened = []
+
+    async def serve(**settings):
+        simulator = Simulator(SimSettings(**settings))
+        server = Server(handler(simulator, VirtualClock()))
+        await server.start("127.0.0.1")
+        pool = Pool(Origin.of(f"http://127.0.0.1:{server.port}"), allow_private=True)
+        opened.append((server, pool))
+        return simulator, pool
+
+    yield serve
+    for server, pool in opened:
+        await pool.aclose()
+        await server.drain(1.0)
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_an_answer_is_the_same_as_in_process(served, is_stream):
+    """Byte for byte."""
+    simulator, pool = await served()
+    body = request(stream=is_stream, stream_options={"include_usage": True} if is_stream else None)
+    incoming = await pool.send(HEAD, body, 5.0)
+    expected = Simulator().respond("POST", "/v1/chat/completions", {}, body).body
+    assert (incoming.status, incoming.headers["x-fairlead-simulated"]) == (200, "true")
+    assert await incoming.read(1_000_000) == expected
+    assert [line.outcome for line in simulator.bill.calls] == ["ok"]
+
+
+async def test_a_cut_stream_arrives_up_to_the_cut(served):
+    """Everything before it does, and then the connection is broken."""
+    _, pool = await served(faults=(Fault(kind="cut", after_chunks=3),))
+    incoming = await pool.send(HEAD, request(stream=True), 5.0)
+    raw = b""
+    with pytest.raises(UpstreamUnreachable):
+        async for part in incoming:
+            raw += part
+    assert stream.text(raw) == "This is a si"[: len(stream.text(raw))]
+    assert len(stream.text(raw)) == 12
+
+
+async def test_a_reset_gives_no_answer(served):
+    """The connection is closed before one."""
+    _, pool = await served(faults=(Fault(kind="reset"),))
+    with pytest.raises(UpstreamUnreachable):
+        await pool.send(HEAD, request(), 5.0)
+
+
+async def test_a_caller_who_disconnects_is_billed(served):
+    """As soon as the server notices."""
+    simulator, pool = await served(faults=(Fault(kind="stall", after_chunks=2),))
+    incoming = await pool.send(HEAD, request(stream=True), 5.0)
+    await anext(incoming)
+    incoming.abort()
+    async with asyncio.timeout(5):
+        while not simulator.bill.calls:
+            await asyncio.sleep(0)
+    assert simulator.bill.calls[0].outcome == "cut"

@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead.core import frame
+from fairlead.errors import StateUnavailable
+from fairlead.ports import Batch, LogQuery, UsageRow
+from fairlead.record import Record
+from fairlead.stores.ingest import BATCH_BYTES, BATCH_RECORDS, Ingester
+from fairlead.stores.segments import segments
+from fairlead.stores.spool import Spool
+from fairlead.stores.sqlite import SqliteStore
+from fairlead.telemetry.metrics import count
+from fairlead.testing import VirtualClock
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "fairlead.db", count=count)
+    store.migrate()
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+def spool(folder: Path, clock: VirtualClock) -> Spool:
+    return Spool(folder, "w", clock)
+
+
+async def outcomes(store: SqliteStore) -> dict[object, object]:
+    return {call["call_id"]: call["outcome"] for call in await store.logs.calls(LogQuery(limit=1_000))}
+
+
+class Recorder:
+    """A log store that only remembers what it was given, and can be down."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.fail_after: int | None = None
+
+    async def ingest(self, batch: Batch) -> int:
+        if self.fail_after is not None and len(self.batches) >= self.fail_after:
+            raise StateUnavailable("down")
+        self.batches.append(batch)
+        return len(batch.records)
+
+    async def calls(self, query: LogQuery) -> Sequence[Mapping[str, object]]:
+        return []
+
+    async def usage(self, by: str, since_ns: int | None) -> Sequence[UsageRow]:
+        return []
+
+    async def spent(self, scope: str, since_ns: int) -> int:
+        return 0
+
+    async def counters(self) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:
+        return {}
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for batch in self.batches for record in batch.records]
+
+
+async def test_records_reach_the_store_while_the_writer_lives(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """A live segment is read to its end, again and again, and stays."""
+    ingester = Ingester(folder, store.logs)
+    spool(make.admitted("a"))
+    spool.flush()
+    assert await ingester.run_once() == 0
+    assert await outcomes(store) == {"a": "open"}
+    spool(make.ended("a"))
+    spool.flush()
+    assert await ingester.run_once() == 1
+    assert await ingester.run_once() == 0
+    assert await outcomes(store) == {"a": "ok"}
+    assert len(segments(folder)) == 1
+    spool.close()
+
+
+async def test_an_orphan_is_adopted_its_open_calls_crashed_and_its_file_deleted(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """After the writer's death nothing is missing and nothing is left."""
+    for record in (make.admitted("a"), make.ended("a"), make.admitted("b")):
+        spool(record)
+    spool.close()
+    assert await Ingester(folder, store.logs).run_once() == 2
+    assert await outcomes(store) == {"a": "ok", "b": "crashed"}
+    assert segments(folder) == []
+
+
+async def test_a_torn_tail_of_an_orphan_is_cut_off_and_counted(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """Every whole record before it is kept."""
+    spool(make.ended("a"))
+    spool.close()
+    (path,) = segments(folder)
+    with path.open("ab") as file:
+        file.write(frame.encode(b"x" * 100)[:-1])
+    ingester = Ingester(folder, store.logs)
+    assert await ingester.run_once() == 1
+    assert ingester.torn == 1
+    assert segments(folder) == []
+
+
+async def test_a_torn_tail_of_a_live_segment_is_waited_for(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """Half a record is read once it is whole."""
+    spool(make.ended("a"))
+    spool.flush()
+    (path,) = segments(folder)
+    whole = path.read_bytes()
+    ingester = Ingester(folder, store.logs)
+    with path.open("ab") as file:
+        file.write(whole.replace(b"\xa7call_id\xa1a", b"\xa7call_id\xa1b")[: len(whole) // 2])
+    assert await ingester.run_once() == 1
+    assert ingester.backlog_bytes == len(whole) // 2
+    assert ingester.torn == 0
+    spool.close()
+
+
+async def test_a_long_call_over_a_rotation_does_not_crash(
+    folder: Path, clock: VirtualClock, store: SqliteStore, make: Any
+) -> None:
+    """Begin in one segment, end in another: the first is not given up before."""
+    spool = Spool(folder, "w", clock, rotate_bytes=1)
+    ingester = Ingester(folder, store.logs)
+    spool(make.admitted("slow"))
+    spool.flush()
+    spool(make.ended("other"))
+    spool.flush()
+    await ingester.run_once()
+    assert await outcomes(store) == {"slow": "open", "other": "ok"}
+    spool(make.ended("slow"))
+    spool.flush()
+    await ingester.run_once()
+    assert await outcomes(store) == {"slow": "ok", "other": "ok"}
+    assert len(segments(folder)) == 1
+    spool.close()
+
+
+async def test_ends_in_later_segments_of_a_dead_writer_count(
+    folder: Path, clock: VirtualClock, store: SqliteStore, make: Any
+) -> None:
+    """All of its segments are read before any call is said to have crashed."""
+    spool = Spool(folder, "w", clock, rotate_bytes=1)
+    for record in (make.admitted("a"), make.admitted("b"), make.ended("a")):
+        spool(record)
+        spool.flush()
+    spool.close()
+    await Ingester(folder, store.logs).run_once()
+    assert await outcomes(store) == {"a": "ok", "b": "crashed"}
+    crashed = [
+        value for (name, labels), value in (await store.logs.counters()).items() if ("outcome", "crashed") in labels
+    ]
+    assert crashed == [1]
+
+
+async def test_a_new_ingester_counts_nothing_twice(folder: Path, spool: Spool, store: SqliteStore, make: Any) -> None:
+    """A keeper that starts over a live segment finds the store as it left it."""
+    spool(make.admitted("a"))
+    spool(make.ended("a"))
+    spool.flush()
+    await Ingester(folder, store.logs).run_once()
+    before = await store.logs.counters()
+    assert await Ingester(folder, store.logs).run_once() == 0
+    assert await store.logs.counters() == before
+    spool.close()
+
+
+async def test_batches_are_bounded(folder: Path, spool: Spool, make: Any) -> None:
+    """At most 100 records and about two megabytes at a time, in order, each with the offset behind it."""
+    for number in range(2 * BATCH_RECORDS + 1):
+        spool(make.ended(f"s{number}"))
+    for number in range(8):
+        spool(make.ended(f"l{number}", response=b"x" * (BATCH_BYTES // 3)))
+    spool.flush()
+    recorder = Recorder()
+    await Ingester(folder, recorder).run_once()
+    (path,) = segments(folder)
+    assert [batch.offset for batch in recorder.batches] == sorted({batch.offset for batch in recorder.batches})
+    assert recorder.batches[-1].offset == path.stat().st_size
+    assert [record.call_id for record in recorder.records][-1] == "l7"  # type: ignore[union-attr]
+    assert len(recorder.records) == 2 * BATCH_RECORDS + 9
+    for batch in recorder.batches:
+        assert len(batch.records) <= BATCH_RECORDS
+        assert sum(len(record.response or b"") for record in batch.records) <= BATCH_BYTES  # type: ignore[union-attr]
+    spool.close()
+
+
+async def test_a_record_larger_than_a_batch_is_read(folder: Path, spool: Spool, make: Any) -> None:
+    """A ten-megabyte prompt comes through alone."""
+    spool(make.admitted("big", request=b"x" * 10_000_000))
+    spool(make.ended("big"))
+    spool.flush()
+    recorder = Recorder()
+    await Ingester(folder, recorder).run_once()
+    assert [type(record).__name__ for record in recorder.records] == ["Admitted", "Ended"]
+    spool.close()
+
+
+async def test_a_store_that_is_down_loses_nothing(folder: Path, spool: Spool, make: Any) -> None:
+    """What the store did not take waits, and is delivered from there on."""
+    for number in range(3 * BATCH_RECORDS):
+        spool(make.ended(str(number)))
+    spool.close()
+    recorder = Recorder()
+    recorder.fail_after = 1
+    ingester = Ingester(folder, recorder)
+    with pytest.raises(StateUnavailable):
+        await ingester.run_once()
+    assert len(segments(folder)) == 1
+    recorder.fail_after = None
+    await ingester.run_once()
+    assert [record.call_id for record in recorder.records] == [str(n) for n in range(3 * BATCH_RECORDS)]  # type: ignore[union-attr]
+    assert segments(folder) == []
+
+
+async def test_one_ingester_at_a_time(folder: Path, spool: Spool, make: Any) -> None:
+    """Who finds another at work does nothing."""
+    spool(make.ended("a"))
+    spool.close()
+    with (folder / "ingest.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert await Ingester(folder, Recorder()).run_once() == 0
+    recorder = Recorder()
+    assert await Ingester(folder, recorder).run_once() == 1
+
+
+async def test_parallel_runs_deliver_once(folder: Path, spool: Spool, store: SqliteStore, make: Any) -> None:
+    """Two ingesters at once store each call once."""
+    for number in range(50):
+        spool(make.ended(str(number)))
+    spool.close()
+    await asyncio.gather(*(Ingester(folder, store.logs).run_once() for _ in range(4)))
+    assert len(await outcomes(store)) == 50
+
+
+async def test_frames_without_a_record_are_passed_over(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """A record of a later version, or none at all, is counted and does not stop the rest."""
+    spool(make.ended("a"))
+    spool.close()
+    (path,) = segments(folder)
+    with path.open("ab") as file:
+        file.write(
+            frame.encode(b"\x81\xa4type\xa6future") + frame.encode(b"") + path.read_bytes().replace(b"\xa1a", b"\xa1a")
+        )
+    ingester = Ingester(folder, store.logs)
+    assert await ingester.run_once() == 1
+    assert ingester.rejected == 2
+
+
+async def test_damage_in_the_middle_is_counted(folder: Path, spool: Spool, store: SqliteStore, make: Any) -> None:
+    """A damaged record costs itself alone."""
+    for call_id in ("a", "b", "c"):
+        spool(make.ended(call_id))
+    spool.close()
+    (path,) = segments(folder)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    ingester = Ingester(folder, store.logs)
+    await ingester.run_once()
+    assert await outcomes(store) == {"a": "ok", "c": "ok"}
+    assert ingester.skipped_bytes > 0
+
+
+async def test_nothing_to_do(folder: Path) -> None:
+    """An empty or missing folder is no error."""
+    assert await Ingester(folder, Recorder()).run_once() == 0
+
+
+async def test_cancelled_runs_let_go_of_their_locks(folder: Path, spool: Spool, make: Any) -> None:
+    """After a run was cancelled anywhere, the next one ingests everything."""
+    spool(make.ended("a"))
+    spool.close()
+    for steps in range(12):
+        task = asyncio.create_task(Ingester(folder, _Never()).run_once())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.to_thread(lambda: None)
+    recorder = Recorder()
+    ingester = Ingester(folder, recorder)
+    for _ in range(1_000):
+        if await ingester.run_once():
+            break
+    assert [record.call_id for record in recorder.records] == ["a"]  # type: ignore[union-attr]
+
+
+class _Never(Recorder):
+    async def ingest(self, batch: Batch) -> int:
+        await asyncio.Event().wait()
+        return 0
