@@ -22,7 +22,7 @@ def test_public_addresses_pass(address):
 @pytest.mark.parametrize(
     ("address", "kind"),
     [
-        ("0.0.0.0", "unspecified"),
+        ("0.0.0.0", "unspecified"),  # noqa: S104
         ("0.1.2.3", "unspecified"),
         ("10.1.2.3", "private"),
         ("100.64.0.1", "shared"),

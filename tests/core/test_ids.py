@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fairlead.core.ids import uuid7
 
-moments = st.integers(0, 2**48 * 10**6 - 1)
+moments = st.integers(0, (2**48 - 1) * 10**6 - 1)
 random_bytes = st.binary(min_size=10, max_size=16)
 
 

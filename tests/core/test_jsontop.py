@@ -45,6 +45,12 @@ def test_a_key_written_with_escapes_is_the_same_key():
         top_level(b'{"model":"a","mod\\u0065l":"b"}')
 
 
+def test_an_escaped_key_in_the_place_of_another_is_a_duplicate():
+    """With spaces too, where the body is walked."""
+    with pytest.raises(DuplicateKey):
+        top_level(b'{ "a":1, "\\u0061":1, "b":2}')
+
+
 def test_a_value_that_begins_like_the_other_is_still_a_duplicate():
     """The walk compares whole values, not beginnings."""
     with pytest.raises(DuplicateKey):

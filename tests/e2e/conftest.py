@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 _START_S = 15.0
+FAIRLEAD = str(Path(sys.executable).with_name("fairlead"))
 CLEAN_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
 
 
@@ -67,7 +68,7 @@ class Process:
     def cli(self, *arguments: str) -> Any:
         """What a `fairlead ... --json` command answers here."""
         done = subprocess.run(
-            [sys.executable, "-m", "fairlead.cli", *arguments, "--json"],
+            [FAIRLEAD, *arguments, "--json"],
             cwd=self.folder, capture_output=True, text=True, check=True, env={**CLEAN_ENVIRONMENT, **self.environment},
         )  # fmt: skip
         lines = [json.loads(line) for line in done.stdout.splitlines() if line]
@@ -96,7 +97,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         log = folder / "stderr.log"
         with log.open("w") as errors:
             child = subprocess.Popen(
-                [sys.executable, "-m", "fairlead.cli", *arguments, "--json"],
+                [FAIRLEAD, *arguments, "--json"],
                 cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True, env={**CLEAN_ENVIRONMENT, **(env or {})},
             )  # fmt: skip
         assert child.stdout is not None

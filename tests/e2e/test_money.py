@@ -111,8 +111,21 @@ def test_bill_ledger_usage_and_metrics_agree_to_the_nano_dollar(
     usage = ours.cli("usage", "--by", "model", "--since", "1h")
     samples = ours.metrics()
     with sqlite3.connect(ours.folder / "fairlead.db") as db:
-        (ledger,) = db.execute("SELECT sum(cost_nanousd) FROM attempts").fetchone()
+        booked = db.execute("SELECT upstream_id, cost_nanousd, usage_source FROM attempts").fetchall()
+    ledger = sum(cost for _, cost, _ in booked)
     metered = sum(round(value * 1e9) for name, value in samples.items() if name.startswith("fairlead_cost_usd_total"))
     spent = int(Decimal(usage["total"]["cost_usd"]) * 10**9)
     assert bill["total_nanousd"] > 0
-    assert (ledger, spent, metered) == (bill["total_nanousd"],) * 3, kinds
+    assert (ledger, spent, metered) == (bill["total_nanousd"],) * 3, differences(bill["calls"], booked)
+
+
+def differences(billed: list[dict[str, Any]], booked: list[tuple[str | None, int, str]]) -> str:
+    """Where bill and ledger disagree, call by call; both know a call by the number at the end of its id."""
+    asked = {call["id"].rpartition("-")[2]: call for call in billed}
+    ours = {(upstream or "-").rpartition("-")[2]: (cost, source) for upstream, cost, source in booked}
+    rows = [
+        f"{number}: billed {asked.get(number)}, booked {ours.get(number)}"
+        for number in sorted(asked.keys() | ours.keys())
+        if asked.get(number, {"cost_nanousd": 0})["cost_nanousd"] != ours.get(number, (0, ""))[0]
+    ]
+    return "\n".join(rows)

@@ -254,9 +254,7 @@ async def test_frames_without_a_record_are_passed_over(
     spool.close()
     (path,) = segments(folder)
     with path.open("ab") as file:
-        file.write(
-            frame.encode(b"\x81\xa4type\xa6future") + frame.encode(b"") + path.read_bytes().replace(b"\xa1a", b"\xa1a")
-        )
+        file.write(frame.encode(b"\x81\xa4type\xa6future") + frame.encode(b""))
     ingester = Ingester(folder, store.logs)
     assert await ingester.run_once() == 1
     assert ingester.rejected == 2

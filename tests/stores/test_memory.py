@@ -25,7 +25,7 @@ def hold(call_id: str, amount: int, at_ns: int, *budgets: Budget, lease_s: float
 @pytest.mark.parametrize("seed", range(200))
 async def test_no_interleaving_overspends(seed: int) -> None:
     """However a hundred calls interleave, what is open and what was spent never pass any of their budgets."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
     clock = VirtualClock(autojump=False)
     open_nanousd = {KEY.scope: 0, TEAM.scope: 0}
     admitted = 0

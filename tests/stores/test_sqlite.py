@@ -11,7 +11,7 @@ import pytest
 import fairlead.stores
 from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.ports import Batch, LogQuery, ScopeLimits, StoredKey
-from fairlead.record import Ended, Gauges
+from fairlead.record import Ended, Gauges, Identity
 from fairlead.stores.sqlite import SqliteStore, migrate
 from fairlead.telemetry.metrics import count
 
@@ -50,7 +50,7 @@ async def test_the_file_is_private(tmp_path: Path) -> None:
     """Digests and bodies are for the owner alone, in the write-ahead log too."""
     store = open_store(tmp_path / "x.db")
     await store.keys.save(StoredKey(id="k", digest=b"d", name="n"))
-    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}  # noqa: ASYNC240 - a test may block
     await store.aclose()
 
 
@@ -75,7 +75,9 @@ def test_an_interrupted_migration_leaves_nothing(tmp_path: Path) -> None:
 
     def authorizer(action: int, *_: object) -> int:
         nonlocal allowed
-        allowed -= action == sqlite3.SQLITE_CREATE_TABLE
+        if action != sqlite3.SQLITE_CREATE_TABLE:
+            return sqlite3.SQLITE_OK
+        allowed -= 1
         return sqlite3.SQLITE_OK if allowed >= 0 else sqlite3.SQLITE_DENY
 
     connection.set_authorizer(authorizer)
@@ -135,8 +137,6 @@ async def test_a_failed_batch_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def _rejected(call_id: str) -> Ended:
-    from fairlead.record import Identity
-
     return Ended(
         call_id=call_id,
         started_at_ns=1,

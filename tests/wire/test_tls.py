@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ssl
 
 import pytest
@@ -78,9 +78,7 @@ async def test_a_large_body_passes_both_ways(files):
 async def test_a_bad_certificate_is_refused(authority, files, case):
     """Expired, for another name or from an unknown authority: no request is sent, and the reason is said."""
     certificate = {
-        "expired": lambda: authority.issue_cert(
-            "localhost", not_after=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-        ),
+        "expired": lambda: authority.issue_cert("localhost", not_after=dt.datetime(2020, 1, 1, tzinfo=dt.UTC)),
         "wrong host": lambda: authority.issue_cert("example.org"),
         "other authority": lambda: trustme.CA().issue_cert("localhost"),
     }[case]()

@@ -10,12 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from fairlead import __version__
-from fairlead.cli import chat, check, init, keys, logs, models, serve, sim, store, usage
+from fairlead.cli.chat import chat
+from fairlead.cli.check import check
+from fairlead.cli.init import init
+from fairlead.cli.keys import app as keys
+from fairlead.cli.logs import logs
+from fairlead.cli.models import models
+from fairlead.cli.serve import serve
+from fairlead.cli.sim import sim
+from fairlead.cli.store import app as store
 from fairlead.cli.terminal import complain
+from fairlead.cli.usage import usage
 from fairlead.errors import FairleadError
 
 _FAILED = 1
-_USAGE = 2
 _INTERRUPTED = 130
 
 
@@ -77,16 +85,16 @@ def root(
         typer.echo(context.get_help())
 
 
-app.command()(serve.serve)
-app.command()(init.init)
-app.command()(check.check)
-app.command()(chat.chat)
-app.add_typer(keys.app, name="keys")
-app.command()(usage.usage)
-app.command()(logs.logs)
-app.command()(models.models)
-app.command()(sim.sim)
-app.add_typer(store.app, name="store")
+app.command()(serve)
+app.command()(init)
+app.command()(check)
+app.command()(chat)
+app.add_typer(keys, name="keys")
+app.command()(usage)
+app.command()(logs)
+app.command()(models)
+app.command()(sim)
+app.add_typer(store, name="store")
 
 
 def main() -> None:

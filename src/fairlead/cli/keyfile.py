@@ -48,9 +48,9 @@ class KeyTable(LimitsTable, frozen=True, kw_only=True):
 class KeysFile(Table, frozen=True, kw_only=True):
     """The whole file."""
 
-    keys: dict[str, KeyTable] = {}
-    users: dict[str, LimitsTable] = {}
-    teams: dict[str, LimitsTable] = {}
+    keys: dict[str, KeyTable] = msgspec.field(default_factory=dict)
+    users: dict[str, LimitsTable] = msgspec.field(default_factory=dict)
+    teams: dict[str, LimitsTable] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

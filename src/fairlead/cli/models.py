@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def models(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the models that callers may name, priced in USD per million tokens."""
+    """List the models that callers may name, with prices."""
     rows = catalogue(find_settings(config).config)
     if json:
         emit(rows)

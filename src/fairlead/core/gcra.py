@@ -10,13 +10,13 @@ All functions are pure: `check` says what would happen, and the caller commits t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 MINUTE_NS = 60_000_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
     """`limit` units a `period_ns`, `burst` of them at once."""
 
     limit: int
@@ -43,8 +43,7 @@ def quota(limit: int, *, period_ns: int = MINUTE_NS, burst: int | None = None) -
     return Quota(limit=limit, burst=size, interval_ns=-(-period_ns // limit))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What a limit says to a claim."""
 
     allowed: bool

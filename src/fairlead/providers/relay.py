@@ -108,9 +108,14 @@ class RelayStream:
         return self._kept[0] if self._kept else b""
 
     async def _next_raw(self) -> bytes:
-        """One read: what of it may go to the caller, possibly nothing."""
+        """One read: what of it may go to the caller, possibly nothing.
+
+        What came before an error goes out before it, however the bytes were cut on the way.
+        """
         if self._scanner.complete:
             raise StopAsyncIteration
+        if self._scanner.error is not None:
+            raise self._told()
         try:
             raw = await self._incoming.__anext__()
         except StopAsyncIteration:
@@ -121,10 +126,16 @@ class RelayStream:
             raise
         self.progressed_ns = self._clock.monotonic_ns()
         chunk = self._scanned(raw)
-        if self._scanner.error is not None:
-            self._scrub(self._scanner.error)
-            raise self._scanner.error
+        if self._scanner.error is not None and not chunk:
+            raise self._told()
         return chunk
+
+    def _told(self) -> FairleadError:
+        """The error that the stream itself ended with."""
+        error = self._scanner.error
+        assert error is not None  # noqa: S101 - asked where it is set
+        self._scrub(error)
+        return error
 
     def _scanned(self, raw: bytes) -> bytes:
         """Feed the scanner, and keep what it lets through: an error that echoes a credential is not among it."""

@@ -194,7 +194,7 @@ def is_plausible(record: AttemptRecord) -> bool:
     usage = record.usage
     tokens = 0 if usage is None else usage.all_input_tokens + usage.all_output_tokens
     costs = (record.cost_nanousd or 0, record.reserved_nanousd or 0)
-    return 0 <= tokens <= MOST_TOKENS and 0 <= min(costs) and max(costs) <= MOST_NANOUSD
+    return 0 <= tokens <= MOST_TOKENS and min(costs) >= 0 and max(costs) <= MOST_NANOUSD
 
 
 def storable(record: Record) -> Record:

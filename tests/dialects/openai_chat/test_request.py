@@ -339,3 +339,36 @@ def test_a_field_that_cannot_be_decoded_is_named_by_its_path(param, fields):
     with pytest.raises(InvalidRequest) as raised:
         request.decode(msgspec.json.decode(json.dumps(raw), type=dict[str, msgspec.Raw]))
     assert raised.value.param == param
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": [3]},
+        {"role": "user", "content": [{"type": "text"}]},
+        {"role": "user", "content": [{"type": "image_url"}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": 3}}]},
+        {"role": "assistant", "tool_calls": {}},
+        {"role": "assistant", "tool_calls": [{"function": {"name": 1}}]},
+    ],
+)
+def test_a_malformed_message_is_refused(message):
+    """With the path of the field."""
+    with pytest.raises(InvalidRequest) as raised:
+        request.decode(request.read(body(messages=[message])).fields)
+    assert raised.value.param.startswith("messages[0].")
+
+
+def test_arguments_that_came_as_an_object_are_read_as_their_text():
+    """Some servers send them so."""
+    call = {"id": "c", "function": {"name": "f", "arguments": {"a": 1}}}
+    chat = request.decode(request.read(body(messages=[{"role": "assistant", "tool_calls": [call]}])).fields)
+    assert chat.messages[0].tool_calls == (ToolCall(id="c", name="f", arguments='{"a":1}'),)
+
+
+def test_media_of_a_malformed_message_counts_as_text():
+    """It is left for the provider to refuse."""
+    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 999}}
+    for messages in ([3, {"content": [part]}], [{"content": part}], [{"content": ["image_url"]}]):
+        read = request.read(body(messages=messages))
+        assert (read.images, read.input_bytes > 9) == (0, True)

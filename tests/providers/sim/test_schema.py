@@ -84,6 +84,20 @@ LOOSE = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}},
+        {"type": "array", "minItems": 2, "items": {"$ref": "#"}},
+        {"allOf": [{"$ref": "#"}, {"$ref": "#"}]},
+        {"type": "array", "minItems": 10**12, "items": {"type": "string", "minLength": 10**12}},
+    ],
+)
+def test_a_schema_that_demands_itself_comes_to_an_end(inner):
+    """No value fits it, and none of the machine is lost over it."""
+    fitting_value(inner, Draws(1))
+
+
 @given(LOOSE)
 def test_a_schema_that_refers_to_itself_or_nowhere_comes_to_an_end(schema):
     """Odd schemas give some value."""

@@ -174,6 +174,22 @@ async def test_a_schema_is_fitted():
     assert jsonschema_rs.validator_for(schema).is_valid(json.loads(content))
 
 
+async def test_text_in_any_script_streams_whole():
+    """Characters are never torn between chunks, and the count is by bytes."""
+    sim = Sim()
+    form = {"type": "json_schema", "json_schema": {"name": "w", "schema": {"const": "Grüße 🎈 中文字符"}}}
+    raw = await (await sim.ask(response_format=form, stream=True)).read(100_000)
+    assert json.loads(stream.text(raw)) == "Grüße 🎈 中文字符"
+    assert sim.bill.calls[0].usage.output_tokens == estimate_tokens('"Grüße 🎈 中文字符"')
+
+
+async def test_arguments_that_do_not_fit_are_cut():
+    """As a model does that runs out of tokens in the middle of a call."""
+    choice = (await Sim().answer("get_weather get_time", tools=[WEATHER, TIME], max_tokens=2)).choices[0]
+    assert choice.finish_reason == "length"
+    assert [len(call.function.arguments) for call in choice.message.tool_calls] == [8, 0]
+
+
 async def test_images_count_by_rule():
     """Each costs 85 tokens, whatever its bytes."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
@@ -310,7 +326,7 @@ async def test_a_stalled_stream_waits_until_it_is_given_up():
     sim = Sim(faults=(Fault(kind="stall", after_chunks=2),))
     incoming = await sim.ask(stream=True)
     reading = asyncio.ensure_future(incoming.read(10_000))
-    while not incoming._waiting:
+    while not incoming._waiting:  # noqa: ASYNC110 - until the read is pending
         await asyncio.sleep(0)
     incoming.abort(TimeoutError("idle"))
     with pytest.raises(TimeoutError, match="idle"):

@@ -10,6 +10,7 @@ import msgspec
 from fairlead.types import AudioPart, FilePart, ImagePart, Message, Part, RefusalPart, Role, TextPart, ToolCall
 
 _ROLES: Mapping[str, Role] = {role: role for role in get_args(Role)}
+_DECODER = msgspec.json.Decoder()
 _KNOWN = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "refusal"})
 
 
@@ -95,7 +96,7 @@ def value_of(fields: Mapping[str, msgspec.Raw], name: str) -> Any:
     if raw is None:
         return None
     try:
-        return msgspec.json.decode(raw)
+        return _DECODER.decode(raw)
     except (ValueError, RecursionError) as error:
         raise BadField(name, f"cannot be read: {error}") from None
 

@@ -41,8 +41,8 @@ class ChatScanner:
         """
         if self.complete or self.error is not None:
             return b""
-        # Providers write whole events: after the first content nearly every chunk ends here.
-        if self.content and not self._rest and _ends_event(chunk) and _is_plain(chunk):
+        # Providers write whole events, of a JSON object each: after the first content nearly every chunk ends here.
+        if self.content and not self._rest and chunk.endswith(b"}\n\n") and _is_plain(chunk):
             return chunk
         self._rest += chunk
         if b"\n" not in chunk and b"\r" not in chunk:
@@ -143,20 +143,19 @@ def has_content(choices: Any) -> bool:
     return False
 
 
-def _ends_event(chunk: bytes) -> bool:
-    # A third line end would open the next event, which is not whole.
-    return chunk.endswith(b"\n\n") and not chunk.endswith(b"\n\n\n")
-
-
 def _is_plain(chunk: bytes) -> bool:
     """Whether no event in here can hold a usage, an error or the end.
 
     Inside a JSON string quotes are escaped, so that these words with their quotes are keys or whole strings.
     """
-    if b'"error"' in chunk or b"[DONE]" in chunk or b"event:" in chunk:
+    if b'"error"' in chunk or b"[DONE]" in chunk:
         return False
-    named = chunk.count(b'"usage"')
-    return named == 0 or named == chunk.count(b'"usage":null')
+    named = chunk.find(b'"usage"')
+    while named >= 0:
+        if not chunk.startswith(b":null", named + 7):
+            return False
+        named = chunk.find(b'"usage"', named + 12)
+    return True
 
 
 def _parsed(raw: bytes) -> list[tuple[bytes, bytes]]:

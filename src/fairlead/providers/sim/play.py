@@ -70,6 +70,8 @@ def _disturbed(script: Script, fault: Fault | None, charge: Charge) -> Script:
     if fault is None or fault.kind not in {"cut", "stall", "late_error_event"}:
         return script
     steps = _first(script, fault.after_chunks) if script.streams else _half(script)
+    if len(steps) == len(script.steps) and script.streams:
+        return script  # it was over before the fault could strike
     if fault.kind == "late_error_event":
         steps = [*steps, Step(b"data: " + _OVERLOADED + b"\n\n")]
         # An error is the end that the framing has, yet the answer was not whole.

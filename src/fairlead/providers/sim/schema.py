@@ -12,8 +12,13 @@ from typing import Any
 
 from fairlead.providers.sim.draws import Draws
 
-_DEEP = 8
-"""From here on recursive schemas are brought to an end: the shortest branch, no optional fields, no optional items."""
+_DEEP = 6
+_MANY = 300
+"""From this depth, and after so many values, recursive schemas are brought to an end: the shortest branch, no optional
+fields, no optional items."""
+_BOTTOMLESS = 64
+_MOST = 10_000
+"""A schema that demands itself fits no value at all; here, and after so many values, it gets null."""
 
 _WORDS = ("harbour", "lantern", "meadow", "granite", "willow", "copper", "orchard", "compass")
 _FORMATS = {
@@ -37,13 +42,17 @@ def fitting_value(schema: Any, draws: Draws) -> Any:
 
 
 class _Maker:
-    __slots__ = ("_draws", "_root")
+    __slots__ = ("_draws", "_made", "_root")
 
     def __init__(self, root: Any, draws: Draws) -> None:
         self._root = root
         self._draws = draws
+        self._made = 0
 
     def value(self, schema: Any, depth: int) -> Any:  # noqa: PLR0911 - a table of types
+        self._made += 1
+        if depth > _BOTTOMLESS or self._made > _MOST:
+            return None
         schema = self._resolved(schema)
         if "const" in schema:
             return schema["const"]
@@ -67,19 +76,23 @@ class _Maker:
                 return bool(self._draws.below(2))
         return None
 
+    def _is_deep(self, depth: int) -> bool:
+        return depth >= _DEEP or self._made > _MANY
+
     def _resolved(self, schema: Any) -> Mapping[str, Any]:
         """Follow `$ref` and merge `allOf`; `true` and whatever is no schema accept anything."""
-        seen = 0
-        while isinstance(schema, dict) and ("$ref" in schema or "allOf" in schema) and seen < _DEEP * 4:
-            seen += 1
-            if "$ref" in schema:
-                rest = {key: value for key, value in schema.items() if key != "$ref"}
-                schema = _merged(self._lookup(schema["$ref"]), rest)
-            else:
-                parts, schema = schema["allOf"], {key: value for key, value in schema.items() if key != "allOf"}
-                for part in parts:
-                    schema = _merged(schema, self._resolved(part))
-        return schema if isinstance(schema, dict) else {}
+        whole: dict[str, Any] = {}
+        pending = [schema]
+        for _ in range(_BOTTOMLESS):
+            if not pending:
+                break
+            part = pending.pop()
+            if isinstance(part, dict):
+                whole = _merged({key: value for key, value in part.items() if key not in {"$ref", "allOf"}}, whole)
+                pending += part.get("allOf", [])
+                if "$ref" in part:
+                    pending.append(self._lookup(part["$ref"]))
+        return whole
 
     def _lookup(self, reference: Any) -> Any:
         if not isinstance(reference, str) or not reference.startswith("#"):
@@ -91,14 +104,14 @@ class _Maker:
         return found
 
     def _branch(self, branches: list[Any], depth: int) -> Any:
-        if depth < _DEEP:
+        if not self._is_deep(depth):
             return self._draws.pick(branches)
         return min(branches, key=lambda branch: _weight(self._resolved(branch)))
 
     def _type(self, schema: Mapping[str, Any], depth: int) -> Any:
         kinds = schema.get("type")
         if isinstance(kinds, list) and kinds:
-            return "null" if depth >= _DEEP and "null" in kinds else self._draws.pick(kinds)
+            return "null" if self._is_deep(depth) and "null" in kinds else self._draws.pick(kinds)
         if kinds is None:
             if "properties" in schema:
                 return "object"
@@ -110,7 +123,7 @@ class _Maker:
         properties = schema.get("properties", {})
         made = {}
         for name, inner in properties.items():
-            if name in required or (depth < _DEEP and self._draws.below(2)):
+            if name in required or (not self._is_deep(depth) and self._draws.below(2)):
                 made[name] = self.value(inner, depth + 1)
         for name in required:
             if name not in made:
@@ -118,19 +131,20 @@ class _Maker:
         return made
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
-        least = schema.get("minItems", 0 if depth >= _DEEP else 1)
-        most = schema.get("maxItems", max(least, 0 if depth >= _DEEP else 3))
+        is_deep = self._is_deep(depth)
+        least = schema.get("minItems", 0 if is_deep else 1)
+        most = schema.get("maxItems", max(least, 0 if is_deep else 3))
         prefix = schema.get("prefixItems", [])
         count = least + self._draws.below(max(most - least, 0) + 1)
         items = [self.value(inner, depth + 1) for inner in prefix[:most]]
-        while len(items) < count:
+        while len(items) < min(count, _MOST):
             items.append(self._unlike(schema, items, depth))
         return items
 
     def _unlike(self, schema: Mapping[str, Any], items: list[Any], depth: int) -> Any:
         made = self.value(schema.get("items", {}), depth + 1)
         tries = 0
-        while schema.get("uniqueItems") and made in items and tries < 100:
+        while schema.get("uniqueItems") and made in items and tries < 20:
             tries += 1
             made = self.value(schema.get("items", {}), depth + 1)
         return made
@@ -139,7 +153,7 @@ class _Maker:
         form = schema.get("format")
         if form in _FORMATS:
             return _FORMATS[form]
-        least, most = schema.get("minLength", 0), schema.get("maxLength")
+        least, most = min(schema.get("minLength", 0), _MOST), schema.get("maxLength")
         text = f"{self._draws.pick(_WORDS)} {self._draws.below(1000)}"
         while len(text) < least:
             text += f" {self._draws.pick(_WORDS)}"
