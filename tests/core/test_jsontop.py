@@ -84,6 +84,7 @@ def test_values_keep_their_exact_bytes():
         b"{'a':1}",
         b'{"a":1,}',
         b'{"a":"\x00"}',
+        json.dumps({str(number): 1 for number in range(1_001)}).encode(),
     ],
 )
 def test_what_is_no_json_object_is_refused(body):

@@ -14,6 +14,9 @@ import msgspec
 MAX_DEPTH = 64
 """The deepest nesting that is read; the object itself is depth 1."""
 
+MAX_KEYS = 1_000
+"""The most fields that are read; the largest dialect documents fewer than a hundred."""
+
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENCODER = msgspec.json.Encoder()
 _BRACKETS = b"{}[]"
@@ -39,7 +42,7 @@ def top_level(body: bytes) -> dict[str, msgspec.Raw]:
     """The fields of a JSON object in their order, each value as its exact bytes.
 
     Raises:
-        MalformedObject: not UTF-8, not JSON, or not an object.
+        MalformedObject: not UTF-8, not JSON, not an object, or one of more than `MAX_KEYS` keys.
         DuplicateKey: a key stands twice at the top level.
         TooDeep: nested deeper than `MAX_DEPTH`.
     """
@@ -56,6 +59,8 @@ def top_level(body: bytes) -> dict[str, msgspec.Raw]:
         raise MalformedObject(f"not valid UTF-8 at byte {error.start}") from None
     except msgspec.DecodeError as error:
         raise MalformedObject(_reason(body, error)) from None
+    if len(fields) > MAX_KEYS:
+        raise MalformedObject(f"more than {MAX_KEYS} keys in a JSON object")
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth_exceeds(body, MAX_DEPTH):
         raise TooDeep(f"nested deeper than {MAX_DEPTH} levels")
     if not _is_compact(body, fields):

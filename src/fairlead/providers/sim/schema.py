@@ -17,8 +17,9 @@ _MANY = 300
 """From this depth, and after so many values, recursive schemas are brought to an end: the shortest branch, no optional
 fields, no optional items."""
 _BOTTOMLESS = 64
-_MOST = 10_000
-"""A schema that demands itself fits no value at all; here, and after so many values, it gets null."""
+_MOST = 1_000
+_LONGEST = 10_000
+"""A schema that demands itself fits no value at all; here, and after so many values, it gets null.  Strings have a bound too."""
 
 _WORDS = ("harbour", "lantern", "meadow", "granite", "willow", "copper", "orchard", "compass")
 _FORMATS = {
@@ -153,11 +154,12 @@ class _Maker:
         form = schema.get("format")
         if form in _FORMATS:
             return _FORMATS[form]
-        least, most = min(schema.get("minLength", 0), _MOST), schema.get("maxLength")
         text = f"{self._draws.pick(_WORDS)} {self._draws.below(1000)}"
-        while len(text) < least:
-            text += f" {self._draws.pick(_WORDS)}"
-        return text[:most]
+        missing = min(schema.get("minLength", 0), _LONGEST) - len(text)
+        if missing > 0:
+            word = f" {self._draws.pick(_WORDS)}"
+            text += word * (missing // len(word) + 1)
+        return text[: schema.get("maxLength")]
 
     def _number(self, schema: Mapping[str, Any], *, is_integer: bool) -> float:
         step = schema.get("multipleOf") or (1 if is_integer else 0.5)

@@ -1,0 +1,209 @@
+"""The data port seen from outside: paths, methods, credentials, open mode, passthrough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from http.client import HTTPConnection
+from typing import Any
+
+import anyio.to_thread
+import pytest
+
+from fairlead.testing import FakeUpstream, openai_reply, openai_stream
+
+OPEN = '[gateway]\nauth = "open"\n[models.m]\ntargets = ["sim/sim-small"]\n'
+UPSTREAM = """
+[gateway]
+auth = "passthrough"
+[providers.up]
+dialect = "openai"
+base_url = "{base_url}"
+allow_private = true
+[models."*"]
+targets = ["up/*"]
+"""
+BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+Begin = Callable[..., Awaitable[Any]]
+
+
+async def ask(
+    gateway: Any, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, headers and JSON body of one plain request."""
+
+    def blocking() -> tuple[int, dict[str, str], dict[str, Any]]:
+        connection = HTTPConnection("127.0.0.1", gateway.server.port, timeout=5)
+        try:
+            sent = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
+            raw = body if isinstance(body, str | bytes | None) else json.dumps(body)
+            connection.request(method, path, raw, sent)
+            answer = connection.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.headers.items()}, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    return await anyio.to_thread.run_sync(blocking)
+
+
+async def test_health_needs_no_key_and_says_when_it_drains(begin: Begin) -> None:
+    """Liveness and readiness are open; readiness is false while draining."""
+    gateway = await begin(OPEN.replace("open", "keys"))
+
+    assert (await ask(gateway, "GET", "/health/live"))[0] == 200
+    assert (await ask(gateway, "GET", "/health/ready"))[0] == 200
+    gateway.app.ready = False
+    assert (await ask(gateway, "GET", "/health/ready"))[0] == 503
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/chat", "//v1/chat/completions", "/v1/chat/completions/", "/V1/chat/completions",
+             "/v1/chat%2fcompletions", "/v1/chat/completions;x", "/v1/../v1/chat/completions", "/metrics", "/api/usage"],
+)  # fmt: skip
+async def test_a_path_that_is_not_exactly_ours_is_unknown(begin: Begin, path: str) -> None:
+    """Only exact paths reach a handler (H5), and nothing of the control plane is on the data port (A10)."""
+    gateway = await begin(OPEN)
+
+    status, _, body = await ask(gateway, "POST", path, BODY)
+
+    assert status == 404
+    assert body["error"]["code"] == "not_found"
+
+
+async def test_a_known_path_with_another_method_is_refused(begin: Begin) -> None:
+    """GET on the chat path, POST on the list of models and OPTIONS are 405."""
+    gateway = await begin(OPEN)
+
+    for method, path in (("GET", "/v1/chat/completions"), ("POST", "/v1/models"), ("OPTIONS", "/v1/models")):
+        status, _, body = await ask(gateway, method, path)
+        assert (status, body["error"]["code"]) == (405, "method_not_allowed")
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", '{"model":"m","model":"m","messages":[]}', '{"messages":[]}',
+                                  '{"model":1,"messages":[]}', '{"model":"m","messages":[],"n":1e309}',
+                                  '{"model":"m","messages":[],"api_base":"http://x"}', "[" * 100_000])  # fmt: skip
+async def test_a_malformed_body_is_a_clear_400(begin: Begin, body: str) -> None:
+    """What is not a chat request is refused in OpenAI's form, without a retry (H8, L15, X1)."""
+    gateway = await begin(OPEN)
+
+    status, headers, answer = await ask(gateway, "POST", "/v1/chat/completions", body)
+
+    assert (status, answer["error"]["type"]) == (400, "invalid_request_error")
+    assert headers["x-should-retry"] == "false"
+
+
+async def test_open_mode_answers_no_foreign_host(begin: Begin) -> None:
+    """A web page whose name was rebound to this machine is refused, and so is a form post."""
+    gateway = await begin(OPEN)
+
+    assert (await ask(gateway, "POST", "/v1/chat/completions", BODY, host="evil.example"))[0] == 403
+    assert (await ask(gateway, "GET", "/v1/models", host="evil.example:8400"))[0] == 403
+    assert (await ask(gateway, "POST", "/v1/chat/completions", json.dumps(BODY), content_type="text/plain"))[0] == 400
+    for host in ("localhost", "LOCALHOST:8400", "127.0.0.1:1", "[::1]", "[::1]:8400"):
+        assert (await ask(gateway, "POST", "/v1/chat/completions", BODY, host=host))[0] == 200
+
+
+async def test_credentials_are_taken_in_two_forms_and_never_in_two_at_once(begin: Begin) -> None:
+    """`Authorization: Bearer` in any case, or `x-api-key`; two that differ are refused (H7)."""
+    gateway = await begin(OPEN.replace("open", "keys"))
+    key = await gateway.key("k1")
+
+    async def status(**headers: str) -> int:
+        return (await ask(gateway, "POST", "/v1/chat/completions", BODY, **headers))[0]
+
+    assert await status(authorization=f"Bearer {key}") == 200
+    assert await status(authorization=f"bearer  {key} ") == 200
+    assert await status(x_api_key=key) == 200
+    assert await status(authorization=f"Bearer {key}", x_api_key=key) == 200
+    assert await status(authorization=f"Bearer {key}", x_api_key="other") == 400
+    assert await status(authorization=f"Basic {key}") == 400
+    assert await status(authorization="Bearer " + "x" * 10_000) == 401
+    assert await status() == 401
+
+
+async def test_all_bad_keys_get_one_answer(begin: Begin) -> None:
+    """Wrong, unknown, revoked and expired keys cannot be told apart (A1)."""
+    gateway = await begin(OPEN.replace("open", "keys"))
+    good = await gateway.key("good")
+    bad = [
+        "nonsense",
+        good[:-3] + "abc",
+        good.replace("good", "nobody"),
+        await gateway.key("revoked", revoked_at_ns=1),
+        await gateway.key("expired", expires_at_ns=1),
+    ]
+
+    answers = [await ask(gateway, "POST", "/v1/chat/completions", BODY, authorization=f"Bearer {key}") for key in bad]
+
+    assert {(status, json.dumps(body)) for status, _, body in answers} == {(401, json.dumps(answers[0][2]))}
+
+
+async def test_a_timeout_header_must_be_sensible(begin: Begin) -> None:
+    """`x-fairlead-timeout` is a number of seconds; anything else is the caller's error."""
+    gateway = await begin(OPEN)
+
+    for value in ("0", "-1", "nan", "inf", "soon", "1e9"):
+        status, _, _ = await ask(gateway, "POST", "/v1/chat/completions", BODY, x_fairlead_timeout=value)
+        assert status == 400, value
+    assert (await ask(gateway, "POST", "/v1/chat/completions", BODY, x_fairlead_timeout="2.5"))[0] == 200
+
+
+async def test_tags_and_session_stand_on_the_record(begin: Begin) -> None:
+    """`x-fairlead-tags` and `-session` are kept, and identity never comes from them (A9)."""
+    gateway = await begin(OPEN)
+
+    headers = {"x_fairlead_tags": "checkout, eu", "x_fairlead_session": "s1", "x_fairlead_user": "root"}
+    await ask(gateway, "POST", "/v1/chat/completions", BODY | {"user": "admin"}, **headers)
+
+    (record,) = await gateway.records()
+    assert (record["tags"], record["session"], record["user"]) == (["checkout", "eu"], "s1", None)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_passthrough_forwards_the_callers_key_and_changes_nothing_else(begin: Begin, stream: bool) -> None:
+    """The provider gets the caller's own key, model and fields; Fairlead's own credentials stay out."""
+    async with FakeUpstream(default=lambda _: openai_stream(["a"]) if stream else openai_reply("a")) as upstream:
+        gateway = await begin(UPSTREAM.format(base_url=upstream.base_url))
+        body = {**BODY, "model": "gpt-new", "stream": stream, "temperature": 0.25, "x_vendor": {"deep": [1, None]}}
+
+        sdk = gateway.sdk("sk-callers-own", organization="org-1")
+        await sdk.with_raw_response.post("/chat/completions", body=body, cast_to=object) if not stream else [
+            chunk async for chunk in await sdk.chat.completions.create(
+                model="gpt-new", messages=BODY["messages"], stream=True, temperature=0.25, extra_body={"x_vendor": {"deep": [1, None]}},
+            )
+        ]  # fmt: skip
+
+    (received,) = upstream.requests
+    assert received.headers["authorization"] == "Bearer sk-callers-own"
+    assert received.headers["openai-organization"] == "org-1"
+    sent = dict(received.json)
+    asked = sent.pop("stream_options", None)
+    assert asked == ({"include_usage": True} if stream else None), "asked for our own accounting (S13)"
+    assert {name: value for name, value in sent.items() if value is not False} == {
+        name: value for name, value in body.items() if value is not False
+    }
+    assert not [name for name in received.headers if name.startswith(("x-fairlead", "cookie", "x-stainless"))]
+
+
+async def test_passthrough_keeps_tenants_apart(begin: Begin) -> None:
+    """Two provider keys are two tenants, known by a digest that says nothing about the key."""
+    async with FakeUpstream() as upstream:
+        gateway = await begin(UPSTREAM.format(base_url=upstream.base_url))
+        for key in ("sk-one", "sk-two", "sk-one"):
+            await gateway.sdk(key).chat.completions.create(model="m", messages=BODY["messages"])
+
+    tenants = [record["tenant"] for record in await gateway.records()]
+    assert len(set(tenants)) == 2
+    assert tenants[0] == tenants[2]
+    assert not any("sk-" in str(tenant) for tenant in tenants)
+
+
+async def test_passthrough_without_a_key_is_told_what_to_send(begin: Begin) -> None:
+    """A missing provider key is a 401 with the remedy, and nothing goes upstream."""
+    async with FakeUpstream() as upstream:
+        gateway = await begin(UPSTREAM.format(base_url=upstream.base_url))
+        status, _, body = await ask(gateway, "POST", "/v1/chat/completions", BODY)
+
+    assert status == 401
+    assert "provider key" in body["error"]["message"]
+    assert upstream.requests == []
