@@ -203,7 +203,7 @@ def sim() -> dict[str, Any]:
             "match": {"exact": [name]},
             "window": SIM_WINDOWS[name],
             "rates": sim_rows(name),
-            "variants": {"batch": sim_rows(name, 2)},
+            "variants": {"batch": sim_rows(name, 2), "flex": sim_rows(name, 2)},
         }
         for name in SIM
     }

@@ -101,6 +101,8 @@ class Request:
     """Whether the caller wants the stream's usage chunk (FAULTS S13)."""
     max_output_tokens: int | None = None
     n: int = 1
+    service_tier: str | None = None
+    """The tier that is asked for; what it is served in stands in the usage."""
     input_bytes: int = 0
     """Bytes that may become input tokens, inline media taken out: the bound of a reservation, as tokens <= bytes."""
     images: int = 0

@@ -60,8 +60,9 @@ class FairleadError(Exception):
     code: ClassVar[str] = "internal_error"
     http_status: ClassVar[int] = 500
     error_class: ClassVar[ErrorClass] = "internal"
-    retryable: ClassVar[bool] = False
-    """Whether the same call may succeed later; becomes `x-should-retry` on a final answer."""
+    retryable: bool = False
+    """Whether the same call may succeed later; becomes `x-should-retry` on a final answer.  A provider that asks not
+    to be called again turns it off on the error at hand."""
 
     def __init__(
         self,
@@ -80,14 +81,16 @@ class FairleadError(Exception):
         """The HTTP status of the answer; `UpstreamRejected` carries the provider's own."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.message, self.retry_after_s, self.param, self.status))
+        state = {name: value for name, value in vars(self).items() if name not in _PRIVATE}
+        return (_rebuild, (type(self), state))
 
 
-def _rebuild(
-    kind: type[FairleadError], message: str, retry_after_s: float | None, param: str | None, status: int
-) -> FairleadError:
-    error = kind(message, retry_after_s=retry_after_s, param=param)
-    error.status = status
+_PRIVATE = frozenset({"detail"})
+
+
+def _rebuild(kind: type[FairleadError], state: dict[str, Any]) -> FairleadError:
+    error = kind(state["message"])
+    vars(error).update(state)
     return error
 
 

@@ -5,6 +5,8 @@ Nothing here knows a wire format, a store or a clock.  `None` always means *unkn
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -56,6 +58,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     image_output_tokens: int = 0
     tool_requests: int = 0
     """Server-side tools billed a request, such as web searches."""
+    service_tier: str | None = None
+    """The tier that it was served in (`batch`, `flex`, `priority`) where the provider says so; not a bucket."""
 
     @property
     def all_input_tokens(self) -> int:
@@ -76,11 +80,19 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: Usage) -> Usage:
         """The bucket-wise sum."""
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.__struct_fields__})
+        return self._with(other, operator.add)
 
     def maximum(self, other: Usage) -> Usage:
         """The bucket-wise maximum: what a stream of running totals amounts to."""
-        return Usage(**{name: max(getattr(self, name), getattr(other, name)) for name in Usage.__struct_fields__})
+        return self._with(other, max)
+
+    def _with(self, other: Usage, both: Callable[[int, int], int]) -> Usage:
+        counts = {name: both(getattr(self, name), getattr(other, name)) for name in BUCKETS}
+        return Usage(**counts, service_tier=other.service_tier or self.service_tier)
+
+
+BUCKETS = tuple(name for name in Usage.__struct_fields__ if name != "service_tier")
+"""The names of the disjoint buckets."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.core.pricing import ModelPrices, Tier, cost, flat, rates, worst_case
-from fairlead.types import Usage
+from fairlead.types import BUCKETS, Usage
 
-FIELDS = Usage.__struct_fields__
+FIELDS = BUCKETS
 INPUT = ("input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "audio_input_tokens")
 NAMES = (
     "input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning",

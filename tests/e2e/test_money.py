@@ -57,6 +57,8 @@ async def one_call(client: openai.AsyncOpenAI, dice: random.Random) -> str:
     kind = dice.choice(["plain", "streamed", "cut", "left", "retried"])
     messages: Any = [{"role": "user", "content": "word " * dice.randint(1, 2_500)}]
     options: Any = {"model": dice.choice(MODELS), "messages": messages, "max_tokens": dice.randint(1, 200)}
+    if dice.random() < 0.2:
+        options["service_tier"] = dice.choice(["flex", "priority", "default"])
     if kind == "retried":
         client = client.with_options(max_retries=3)
     try:

@@ -28,7 +28,9 @@ timeouts = {{ first_token = 0.2, idle = 0.2, total = 0.4 }}
 
 def echoing(secret: str) -> dict[str, Answer]:
     """Answers of a provider, several of which echo the credential that they were sent."""
-    says = {"error": {"message": f"Incorrect API key provided: {secret}", "type": "invalid_request_error", "code": None}}
+    says = {
+        "error": {"message": f"Incorrect API key provided: {secret}", "type": "invalid_request_error", "code": None}
+    }
     stream = openai_stream(["one", "two", "three"])
     return {
         "good": openai_reply("hello"),

@@ -28,7 +28,9 @@ BODY_FAULTS = {
     "error in a 200": answers.json({"error": {"message": "overloaded", "type": "server_error"}}),
     "truncated": openai_reply("x").limit_data(20),
     "credential refused": answers.status(401, {}, b'{"error":{"message":"bad key"}}'),
-    "no quota": openai_error(429, "You exceeded your current quota", kind="insufficient_quota", error_code="insufficient_quota"),
+    "no quota": openai_error(
+        429, "You exceeded your current quota", kind="insufficient_quota", error_code="insufficient_quota"
+    ),
 }
 
 

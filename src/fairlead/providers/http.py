@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, cast
 
 from fairlead.call import Attempt, Call, Sealed, Secret
-from fairlead.core.estimate import estimate_tokens, prompt_tokens
+from fairlead.core.estimate import estimate_prompt, estimate_tokens, prompt_tokens
 from fairlead.dialects.codec import Dialect, Scanner
-from fairlead.errors import FairleadError, UpstreamProtocol
+from fairlead.errors import FairleadError, InvalidRequest, UpstreamProtocol
 from fairlead.pipeline import Chunks, Reply
 from fairlead.ports import Clock
 from fairlead.providers.facts import Vendor
@@ -106,7 +106,7 @@ class HttpProvider:
             raise UpstreamProtocol(f"provider {self._name!r} answered a streamed call with a whole body")
         attempt.first_token_ns = self._clock.monotonic_ns()
         if usage is None:
-            attempt.usage = Usage(input_tokens=self._prompt_tokens(call), output_tokens=estimate_tokens(body))
+            attempt.usage = self._estimated(call, estimate_tokens(body))
             attempt.usage_source = "estimated"
         else:
             attempt.usage = usage
@@ -143,13 +143,23 @@ class HttpProvider:
             attempt.usage_source = "final" if scanner.complete else "cumulative"
         else:
             written = estimate_tokens(self._dialect.stream.text(raw))
-            attempt.usage = Usage(input_tokens=self._prompt_tokens(call), output_tokens=written)
+            attempt.usage = self._estimated(call, written)
             attempt.usage_source = "estimated"
 
     def _prompt_tokens(self, call: Call) -> int:
         request = call.request
-        chat = request.chat or self._dialect.request.decode(request.fields)
+        try:
+            chat = request.chat or self._dialect.request.decode(request.fields)
+        except InvalidRequest:  # a relay passes on what it cannot read; its size is known all the same
+            return estimate_prompt(request.input_bytes)
         return prompt_tokens(chat)
+
+    def _estimated(self, call: Call, output_tokens: int) -> Usage:
+        return Usage(
+            input_tokens=self._prompt_tokens(call),
+            output_tokens=output_tokens,
+            service_tier=call.request.service_tier,
+        )
 
     def _request_head(self, call: Call) -> bytes:
         request = call.request

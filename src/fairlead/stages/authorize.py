@@ -51,7 +51,9 @@ class VirtualKeys:
     async def __call__(self, credential: Secret | None) -> Principal:
         principal = await self._holder(credential)
         if principal is None:
-            raise Unauthenticated("no valid key; send one made by `fairlead keys create` as `Authorization: Bearer KEY`")
+            raise Unauthenticated(
+                "no valid key; send one made by `fairlead keys create` as `Authorization: Bearer KEY`"
+            )
         return principal
 
     async def _holder(self, credential: Secret | None) -> Principal | None:

@@ -61,7 +61,9 @@ class Budget:
             attempt.cost_nanousd = 0
         elif attempt.candidate.price is not None:
             seconds = (self._clock.monotonic_ns() - attempt.started_ns) / 1e9
-            attempt.cost_nanousd = cost(attempt.candidate.price, attempt.usage, seconds=seconds)
+            attempt.cost_nanousd = cost(
+                attempt.candidate.price, attempt.usage, attempt.usage.service_tier, seconds=seconds
+            )
 
 
 def _worst_case(call: Call, attempt: Attempt) -> int | None:
@@ -74,7 +76,13 @@ def _worst_case(call: Call, attempt: Attempt) -> int | None:
     if most is None:
         return None
     input_tokens = request.input_bytes + request.images * candidate.image_tokens
-    return worst_case(candidate.price, input_tokens, most * request.n, seconds=candidate.timeouts.total_s)
+    return worst_case(
+        candidate.price,
+        input_tokens,
+        most * request.n,
+        seconds=candidate.timeouts.total_s,
+        variant=request.service_tier,
+    )
 
 
 def _no_price(call: Call, attempt: Attempt) -> str:

@@ -85,7 +85,7 @@ def decode(status: int, headers: Mapping[str, str], body: bytes) -> FairleadErro
     wait_s = retry_after_s(headers, _date_s(headers))
     error = _decoded(status, told, detail)
     if wait_s == DO_NOT_RETRY:
-        error.retryable = False  # type: ignore[misc]  # this one answer is final, whatever its kind usually is
+        error.retryable = False  # this one answer is final, whatever its kind usually is
     else:
         error.retry_after_s = wait_s
     return error

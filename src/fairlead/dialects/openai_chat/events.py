@@ -86,7 +86,7 @@ class ChatEventDecoder:
         for position, choice in enumerate(choices if isinstance(choices, list) else ()):
             if isinstance(choice, dict):
                 yield from _choice_events(choice, position)
-        usage = decode_usage(body.get("usage"))
+        usage = decode_usage(body.get("usage"), body.get("service_tier"))
         if usage is not None:
             yield UsageReport(usage=usage)
 

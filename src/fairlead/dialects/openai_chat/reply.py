@@ -23,6 +23,7 @@ class _Top(msgspec.Struct):
     choices: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
     usage: msgspec.Raw = _NULL
+    service_tier: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -50,7 +51,7 @@ def usage(body: bytes) -> Usage | None:
         raise _not_an_answer(f"{error}: {snippet(body)}") from None
     if not _is_null(top.error) or _is_null(top.choices):
         raise decode_in_band(body) if is_error(load_object(body)) else _not_an_answer(snippet(body))
-    return decode_usage(counts)
+    return decode_usage(counts, top.service_tier)
 
 
 def decode(body: bytes) -> ChatReply:

@@ -115,6 +115,9 @@ def _read(fields: dict[str, msgspec.Raw]) -> Request:
     user = value_of(fields, "user")
     if user is not None and not isinstance(user, str):
         raise BadField("user", "must be a string")
+    tier = value_of(fields, "service_tier")
+    if tier is not None and not isinstance(tier, str):
+        raise BadField("service_tier", "must be a string")
     images, media_bytes = measure_media(messages)
     limits = [_integer(fields, name, _MAX_TOKENS) for name in _SAME_LIMIT]
     n = _integer(fields, "n", _MAX_N)
@@ -126,6 +129,7 @@ def _read(fields: dict[str, msgspec.Raw]) -> Request:
         include_usage=_include_usage(fields),
         max_output_tokens=max((limit for limit in limits if limit is not None), default=None),
         n=1 if n is None else n,
+        service_tier=tier,
         input_bytes=sum(map(len, fields.values())) - media_bytes,
         images=images,
         end_user=user,

@@ -78,7 +78,7 @@ class ChatScanner:
             self.error = decode_in_band(data)
             return False
         choices = body.get("choices")
-        usage = decode_usage(body.get("usage"))
+        usage = decode_usage(body.get("usage"), body.get("service_tier"))
         if usage is not None:
             # A total in a chunk with choices is a running one; the one that stands alone is the last word.
             self.usage = usage if self.usage is None or not choices else self.usage.maximum(usage)

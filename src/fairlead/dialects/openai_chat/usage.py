@@ -11,8 +11,8 @@ from typing import Any
 from fairlead.types import Usage
 
 
-def decode_usage(value: Any) -> Usage | None:
-    """Disjoint buckets of a `usage` object; `None` where it counts nothing.
+def decode_usage(value: Any, service_tier: Any = None) -> Usage | None:
+    """Disjoint buckets of a `usage` object; `None` where it counts nothing.  `service_tier` stands beside it in a body.
 
     Also read are DeepSeek's `prompt_cache_hit_tokens`, `cache_read_input_tokens` and `cache_creation_input_tokens` as
     Anthropic models report them through compatible gateways, and xAI's way of counting reasoning outside
@@ -29,10 +29,10 @@ def decode_usage(value: Any) -> Usage | None:
     total = _count(value, "total_tokens")
     if reasoning and total == (prompt or 0) + (completion or 0) + reasoning:
         completion = (completion or 0) + reasoning
-    return _buckets(value, prompt or 0, completion or 0)
+    return _buckets(value, prompt or 0, completion or 0, service_tier if isinstance(service_tier, str) else None)
 
 
-def _buckets(value: dict[str, Any], prompt: int, completion: int) -> Usage:
+def _buckets(value: dict[str, Any], prompt: int, completion: int, service_tier: str | None) -> Usage:
     read = _details(value, "prompt_tokens_details", "input_tokens_details")
     written = _details(value, "completion_tokens_details", "output_tokens_details")
     cached = _count(read, "cached_tokens")
@@ -58,6 +58,7 @@ def _buckets(value: dict[str, Any], prompt: int, completion: int) -> Usage:
         reasoning_tokens=reasoning,
         audio_output_tokens=audio_out,
         image_output_tokens=image_out,
+        service_tier=service_tier,
     )
 
 

@@ -48,8 +48,14 @@ def answer(chat: Chat, *, call_id: str, model: str, seed: int, cached_tokens: in
         output_tokens=estimate_tokens("".join(written(choice.message) for choice in choices)),
         reasoning_tokens=reasoning * len(choices),
     )
-    extra = {"system_fingerprint": FINGERPRINT}
+    extra = served_as(chat)
     return ChatReply(id=call_id, model=model, created=_CREATED, choices=choices, usage=usage, extra=extra)
+
+
+def served_as(chat: Chat) -> dict[str, Any]:
+    """What every answer and every chunk says of who served it, and in which tier."""
+    tier = chat.extra.get("service_tier")
+    return {"system_fingerprint": FINGERPRINT} | ({} if tier is None else {"service_tier": tier})
 
 
 def written(message: Message) -> str:

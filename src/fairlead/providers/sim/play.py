@@ -9,7 +9,7 @@ import msgspec
 from fairlead.dialects.openai_chat import reply as reply_codec
 from fairlead.dialects.openai_chat import stream as stream_codec
 from fairlead.dialects.openai_chat.errors import error_body
-from fairlead.providers.sim.engine import FINGERPRINT, logprobs, tokens, written
+from fairlead.providers.sim.engine import logprobs, served_as, tokens, written
 from fairlead.providers.sim.faults import Fault
 from fairlead.providers.sim.script import Charge, End, Script, Step, whole
 from fairlead.providers.sim.settings import SimSettings
@@ -110,7 +110,7 @@ def _truncated(headers: Mapping[str, str], *, is_stream: bool) -> Script:
 
 
 def _steps(chat: Chat, reply: ChatReply) -> Iterator[Step]:
-    encoder = stream_codec.encoder(include_usage=chat.include_usage, extra={"system_fingerprint": FINGERPRINT})
+    encoder = stream_codec.encoder(include_usage=chat.include_usage, extra=served_as(chat))
     yield Step(encoder.encode(Started(id=reply.id, model=reply.model, created=reply.created)))
     for choice in reply.choices:
         for event, text in _events(chat, choice):
