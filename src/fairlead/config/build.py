@@ -53,6 +53,8 @@ ORDER = (
 """Every stage of DESIGN 1, outermost first.  One that a configuration does not need is not in the list at all."""
 
 _SIM = "sim"
+_GRACE_S = 2.0
+"""How long closing waits for abandoned answers that are billed anyway; what is cut is booked by an estimate."""
 
 
 def assemble(stages: Mapping[str, Stage], last: Next) -> Next:
@@ -125,9 +127,12 @@ class Runtime:
         )
 
     async def aclose(self) -> None:
-        """Wait for answers that are being closed, then close all connections."""
-        while self.owned:
-            await asyncio.wait(self.owned)
+        """Give answers that are still being closed a moment to end, cut the others, then close all connections."""
+        if self.owned:
+            _, late = await asyncio.wait(self.owned, timeout=_GRACE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         for provider in self.providers.values():
             await provider.aclose()
 

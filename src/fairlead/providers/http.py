@@ -68,7 +68,8 @@ class HttpProvider:
             return await asyncio.shield(answering)
         except asyncio.CancelledError:
             if call.abandoned:
-                await self._read_on(answering)
+                if not await self._read_on(answering):
+                    self._book_unknown(call)
             else:
                 answering.cancel()
             raise
@@ -125,16 +126,29 @@ class HttpProvider:
         call.answer = stream.raw
         return Reply(200, stream, self._reply_headers(attempt, "text/event-stream"))
 
-    async def _read_on(self, answering: asyncio.Task[Reply]) -> None:
-        """Wait for an abandoned answer, for its usage alone; a second cancellation ends the wait."""
+    async def _read_on(self, answering: asyncio.Task[Reply]) -> bool:
+        """Wait for an abandoned answer, for its usage alone; a second cancellation ends the wait.
+
+        Says whether it is known how the attempt ended.
+        """
         timer = self._clock.timer(_READ_ON_S, partial(_cancel, answering))
         try:
-            with suppress(FairleadError, asyncio.CancelledError):
+            with suppress(FairleadError):
                 reply = await answering
                 if not isinstance(reply.source, bytes):
                     await cast("Chunks", reply.source).aclose()
+        except asyncio.CancelledError:
+            return False
         finally:
             timer.cancel()
+        return True
+
+    def _book_unknown(self, call: Call) -> None:
+        """An abandoned attempt that is billed, and whose usage never came: the prompt at least was read."""
+        attempt = call.attempt
+        if attempt.usage is None:
+            attempt.usage = self._estimated(call, 0)
+            attempt.usage_source = "estimated"
 
     def _account(self, call: Call, attempt: Attempt, scanner: Scanner, raw: bytes) -> None:
         """Final usage, else the running maximum, else an estimate (FAULTS S11)."""

@@ -1,0 +1,50 @@
+// What a TypeScript or JavaScript user does with the official package; prints one JSON document.
+import OpenAI from "openai";
+
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: process.argv[3], maxRetries: 0 });
+const messages = [{ role: "user", content: "use get_weather" }];
+const tools = [
+  {
+    type: "function",
+    function: {
+      name: "get_weather",
+      parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+    },
+  },
+];
+
+const whole = await client.chat.completions.create({ model: "m", messages: [{ role: "user", content: "hi" }] });
+const stream = await client.chat.completions.create({
+  model: "m",
+  messages: [{ role: "user", content: "hi" }],
+  stream: true,
+  stream_options: { include_usage: true },
+});
+let text = "";
+let usage = null;
+for await (const chunk of stream) {
+  text += chunk.choices[0]?.delta?.content ?? "";
+  usage = chunk.usage ?? usage;
+}
+const called = await client.chat.completions.create({ model: "m", messages, tools });
+const models = [];
+for await (const model of await client.models.list()) models.push(model.id);
+let refused = null;
+try {
+  await client.chat.completions.create({ model: "unknown", messages });
+} catch (error) {
+  refused = { name: error.constructor.name, status: error.status, code: error.code };
+}
+const left = await client.chat.completions.create({ model: "m", messages: [{ role: "user", content: "hi" }], stream: true });
+for await (const _ of left) break;
+
+console.log(
+  JSON.stringify({
+    whole: whole.choices[0].message.content,
+    text,
+    usage,
+    tool: called.choices[0].message.tool_calls[0].function.name,
+    models,
+    refused,
+  }),
+);
