@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -226,7 +226,7 @@ class Stream:
         self.call = call
         """Its `attempts`, `cost_nanousd` and usage are complete once the stream is."""
 
-    def __aiter__(self) -> AsyncGenerator[Piece, None]:
+    def __aiter__(self) -> AsyncIterator[Piece]:
         return self._pieces
 
     async def __aenter__(self) -> Self:

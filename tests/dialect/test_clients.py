@@ -42,7 +42,7 @@ def test_the_npm_package(gateway: Callable[..., Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
 def test_curl(gateway: Callable[..., Any]) -> None:
-    """curl gets a whole answer and a stream, over one kept connection."""
+    """The command gets a whole answer and a stream, over one kept connection."""
     ours = gateway(CONFIG.format(auth="open"))
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     url = f"{ours.base_url}/chat/completions"

@@ -195,10 +195,15 @@ async def test_a_stream_that_breaks_off_is_raised_by_the_sdk(begin: Begin, tmp_p
     faults.write_text('[[faults]]\nkind = "cut"\nafter_chunks = 3\n')
     gateway = await begin(FAULTY.replace("faults.toml", str(faults)))
 
+    stream = await gateway.sdk().chat.completions.create(model="m", messages=HELLO, stream=True)
     pieces = []
+
+    async def read() -> None:
+        async for chunk in stream:
+            pieces.append(chunk)  # noqa: PERF401 - what came before the error counts
+
     with pytest.raises(openai.APIError):
-        async for chunk in await gateway.sdk().chat.completions.create(model="m", messages=HELLO, stream=True):
-            pieces.append(chunk)  # noqa: PERF401
+        await read()
 
     assert len(pieces) >= 3
     (record,) = await gateway.records()
@@ -268,3 +273,28 @@ async def test_the_synchronous_sdk(begin: Begin) -> None:
     whole, streamed = await asyncio.to_thread(use)
 
     assert whole == streamed != ""
+
+
+async def test_a_hundred_parallel_calls_on_a_budget_for_ten(begin: Begin) -> None:
+    """Through the front door at most ten of a hundred simultaneous calls are let through (L1)."""
+    slow = OPEN.replace("open", "keys") + '[providers.sim]\nvendor = "sim"\nlatency_s = 0.3\n'
+    gateway = await begin(slow)
+    probe = await gateway.sdk(await gateway.key("probe")).chat.completions.create(
+        model="m", messages=HELLO, max_tokens=9
+    )
+    assert probe.usage is not None
+    (record,) = await gateway.records()
+    worst = record["attempts"][0]["reserved_nanousd"]
+    sdk = gateway.sdk(await gateway.key("k1", budget_nanousd=10 * worst, budget_window="day"))
+
+    async def one() -> bool:
+        try:
+            await sdk.chat.completions.create(model="m", messages=HELLO, max_tokens=9)
+        except openai.RateLimitError as error:
+            assert error.code == "budget_exceeded"  # noqa: PT017 - the others' answers matter as well
+            return False
+        return True
+
+    admitted = sum(await asyncio.gather(*(one() for _ in range(100))))
+
+    assert 1 <= admitted <= 10

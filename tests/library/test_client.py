@@ -106,10 +106,9 @@ async def test_errors_are_typed(client: fairlead.Client) -> None:
 
 async def test_leaving_a_stream_early_ends_the_call(client: fairlead.Client, tmp_path: Path) -> None:
     """A stream left after one piece is recorded once, as cancelled, and charged as its provider charges."""
-    async with client as llm:
-        async with llm.stream("Say hello", model="m") as stream:
-            async for _ in stream:
-                break
+    async with client as llm, llm.stream("Say hello", model="m") as stream:
+        async for _ in stream:
+            break
 
     ((outcome, cost),) = stored(tmp_path)
     assert outcome == "cancelled"
@@ -195,7 +194,9 @@ def test_one_client_in_many_threads(client: fairlead.Client, tmp_path: Path) -> 
 
 def test_the_synchronous_client(tmp_path: Path) -> None:
     """`SyncClient` completes and streams without a loop, from many threads."""
-    with fairlead.SyncClient(config=load_text(CONFIG.partition("[models.cut]")[0] + '[providers.slow]\nvendor = "sim"'), root=tmp_path) as llm:
+    with fairlead.SyncClient(
+        config=load_text(CONFIG.partition("[models.cut]")[0] + '[providers.slow]\nvendor = "sim"'), root=tmp_path
+    ) as llm:
         text = llm.complete("Say hello", model="m").text
         assert "".join(piece.text for piece in llm.stream("Say hello", model="m")) == text
         for _ in llm.stream("Say hello", model="m"):

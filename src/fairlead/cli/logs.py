@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Row = Mapping[str, object]
 
 _POLL_S: Final = 0.5
+_TOLD_APART: Final = frozenset(
+    {"attempts", "request", "response", "usage_source", "started_at_ns", "cost_nanousd", "reserved_nanousd"}
+)
 _MOST: Final = 10_000
 _SETTLED_NS: Final = 5_000_000_000
 """After this long no worker's spool brings an earlier call any more."""
@@ -169,14 +172,21 @@ def _show(found: Sequence[Row], call_id: str | None, *, json: bool) -> None:
 
     out = console()
     for name, value in row.items():
-        if name not in ("attempts", "request", "response") and value not in (None, [], ""):
-            out.print(Text.assemble((f"{name:<16}", "cyan"), one_line(str(value))))
+        if name not in _TOLD_APART and value not in (None, [], ""):
+            out.print(Text.assemble((f"{name:<16}", "cyan"), _written(value)))
     for attempt in _rows(row["attempts"]):
-        told = ", ".join(f"{name} {value}" for name, value in attempt.items() if value is not None)
-        out.print(Text.assemble((f"{'attempt':<16}", "cyan"), one_line(told)))
+        told = {name: value for name, value in attempt.items() if name not in _TOLD_APART}
+        out.print(Text.assemble((f"{'attempt':<16}", "cyan"), _written(told)))
     for name in ("request", "response"):
         if row[name] is not None:
             out.print(Text.assemble((f"\n{name}\n", "bold cyan"), clean(str(row[name]))))
+
+
+def _written(value: object) -> str:
+    """A value on one line; of a table only what is there and not zero."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_written(part)}" for name, part in value.items() if part not in (None, 0))
+    return one_line(str(value))
 
 
 def _rows(value: object) -> list[Row]:

@@ -72,6 +72,12 @@ def _price(price: ModelPrices) -> dict[str, str]:
     return found
 
 
+def _padded(usd: str) -> str:
+    """With at least two decimals, so that columns line up."""
+    dollars, _, rest = usd.partition(".")
+    return f"{dollars}.{rest:0<2}"
+
+
 def models_table(rows: list[dict[str, Any]]) -> Any:
     """The same for people."""
     from rich.table import Table
@@ -87,8 +93,11 @@ def models_table(rows: list[dict[str, Any]]) -> Any:
             table.add_row(
                 cell(row["model"] if number == 0 else ""),
                 cell(target["target"] + share),
-                cell(known if price is None else price["input"], "yellow" if known == "unpriced" and not price else ""),
-                cell("" if price is None else price["output"]),
+                cell(
+                    known if price is None else _padded(price["input"]),
+                    "yellow" if known == "unpriced" and not price else "",
+                ),
+                cell("" if price is None else _padded(price["output"])),
                 cell(target.get("max_output_tokens")),
             )
     return table

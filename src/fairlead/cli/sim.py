@@ -75,7 +75,7 @@ async def _serve(settings: SimSettings, host: str, port: int, *, json: bool) -> 
     try:
         await server.start(host, port)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; set another --port") from error
+        raise ConfigError(f"cannot listen on {host}:{port}: {_reason(error)}; set another --port") from error
     _welcome(settings, host, server.port, json=json)
     await told.wait()
     server.stop_accepting()
@@ -97,6 +97,10 @@ def _welcome(settings: SimSettings, host: str, port: int, *, json: bool) -> None
     out.print(Text(f"curl {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'"))
     out.print("Read its bill:", style="bold")
     out.print(Text(f"curl {url}/sim/bill"))
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _text(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -38,27 +38,30 @@ def usage(
         raise typer.BadParameter(f"--by is one of {', '.join(GROUPS)}, not {by!r}")
     span_ns = None if since is None else duration_ns(since)
     settings = find_settings(config)
-    rows, total, since_ns = asyncio.run(_totals(settings, by, span_ns))
+    rows, total, since_ns, names = asyncio.run(_totals(settings, by, span_ns))
     if json:
         shown = [{"group": row.group, **figures([row])} for row in rows]
         emit({"by": by, "since": written(since_ns), "rows": shown, "total": figures(total)})
     else:
-        _show(by, rows, figures(total))
+        _show(by, rows, figures(total), names)
 
 
 async def _totals(
     settings: Settings, by: str, span_ns: int | None
-) -> tuple[Sequence[UsageRow], Sequence[UsageRow], int | None]:
-    """Rows by the group, rows that count each call once, and the start."""
+) -> tuple[Sequence[UsageRow], Sequence[UsageRow], int | None, Mapping[str, str]]:
+    """Rows by the group, rows that count each call once, the start, and what people call the groups."""
     from fairlead.stores.system import SystemClock
 
     since_ns = None if span_ns is None else SystemClock().now_ns() - span_ns
     if not is_store_made(settings):
-        return (), (), since_ns
+        return (), (), since_ns, {}
     async with opened_store(settings) as store:
         await ingester(settings, store).run_once()
+        rows = await store.logs.usage(by, since_ns)
         # A call that fell back stands under two models; by outcome it stands once.
-        return await store.logs.usage(by, since_ns), await store.logs.usage("outcome", since_ns), since_ns
+        total = await store.logs.usage("outcome", since_ns)
+        names = {key.id: f"{key.name} ({key.id})" for key in await store.keys.keys()} if by == "key" else {}
+        return rows, total, since_ns, names
 
 
 def figures(rows: Sequence[UsageRow]) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def bar(value: int, most: int) -> str:
     return "" if value <= 0 else "█" * max(1, round(_BAR_CELLS * value / most))
 
 
-def _show(by: str, rows: Sequence[UsageRow], total: dict[str, Any]) -> None:
+def _show(by: str, rows: Sequence[UsageRow], total: dict[str, Any], called: Mapping[str, str]) -> None:
     from rich.table import Table
 
     table = Table(by, box=None, header_style="bold", pad_edge=False, show_footer=True)
@@ -95,6 +98,10 @@ def _show(by: str, rows: Sequence[UsageRow], total: dict[str, Any]) -> None:
         counts = [f"{own[name]:,}" for name in names]
         unpriced = cell(own["unpriced_calls"] or "", "yellow")
         table.add_row(
-            cell(row.group or "-"), *counts, own["cost_usd"], unpriced, cell(bar(row.cost_nanousd, most), "cyan")
+            cell(called.get(row.group, row.group) or "-"),
+            *counts,
+            own["cost_usd"],
+            unpriced,
+            cell(bar(row.cost_nanousd, most), "cyan"),
         )
     console().print(table if rows else "No calls yet.")

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fairlead.call import Call, Candidate, Request, Secret
-from fairlead.config.schema import Config, Model, Price, Provider, Target
 from fairlead.config.kept import kept_secret
+from fairlead.config.schema import Config, Model, Price, Provider, Target
 from fairlead.config.secrets import resolve
 from fairlead.core.credentials import HASHING_LABEL, derive
 from fairlead.core.ids import uuid7
@@ -65,7 +65,7 @@ def assemble(stages: Mapping[str, Stage], last: Next) -> Next:
     """
     unknown = stages.keys() - set(ORDER)
     if unknown:
-        raise ValueError(f"no place in the order for stage {sorted(unknown)[0]!r}; add it to `ORDER`")
+        raise ValueError(f"no place in the order for stage {min(unknown)!r}; add it to `ORDER`")
     return compose([stages[name] for name in ORDER if name in stages], last)
 
 
@@ -146,7 +146,7 @@ class Catalogue:
         self._prices = prices.load()
         self._models = dict(config.models)
         self.aliases: dict[str, tuple[Candidate, ...]] = {
-            name: self._candidates(name, model, name) for name, model in config.models.items() if name != "*"
+            name: self._candidates(name, model) for name, model in config.models.items() if name != "*"
         }
 
     def vendor(self, provider: Provider) -> facts.Vendor:
@@ -164,21 +164,21 @@ class Catalogue:
 
     def expand(self, name: str) -> tuple[Candidate, ...]:
         """What `"*"` makes of a name that no alias has."""
-        return self._candidates(name, self._models["*"], "*")
+        return self._candidates(name, self._models["*"])
 
     def find_price(self, provider: str, model: str) -> ModelPrices | None:
         """The built-in price of a provider's model, `None` where the table has none."""
         vendor = self.vendor(self._config.providers[provider])
         return None if vendor.prices is None else self._prices.find(vendor.prices, model)
 
-    def _candidates(self, name: str, model: Model, alias: str) -> tuple[Candidate, ...]:
+    def _candidates(self, name: str, model: Model) -> tuple[Candidate, ...]:
         return tuple(
             candidate
             for target in model.resolved_targets
-            for candidate in self._at(target, model, target.model if target.model != "*" else name, alias)
+            for candidate in self._at(target, model, target.model if target.model != "*" else name)
         )
 
-    def _at(self, target: Target, model: Model, upstream: str, alias: str) -> list[Candidate]:
+    def _at(self, target: Target, model: Model, upstream: str) -> list[Candidate]:
         provider = self._config.providers[target.provider]
         vendor = self.vendor(provider)
         family = self._facts.family(upstream)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
@@ -10,6 +9,7 @@ import msgspec
 
 from fairlead.call import Call, Outcome, Secret
 from fairlead.config.build import Runtime
+from fairlead.core.money import format_usd
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import (
     Cancelled,
@@ -20,10 +20,8 @@ from fairlead.errors import (
     MethodNotAllowed,
     NotFound,
     RateLimited,
-    StreamTruncated,
 )
 from fairlead.pipeline import Chunks, Reply, finish
-from fairlead.core.money import format_usd
 from fairlead.ports import LogQuery, LogStore
 from fairlead.wire import Exchange
 
@@ -141,7 +139,7 @@ class App:
         except FairleadError as error:
             outcome = Outcome("truncated", reply.status, error)
             last = dialect.errors.encode_event(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a fault of ours ends the stream visibly, whatever it is
             ours = InternalError("something went wrong inside Fairlead", detail=repr(error))
             outcome = Outcome("truncated", reply.status, ours)
             last = dialect.errors.encode_event(ours)

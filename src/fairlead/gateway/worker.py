@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 from fairlead.config.build import Foundation, build, lay_foundation
+from fairlead.config.launch import Launch, announce, parent_gone, run
 from fairlead.config.secrets import secret_path
 from fairlead.dialects import DIALECTS
 from fairlead.errors import FairleadError, StateUnavailable
 from fairlead.gateway.app import App
-from fairlead.config.launch import Launch, announce, parent_gone, run
 from fairlead.record import Gauges
 from fairlead.wire import Server, server_context
 

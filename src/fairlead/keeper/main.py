@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -40,18 +41,19 @@ async def serve(launch: Launch) -> None:
     await ingester.run_once()
     admin_key = kept_secret(folder / "admin.key", "FAIRLEAD_ADMIN_KEY", os.environ, SystemRng())
     app = create_app(store.logs, Exposition(store.logs, folder), admin_key, os.environ.get("FAIRLEAD_METRICS_TOKEN"))
-    server = _Server(uvicorn.Config(app, host=config.gateway.host, port=launch.port, log_config=None, lifespan="off"))
+    listener = socket.create_server(
+        (config.gateway.host, launch.port), family=socket.AF_INET6 if ":" in config.gateway.host else socket.AF_INET
+    )
+    server = _Server(uvicorn.Config(app, log_config=None, lifespan="off"))
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, done.set)
     tasks = [
-        loop.create_task(server.serve(), name="control-plane"),
+        loop.create_task(server.serve(sockets=[listener]), name="control-plane"),
         loop.create_task(_ingest(ingester), name="ingest"),
         loop.create_task(parent_gone(done), name="parent-watch"),
     ]
-    while not server.started and not tasks[0].done():
-        await asyncio.sleep(0.01)
     announce({"port": launch.port, "pid": os.getpid()})
     await done.wait()
     server.should_exit = True

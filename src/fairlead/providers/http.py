@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from fairlead.call import Attempt, Call, Sealed, Secret
 from fairlead.core.estimate import estimate_prompt, estimate_tokens, prompt_tokens
@@ -86,9 +86,7 @@ class HttpProvider:
         attempt.upstream_id = incoming.headers.get(self._vendor.request_id_header)
         try:
             if incoming.status != 200:
-                raise self._dialect.errors.decode(
-                    incoming.status, incoming.headers, await incoming.read(_MAX_ERROR_BYTES)
-                )
+                await self._refused(incoming)
             if call.request.stream and "json" not in incoming.headers.get("content-type", ""):
                 return await self._stream(call, attempt, incoming)
             return await self._whole(call, attempt, incoming)
@@ -99,6 +97,10 @@ class HttpProvider:
         except BaseException:
             incoming.abort()
             raise
+
+    async def _refused(self, incoming: Incoming) -> NoReturn:
+        body = await incoming.read(_MAX_ERROR_BYTES)
+        raise self._dialect.errors.decode(incoming.status, incoming.headers, body)
 
     async def _whole(self, call: Call, attempt: Attempt, incoming: Incoming) -> Reply:
         body = await incoming.read(_MAX_ANSWER_BYTES)

@@ -9,7 +9,6 @@ from fairlead.expiry import within
 from fairlead.pipeline import Next, Reply
 from fairlead.ports import Claim, Clock, Limits
 
-
 _ACQUIRE_S = 0.05
 
 

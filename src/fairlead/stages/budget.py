@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fairlead.call import Attempt, Call, Outcome
+from fairlead.call import Attempt, Call
 from fairlead.core.pricing import cost, worst_case
 from fairlead.errors import BudgetExceeded, StateUnavailable
 from fairlead.expiry import within
 from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Hold, Ledger
-
 
 _RESERVE_S = 1.0
 """How long a reservation may take; the first one against a budget reads from the store what was spent before."""
