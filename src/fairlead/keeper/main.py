@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -27,8 +29,10 @@ _PAUSE_MAX_S = 5.0
 class _Server(uvicorn.Server):
     """Uvicorn without its signal handlers: the keeper has its own."""
 
-    def install_signal_handlers(self) -> None:
-        return
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
 
 
 async def serve(launch: Launch) -> None:
