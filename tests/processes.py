@@ -104,6 +104,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         line = child.stdout.readline()
         if not line:
             child.wait(_START_S)
+            child.stdout.close()
             raise AssertionError(f"fairlead {' '.join(arguments)} did not start:\n{log.read_text()}")
         process = Process(child, json.loads(line), folder, log, env or {})
         running.append(process)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairlead.cli.banner import base_url, facts, first_steps
+from fairlead.cli.serve import overridden
+from fairlead.cli.settings import Settings
+from fairlead.config.env import from_environment
+from fairlead.config.load import load_text
+from fairlead.errors import ConfigError
+
+OPEN = from_environment({})
+
+
+def test_options_go_before_the_file():
+    """Only those that are given."""
+    config = overridden(OPEN, {"port": 9000})
+    assert (config.gateway.port, config.gateway.admin_port, config.gateway.auth) == (9000, 8401, "open")
+
+
+@pytest.mark.parametrize(
+    ("gateway", "reason"),
+    [({"host": "0.0.0.0"}, "stands on loopback only"), ({"workers": 2}, "not yet"), ({"port": 8401}, "must differ")],
+)
+def test_options_are_held_to_the_rules_of_a_file(gateway, reason):
+    """An option opens no door that a file may not open."""
+    with pytest.raises(ConfigError, match=reason):
+        overridden(OPEN, gateway)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("::1", "http://[::1]:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("gate.example", "http://gate.example:80"),
+    ],
+)
+def test_the_banner_names_an_address_that_can_be_called(host, url):
+    """Also where it listens on all of them."""
+    config = load_text(f'[gateway]\nhost = "{host}"\n[store]\ncontent = "off"\n')
+    assert base_url(config, 80) == url
+
+
+def test_the_banner_says_that_only_the_simulator_answers():
+    """So that nobody takes its answers for a model's."""
+    told = dict(facts(Settings(config=OPEN, root=Path(), file=None), "http://d", "http://a"))
+    assert told["providers"] == "simulated provider only: no provider key found in the environment"
+    assert told["access"].startswith("open")
+
+
+def test_the_banner_names_providers_and_models():
+    """Those of the configuration, the first few of many."""
+    text = "".join(f'[models.m{n}]\ntargets = ["o/x"]\n' for n in range(9))
+    config = load_text(f'[providers.o]\nvendor = "openai"\napi_key = "env:K"\n{text}')
+    told = dict(facts(Settings(config=config, root=Path(), file=Path("f")), "http://d", "http://a"))
+    assert told["providers"] == "o, sim (simulated)"
+    assert told["models"] == "m0, m1, m2, m3, m4, m5, 3 more"
+
+
+def test_passthrough_uses_the_callers_own_variable():
+    """The snippets send the provider key that the caller has already."""
+    config = load_text(
+        '[gateway]\nauth = "passthrough"\n[providers.g]\nvendor = "groq"\napi_key = "env:GROQ_API_KEY"\n'
+    )
+    steps = dict(first_steps(Settings(config=config, root=Path(), file=None), "http://d", "http://a"))
+    assert "Bearer $GROQ_API_KEY" in steps["Call it:"]
+
+
+def _pasted(snippet, folder, **env):
+    """What a shell makes of a snippet."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", snippet],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=15,
+        env={**os.environ, **env, "PATH": path},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_snippets_of_the_banner_work_when_pasted(gateway):
+    """With keys: making one, calling with it from curl and from Python, and reading the metrics."""
+    config = '[gateway]\nauth = "keys"\n[models.sim-small]\ntargets = ["sim/sim-small"]\n'
+    running = gateway(config)
+    file = running.folder / "fairlead.toml"
+    settings = Settings(config=load_text(config), root=running.folder, file=file)
+    steps = dict(first_steps(settings, running.origin, f"http://127.0.0.1:{running.ready['admin_port']}"))
+    make = steps["Make a key (shown once):"]
+    python = f"python - <<'END'\n{steps['Or from Python, with the OpenAI SDK:']}\nEND"
+    shown = _pasted(f"set -e\n{make}\n{steps['Call it:']} -sS\necho\n{python}", running.folder).splitlines()
+    assert '"object":"chat.completion"' in shown[0]
+    assert shown[1].startswith("This is a simulated answer")
+    assert "fairlead_calls_total" in _pasted(f"{steps['Read the metrics:']} -sS", running.folder)
+    assert running.stop(signal.SIGINT) == 0
+
+
+def test_a_port_in_use_is_one_line(run):
+    """It names the address and the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for option, setting in (("--port", "port"), ("--admin-port", "admin_port")):
+            other = "--admin-port" if option == "--port" else "--port"
+            stderr = run("serve", option, str(port), other, "0", code=1).stderr
+            assert stderr.count("\n") == 1
+            assert f"127.0.0.1:{port}" in stderr
+            assert f"`[gateway] {setting}`" in stderr

@@ -1,0 +1,157 @@
+"""Supervisor, worker and keeper: how they end, and what happens when one of them dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openai
+import psutil
+import pytest
+
+HELLO: Any = [{"role": "user", "content": "Say hello"}]
+CONFIG = """
+[gateway]
+auth = "open"
+drain_s = 20
+[providers.slow]
+vendor = "sim"
+tokens_per_s = 40
+[models.m]
+targets = ["sim/sim-small"]
+[models.slow]
+targets = ["slow/sim-small"]
+"""
+Begin = Callable[..., Any]
+
+
+def sdk(gateway: Any) -> openai.OpenAI:
+    return openai.OpenAI(base_url=gateway.base_url, api_key="any", max_retries=0)
+
+
+def children(gateway: Any) -> dict[str, psutil.Process]:
+    """The processes of a gateway by what they run."""
+    found = psutil.Process(gateway.child.pid).children()
+    return {"keeper" if "fairlead.keeper.main" in each.cmdline() else "worker": each for each in found}
+
+
+def until(true: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """Ask again and again until the answer is true."""
+    ends = time.monotonic() + seconds
+    while not (answer := _quietly(true)):
+        assert time.monotonic() < ends, "it did not come true in time"
+        time.sleep(0.05)
+    return answer
+
+
+def _quietly(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except (OSError, openai.APIConnectionError, psutil.NoSuchProcess, KeyError):
+        return None
+
+
+def logged(gateway: Any) -> list[dict[str, Any]]:
+    """The calls in the store, newest first."""
+    rows = gateway.cli("logs", "--since", "1h")
+    return [rows] if isinstance(rows, dict) else rows
+
+
+@pytest.fixture
+def streaming(gateway: Begin) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """A gateway with a slow stream under way."""
+    ours = gateway(CONFIG)
+    with sdk(ours) as client, client.chat.completions.create(model="slow", messages=HELLO, stream=True) as stream:
+        pieces = iter(stream)
+        next(pieces)
+        yield ours, pieces
+
+
+@pytest.mark.timeout(60)
+def test_sigterm_lets_open_streams_finish_and_loses_no_record(streaming: tuple[Any, Iterator[Any]]) -> None:
+    """After SIGTERM a stream comes to its own end, its record is stored, and the exit code is 0 (P1, D10)."""
+    ours, pieces = streaming
+
+    ours.child.send_signal(signal.SIGTERM)
+    rest = list(pieces)
+
+    assert rest[-1].choices[0].finish_reason == "stop"
+    assert ours.child.wait(20) == 0
+    (record,) = logged(ours)
+    assert (record["outcome"], record["usage_source"]) == ("ok", "final")
+
+
+@pytest.mark.timeout(60)
+def test_a_second_sigterm_cuts_what_is_open(streaming: tuple[Any, Iterator[Any]]) -> None:
+    """The second signal ends open streams at once; the call is recorded all the same."""
+    ours, pieces = streaming
+
+    ours.child.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    ours.child.send_signal(signal.SIGTERM)
+    with pytest.raises(openai.OpenAIError):
+        list(pieces)
+        raise openai.OpenAIError("the stream came to its own end")
+
+    assert ours.child.wait(20) == 0
+    (record,) = logged(ours)
+    assert record["outcome"] in {"cancelled", "truncated"}
+
+
+@pytest.mark.timeout(60)
+def test_a_killed_worker_is_replaced_and_its_calls_are_accounted_for(streaming: tuple[Any, Iterator[Any]]) -> None:
+    """kill -9 of the worker: a new one serves, and what was under way is recorded as crashed (P2)."""
+    ours, pieces = streaming
+
+    children(ours)["worker"].kill()
+    with pytest.raises(Exception, match=r".*"):
+        list(pieces)
+        raise openai.OpenAIError("the stream came to its own end")
+
+    with sdk(ours) as client:
+        until(lambda: client.chat.completions.create(model="m", messages=HELLO))
+    outcomes = until(lambda: len(rows := logged(ours)) == 2 and [row["outcome"] for row in rows])
+    assert outcomes == ["ok", "crashed"]
+
+
+@pytest.mark.timeout(60)
+def test_a_killed_keeper_is_replaced_and_counts_on(gateway: Begin) -> None:
+    """kill -9 of the keeper: calls go on meanwhile, and the new keeper's counters miss none of them."""
+    ours = gateway(CONFIG)
+    calls = 'fairlead_calls_total{alias="m",dialect="openai_chat",outcome="ok"}'
+    with sdk(ours) as client:
+        client.chat.completions.create(model="m", messages=HELLO)
+        until(lambda: ours.metrics()[calls] == 1)
+        children(ours)["keeper"].kill()
+        for _ in range(3):
+            client.chat.completions.create(model="m", messages=HELLO)
+
+    until(lambda: ours.metrics()[calls] == 4)
+
+
+@pytest.mark.timeout(60)
+def test_children_die_with_the_supervisor(gateway: Begin) -> None:
+    """kill -9 of the supervisor: worker and keeper end by themselves, and the port is free again."""
+    ours = gateway(CONFIG)
+    orphans = list(children(ours).values())
+
+    os.kill(ours.child.pid, signal.SIGKILL)
+
+    _, alive = psutil.wait_procs(orphans, timeout=15)
+    assert alive == []
+
+
+@pytest.mark.timeout(60)
+def test_a_second_gateway_on_the_same_port_is_refused_in_one_line(gateway: Begin, start: Begin) -> None:
+    """The port is held although workers share it, and the error names the setting."""
+    ours = gateway(CONFIG)
+
+    with pytest.raises(
+        AssertionError, match=rf"cannot listen on 127.0.0.1:{ours.port}: .*`\[gateway\] port`"
+    ) as caught:
+        start("serve", "--port", str(ours.port), "--admin-port", "0", config=CONFIG)
+
+    assert "Traceback" not in str(caught.value)
