@@ -44,9 +44,9 @@ def test_a_question_on_standard_input(run):
     run("chat", stdin="", code=2)
 
 
-def test_an_unknown_model_is_a_failure(run):
-    """With the names that there are."""
-    (result := run("chat", "x", "--model", "sim/none", "--gateway", "http://127.0.0.1:9", code=1))
+def test_a_gateway_that_is_not_there_is_a_failure(run):
+    """One line; nothing on stdout."""
+    result = run("chat", "x", "--model", "m", "--gateway", "http://127.0.0.1:9", code=1)
     assert result.stderr.startswith("fairlead: ")
     assert result.stdout == ""
 
@@ -66,7 +66,7 @@ async def test_what_a_model_says_cannot_steer_the_terminal(fake_upstream):
 auth = "open"
 [providers.up]
 dialect = "openai"
-base_url = "{fake_upstream.url}/v1"
+base_url = "{fake_upstream.base_url}"
 allow_private = true
 [store]
 content = "off"

@@ -37,7 +37,7 @@ def test_a_cleaned_text_has_no_control_characters(text):
 def test_pieces_are_as_clean_as_the_whole(pieces):
     """A sequence that is cut in two does not slip through, and what is shown is the whole or its beginning."""
     stream = CleanStream()
-    shown = "".join([stream.feed(piece) for piece in pieces])
+    shown = "".join([*(stream.feed(piece) for piece in pieces), stream.end()])
     assert clean(shown) == shown
     assert "\x1b" not in shown
 
@@ -47,6 +47,12 @@ def test_plain_pieces_pass_at_once(pieces):
     """Nothing is held back without reason."""
     stream = CleanStream()
     assert [stream.feed(piece) for piece in pieces] == pieces
+
+
+def test_an_unfinished_sequence_hides_nothing():
+    """What follows an opened title that is never closed is shown in the end."""
+    stream = CleanStream()
+    assert [stream.feed("a\x1b]0;"), stream.feed("secret words"), stream.end()] == ["a", "", "]0;secret words"]
 
 
 def test_one_line_is_one_line():

@@ -26,12 +26,11 @@ def test_the_table_has_a_bar_and_a_total(run):
     assert "█" * 20 in shown
 
 
-def test_keys_are_shown_by_name(run, answer):
-    """Ids alone tell nobody anything."""
+def test_calls_without_a_key_stand_in_a_group_of_their_own(run, answer):
+    """Its name is empty for machines and a dash for people."""
     run("chat", "one")
-    answer("keys", "create", "--name", "app")
-    assert answer("usage", "--by", "key")["rows"][0]["group"] == ""
-    assert "-" in run("usage", "--by", "key").stdout
+    assert [row["group"] for row in answer("usage", "--by", "key")["rows"]] == [""]
+    assert run("usage", "--by", "key").stdout.splitlines()[1].startswith("- ")
 
 
 def test_before_the_first_call_there_is_nothing(run, answer, folder):

@@ -67,6 +67,7 @@ class Conversation:
                     first_ns = clock.monotonic_ns() if first_ns is None else first_ns
                     parts.append(piece.text)
                     show(cleaner.feed(piece.text))
+        show(cleaner.end())
         call = stream.call
         attempt = call.attempt
         return Answer(

@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-_FORM: Final = re.compile(r"(\d{1,6})([smhdw])")
+_FORM: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _NS: Final = 1_000_000_000
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _SEQUENCE: Final = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC: titles, links, clipboard
-    r"|\x1b[ -/]*[0-~]",  # two-character escapes
+    r"|\x1b(?![\[\]PX^_])[ -/]*[0-~]",  # two-character escapes
     re.DOTALL,
 )
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -41,6 +41,11 @@ class CleanStream:
             return clean(whole)
         self._held = whole[at:]
         return clean(whole[:at])
+
+    def end(self) -> str:
+        """What was held back for the rest of a sequence that never came."""
+        held, self._held = self._held, ""
+        return clean(held)
 
 
 def one_line(text: str) -> str:
