@@ -1,3 +1,3 @@
 """What all tests share."""
 
-pytest_plugins = ["fairlead.testing.plugin", "processes"]
+pytest_plugins = ["fairlead.testing.plugin", "in_process", "processes"]

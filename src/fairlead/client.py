@@ -317,7 +317,7 @@ async def _complete(runtime: Runtime, call: Call) -> Completion:
         raw=body,
         call_id=reply.headers.get("x-fairlead-call-id", call.id),
         model=reply.headers.get("x-fairlead-model", f"{attempt.candidate.provider}/{attempt.candidate.model}"),
-        attempts=len(call.attempts),
+        attempts=int(reply.headers.get("x-fairlead-attempts", len(call.attempts))),
         usage=attempt.usage,
         usage_source=attempt.usage_source,
         cost_nanousd=_cost(call, reply),
@@ -354,4 +354,7 @@ async def _pieces(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
         outcome = Outcome("truncated", reply.status, error)
         raise
     finally:
-        await finish(reply, outcome, runtime.owned)
+        if outcome.kind == "cancelled":
+            discard(reply)  # whoever leaves does not wait for what the provider still does
+        else:
+            await finish(reply, outcome, runtime.owned)

@@ -25,6 +25,8 @@ targets = ["sim/sim-small"]
 [models.slow]
 targets = ["slow/sim-small"]
 """
+BROKEN = "peer closed connection|caller left|draining"
+"""What the SDK says of a stream that did not come to its own end."""
 Begin = Callable[..., Any]
 
 
@@ -92,9 +94,8 @@ def test_a_second_sigterm_cuts_what_is_open(streaming: tuple[Any, Iterator[Any]]
     ours.child.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     ours.child.send_signal(signal.SIGTERM)
-    with pytest.raises(openai.OpenAIError):
+    with pytest.raises(Exception, match=BROKEN):
         list(pieces)
-        raise openai.OpenAIError("the stream came to its own end")
 
     assert ours.child.wait(20) == 0
     (record,) = logged(ours)
@@ -103,13 +104,12 @@ def test_a_second_sigterm_cuts_what_is_open(streaming: tuple[Any, Iterator[Any]]
 
 @pytest.mark.timeout(60)
 def test_a_killed_worker_is_replaced_and_its_calls_are_accounted_for(streaming: tuple[Any, Iterator[Any]]) -> None:
-    """kill -9 of the worker: a new one serves, and what was under way is recorded as crashed (P2)."""
+    """Kill -9 of the worker: a new one serves, and what was under way is recorded as crashed (P2)."""
     ours, pieces = streaming
 
     children(ours)["worker"].kill()
-    with pytest.raises(Exception, match=r".*"):
+    with pytest.raises(Exception, match=BROKEN):
         list(pieces)
-        raise openai.OpenAIError("the stream came to its own end")
 
     with sdk(ours) as client:
         until(lambda: client.chat.completions.create(model="m", messages=HELLO))
@@ -119,7 +119,7 @@ def test_a_killed_worker_is_replaced_and_its_calls_are_accounted_for(streaming: 
 
 @pytest.mark.timeout(60)
 def test_a_killed_keeper_is_replaced_and_counts_on(gateway: Begin) -> None:
-    """kill -9 of the keeper: calls go on meanwhile, and the new keeper's counters miss none of them."""
+    """Kill -9 of the keeper: calls go on meanwhile, and the new keeper's counters miss none of them."""
     ours = gateway(CONFIG)
     calls = 'fairlead_calls_total{alias="m",dialect="openai_chat",outcome="ok"}'
     with sdk(ours) as client:
@@ -134,7 +134,7 @@ def test_a_killed_keeper_is_replaced_and_counts_on(gateway: Begin) -> None:
 
 @pytest.mark.timeout(60)
 def test_children_die_with_the_supervisor(gateway: Begin) -> None:
-    """kill -9 of the supervisor: worker and keeper end by themselves, and the port is free again."""
+    """Kill -9 of the supervisor: worker and keeper end by themselves, and the port is free again."""
     ours = gateway(CONFIG)
     orphans = list(children(ours).values())
 

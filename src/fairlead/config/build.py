@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from fairlead.pipeline import Next, Reply, Stage, compose
 from fairlead.ports import Clock, Ledger, Rng
 from fairlead.ports import Provider as ProviderPort
 from fairlead.providers import facts, prices
+from fairlead.providers.gateway import GatewayErrors
 from fairlead.providers.http import HttpProvider
 from fairlead.providers.sim import faults
 from fairlead.providers.sim.settings import SimSettings
@@ -284,9 +285,8 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     vendor = facts.load().vendors["fairlead"]
     credentials = {} if key is None else {"default": key}
     base_url = f"{gateway.rstrip('/')}/v1"
-    provider = _http_provider(
-        "gateway", base_url, dialect("openai_chat"), vendor, credentials, clock, allow_private=True
-    )
+    codec = replace(dialect("openai_chat"), errors=GatewayErrors())
+    provider = _http_provider("gateway", base_url, codec, vendor, credentials, clock, allow_private=True)
 
     def expand(model: str) -> tuple[Candidate, ...]:
         return (Candidate(provider="gateway", model=model),)

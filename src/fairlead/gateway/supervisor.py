@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from fairlead.config.launch import Launch
-from fairlead.config.schema import Config
+from fairlead.config.schema import Config, Gateway
 from fairlead.errors import ConfigError
 
 _START_S = 60.0
@@ -52,7 +52,7 @@ class Supervisor:
             ConfigError: a port is taken, or a process could not start.
         """
         gateway = self._config.gateway
-        held = [_hold(gateway.host, gateway.port, "port"), _hold(gateway.host, gateway.admin_port, "admin_port")]
+        held = _hold_both(gateway)
         data, admin = (sock.getsockname()[1] for sock in held)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -143,6 +143,15 @@ class Supervisor:
 def _terminate(child: asyncio.subprocess.Process) -> None:
     if child.returncode is None:
         child.terminate()
+
+
+def _hold_both(gateway: Gateway) -> tuple[socket.socket, socket.socket]:
+    data = _hold(gateway.host, gateway.port, "port")
+    try:
+        return data, _hold(gateway.host, gateway.admin_port, "admin_port")
+    except ConfigError:
+        data.close()
+        raise
 
 
 def _hold(host: str, port: int, setting: str) -> socket.socket:

@@ -21,6 +21,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Whether it sends a usage chunk at the end of a stream when asked to."""
     bills_after_disconnect: bool
     request_id_header: str
+    reply_headers: tuple[str, ...]
+    """Headers of an answer that go on to the caller."""
     base_url: str | None = None
     env: str | None = None
     """The environment variable in which its users keep their key."""

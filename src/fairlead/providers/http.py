@@ -115,7 +115,7 @@ class HttpProvider:
             attempt.usage = usage
             attempt.usage_source = "final"
         call.answer = lambda: body
-        return Reply(200, body, self._reply_headers(attempt, "application/json"))
+        return Reply(200, body, self._reply_headers(incoming, "application/json"))
 
     async def _stream(self, call: Call, attempt: Attempt, incoming: Incoming) -> Reply:
         def account(attempt: Attempt, scanner: Scanner, raw: bytes) -> None:
@@ -126,7 +126,7 @@ class HttpProvider:
         stream = RelayStream(call, attempt, incoming, scanner, self._clock, account, scrub)
         await stream.peek()
         call.answer = stream.raw
-        return Reply(200, stream, self._reply_headers(attempt, "text/event-stream"))
+        return Reply(200, stream, self._reply_headers(incoming, "text/event-stream"))
 
     async def _read_on(self, answering: asyncio.Task[Reply]) -> bool:
         """Wait for an abandoned answer, for its usage alone; a second cancellation ends the wait.
@@ -190,10 +190,12 @@ class HttpProvider:
     def _auth(self, secret: Secret) -> bytes:
         return f"{self._vendor.auth_header}: {self._vendor.auth_prefix}{secret.reveal()}\r\n".encode("latin-1")
 
-    def _reply_headers(self, attempt: Attempt, content_type: str) -> dict[str, str]:
+    def _reply_headers(self, incoming: Incoming, content_type: str) -> dict[str, str]:
         headers = {"content-type": content_type}
-        if attempt.upstream_id is not None:
-            headers["x-request-id"] = attempt.upstream_id
+        for name in self._vendor.reply_headers:
+            value = incoming.headers.get(name)
+            if value is not None:
+                headers[name] = value
         return headers
 
     def _scrub(self, call: Call, error: FairleadError) -> None:
