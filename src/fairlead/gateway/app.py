@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
@@ -19,6 +20,7 @@ from fairlead.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
     RateLimited,
 )
 from fairlead.pipeline import Chunks, Reply, finish
@@ -117,6 +119,11 @@ class App:
             runtime.flush()
             self._refuse(exchange, dialect, error, call)
             return
+        except asyncio.CancelledError:
+            runtime.flush()
+            if not exchange.disconnected:
+                self._refuse(exchange, dialect, _shutting_down(), call)
+            raise
         if isinstance(reply.source, bytes):
             reply.end(Outcome("ok", reply.status))
             runtime.flush()
@@ -139,6 +146,11 @@ class App:
         except FairleadError as error:
             outcome = Outcome("truncated", reply.status, error)
             last = dialect.errors.encode_event(error)
+        except asyncio.CancelledError:
+            if not exchange.disconnected:
+                outcome = Outcome("truncated", reply.status, _shutting_down())
+                last = dialect.errors.encode_event(_shutting_down())
+            raise
         except Exception as error:  # noqa: BLE001 - a fault of ours ends the stream visibly, whatever it is
             ours = InternalError("something went wrong inside Fairlead", detail=repr(error))
             outcome = Outcome("truncated", reply.status, ours)
@@ -146,9 +158,8 @@ class App:
         finally:
             await finish(reply, outcome, runtime.owned)
             runtime.flush()
-        if last:
             exchange.write(last)
-        exchange.end()
+            exchange.end()
 
     async def _live(self, exchange: Exchange) -> None:
         exchange.respond(200, (_JSON, *_PRIVATE), b'{"status":"live"}')
@@ -196,6 +207,10 @@ class App:
             headers.append(("x-fairlead-call-id", call.id))
             headers.append(("x-fairlead-attempts", str(len(call.attempts))))
         exchange.respond(error.status, headers, dialect.errors.encode(error))
+
+
+def _shutting_down() -> Overloaded:
+    return Overloaded("this gateway is shutting down; try again")
 
 
 def _require(exchange: Exchange, method: str) -> None:

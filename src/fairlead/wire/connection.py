@@ -348,7 +348,8 @@ class ServerConnection(asyncio.Protocol):
                     self._held = False
                     self.transport.resume_reading()
         except asyncio.CancelledError:
-            self.transport.abort()
+            if self._exchange is None or not self._exchange.ended:
+                self.transport.abort()
             raise
         finally:
             self._finish()
@@ -420,10 +421,9 @@ class ServerConnection(asyncio.Protocol):
         if self._stage == _IDLE:
             _wake(self._waiter)
 
-    def kill(self) -> asyncio.Task[None]:
-        """Cancel what runs and close hard."""
+    def cancel(self) -> asyncio.Task[None]:
+        """Cancel what runs; its handler may still say why."""
         self._task.cancel()
-        self.transport.abort()
         return self._task
 
     # --- clocks: one timer a connection, moved only when it has to fire earlier ---

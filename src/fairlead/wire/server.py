@@ -85,10 +85,12 @@ class Server:
             return
         self._empty = asyncio.get_running_loop().create_future()
         await asyncio.wait([self._empty], timeout=timeout_s)
-        tasks = [connection.kill() for connection in tuple(self._connections)]
+        tasks = [connection.cancel() for connection in tuple(self._connections)]
         if tasks:
             # A handler's cleanup is given a bound of its own, so that a stuck one cannot hold the process.
             await asyncio.wait(tasks, timeout=2.0)
+        for connection in tuple(self._connections):
+            connection.transport.abort()
 
     def _connection(self) -> ServerConnection:
         return ServerConnection(self)
