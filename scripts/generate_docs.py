@@ -120,7 +120,7 @@ def records() -> str:
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__:
                 text += f"\n## {name}\n\n{inspect.getdoc(kind)}\n\n| field | type | meaning |\n|---|---|---|\n"
                 for field in kind.__struct_fields__:
-                    cells = (f"`{field}`", f"`{source[name][field]}`", docs[name].get(field, ""))
+                    cells = (f"`{field}`", f"`{source[name][field]}`", docs[name][field])
                     text += line(cells)
     return text
 
@@ -182,7 +182,7 @@ def type_text(kind: Any) -> str:
         return f"list of {type_text(arguments[0])}"
     if arguments:
         return " or ".join(type_text(form) for form in arguments if form is not type(None))
-    return {int: "integer", float: "number", str: "text", bool: "true or false"}.get(kind, "table")
+    return {int: "integer", float: "number", str: "string", bool: "true or false"}.get(kind, "table")
 
 
 def default_text(field: msgspec.structs.FieldInfo) -> str:

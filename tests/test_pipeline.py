@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from fairlead.call import OK, Call, Outcome
-from fairlead.pipeline import Next, Reply, Stage, compose, finish
+from fairlead.call import OK, Call, Candidate, Outcome
+from fairlead.pipeline import Next, Reply, Stage, compose
 
 
 def named(name: str, log: list[str]) -> Stage:
@@ -24,18 +22,17 @@ def named(name: str, log: list[str]) -> Stage:
 
 
 class Source:
-    """A stream that only knows how to be closed, perhaps slowly."""
+    """A stream that only knows how to be closed."""
 
     progressed_ns = 0
 
-    def __init__(self, log: list[str], gate: asyncio.Event | None = None) -> None:
+    def __init__(self, log: list[str]) -> None:
         self._log = log
-        self._gate = gate
 
-    async def aclose(self) -> None:
-        if self._gate is not None:
-            await self._gate.wait()
+    def close(self) -> None:
         self._log.append("closed")
+        if self._log.count("closed") > 1:
+            raise ValueError("closed twice")
 
 
 async def test_stages_run_outermost_first_and_hooks_last_in_first_out() -> None:
@@ -80,33 +77,56 @@ def test_a_hook_that_raises_keeps_no_other_from_running() -> None:
     assert len(caught.value.exceptions) == 2
 
 
-async def test_the_source_is_closed_before_the_hooks_run() -> None:
+def test_the_source_is_closed_before_the_hooks_run() -> None:
     """Hooks see the attempt's final usage, as the source has been closed by then."""
     log: list[str] = []
     reply = Reply(200, Source(log))  # type: ignore[arg-type]
     reply.on_end.append(lambda _: log.append("hook"))
 
-    await finish(reply, OK, set())
+    reply.end(OK)
 
     assert log == ["closed", "hook"]
 
 
-async def test_a_cancelled_finish_still_finishes() -> None:
-    """Whoever waits may be cancelled, even twice; the source is closed and the hooks run all the same (S18)."""
-    log: list[str] = []
-    gate = asyncio.Event()
-    owned: set[asyncio.Task[object]] = set()
-    reply = Reply(200, Source(log, gate))  # type: ignore[arg-type]
+def test_hooks_run_although_closing_failed() -> None:
+    """A source that cannot be closed keeps no hook from running."""
+    log: list[str] = ["closed"]
+    reply = Reply(200, Source(log))  # type: ignore[arg-type]
     reply.on_end.append(lambda _: log.append("hook"))
-    task = asyncio.ensure_future(finish(reply, OK, owned))  # type: ignore[arg-type]
-    await asyncio.sleep(0)
 
-    for _ in range(2):
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    assert log == []
-    gate.set()
-    await asyncio.wait(owned)
+    with pytest.raises(ExceptionGroup):
+        reply.end(OK)
 
-    assert log == ["closed", "hook"]
-    assert owned == set()
+    assert log == ["closed", "closed", "hook"]
+
+
+def test_what_waits_for_usage_runs_once_the_usage_is_known() -> None:
+    """A callback waits for every attempt whose provider goes on without us, and runs once."""
+    call = Call(id="1", dialect_in="openai_chat", request=None, started_ns=0, started_at_ns=0)  # type: ignore[arg-type]
+    log: list[str] = []
+    first = call.open_attempt(Candidate(provider="p", model="m"), 0)
+    second = call.open_attempt(Candidate(provider="p", model="m"), 0)
+    call.when_known(lambda: log.append("at once"))
+    first.await_usage()
+    second.await_usage()
+
+    call.when_known(lambda: log.append("later"))
+    second.usage_known()
+    assert log == ["at once"]
+    first.usage_known()
+
+    assert log == ["at once", "later"]
+
+
+def test_branches_have_an_attempt_each_and_share_their_fate() -> None:
+    """Two attempts at one time have a branch of the call each; what happens to the call happens to both."""
+    call = Call(id="1", dialect_in="openai_chat", request=None, started_ns=0, started_at_ns=0)  # type: ignore[arg-type]
+    other = call.branch()
+    call.open_attempt(Candidate(provider="one", model="m"), 0)
+    other.open_attempt(Candidate(provider="two", model="m"), 0)
+
+    call.fate.committed = True
+
+    assert (call.attempt.candidate.provider, other.attempt.candidate.provider) == ("one", "two")
+    assert [attempt.number for attempt in call.attempts] == [1, 2]
+    assert other.committed

@@ -21,6 +21,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """Everything that is there, public names that were not used yet included."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used, so that `import fairlead` stays light."""
     home = _HOMES.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -35,7 +36,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     credential: str = "default"
     label: str = "other"
     """The model's metric label: a name from configuration or the price table, never a caller's free text."""
-    weight: int | None = None
+    weight: float | None = None
     """The share of traffic where targets are weighted; `None` where they stand in order."""
     timeouts: Timeouts = Timeouts()
     max_output_tokens: int | None = None
@@ -135,6 +136,43 @@ class Attempt:
     reserved_nanousd: int | None = None
     cost_nanousd: int | None = None
     """`None` while open, and for an unpriced model."""
+    _awaited: int = 0
+    _waiting: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self, now_ns: int, error: FairleadError | None) -> None:
+        """Note how and when it ended; whoever opened it does this, and the first word counts."""
+        if self.ended_ns is None:
+            self.ended_ns = now_ns
+            self.error = error
+
+    def await_usage(self) -> None:
+        """Its provider goes on, and bills, without us: what it used will be known later, by `usage_known`."""
+        self._awaited += 1
+
+    def usage_known(self) -> None:
+        """What `await_usage` announced has come, or will not come any more."""
+        self._awaited -= 1
+        while self._waiting and not self._awaited:
+            self._waiting.pop(0)()
+
+    def when_known(self, callback: Callable[[], None]) -> None:
+        """Call back once the usage is known: nearly always at once."""
+        if self._awaited:
+            self._waiting.append(callback)
+        else:
+            callback()
+
+
+@dataclass(slots=True)
+class Fate:
+    """What happened to a call, shared by all its branches."""
+
+    committed: bool = False
+    """The first content has gone to the caller; from then on nothing retries or falls back."""
+    abandoned: bool = False
+    """The caller left.  A face sets this before it cancels: it tells a departure from our own clocks and shutdown."""
+    admitted: bool = False
+    """An attempt has been announced, so there is an `Admitted` record."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -171,32 +209,47 @@ class Call:
     alias: str = ""
     """The `[models]` entry that matched: a metric label, so never a caller's free text."""
     candidates: tuple[Candidate, ...] = ()
+    attempt: Attempt = field(init=False, repr=False)
+    """The attempt under way on this branch of the call."""
     attempts: list[Attempt] = field(default_factory=list)
-    committed: bool = False
-    """Set when the first content goes to the caller; from then on nothing retries or falls back."""
-    abandoned: bool = False
-    """Set by a face when the caller left, before it cancels: tells a timeout from a departure."""
+    """All of them, in the order in which they were opened; shared by all branches."""
+    fate: Fate = field(default_factory=Fate)
     parent_id: str | None = None
     tags: tuple[str, ...] = ()
     session: str | None = None
     degraded: list[str] = field(default_factory=list)
-    answer: Callable[[], bytes] | None = None
-    """Gives the answer's bytes for the record, once it ended."""
-    on_attempt: Callable[[Call, Attempt], None] | None = None
-    """Told of each attempt before it starts; observe uses it to write the admitted record."""
-
-    @property
-    def attempt(self) -> Attempt:
-        """The attempt under way: the last one opened."""
-        return self.attempts[-1]
+    on_admitted: Callable[[Call], None] | None = None
+    """Told when the first attempt is about to go upstream; observe uses it to write the `Admitted` record."""
 
     def open_attempt(self, candidate: Candidate, now_ns: int) -> Attempt:
-        """Append the next attempt.  Route opens the first at each candidate, retry the further ones."""
-        attempt = Attempt(len(self.attempts) + 1, candidate, now_ns)
-        self.attempts.append(attempt)
-        if self.on_attempt is not None:
-            self.on_attempt(self, attempt)
-        return attempt
+        """Begin the next attempt.  Route opens the first at each candidate, retry the further ones."""
+        self.attempt = Attempt(len(self.attempts) + 1, candidate, now_ns)
+        self.attempts.append(self.attempt)
+        return self.attempt
+
+    @property
+    def committed(self) -> bool:
+        """Whether the first content has gone to the caller."""
+        return self.fate.committed
+
+    def branch(self) -> Call:
+        """The same call with an attempt of its own to come, for two attempts at one time."""
+        return copy.copy(self)
+
+    def announce(self) -> None:
+        """The attempt's reservation stands and it is about to go upstream."""
+        if not self.fate.admitted:
+            self.fate.admitted = True
+            if self.on_admitted is not None:
+                self.on_admitted(self)
+
+    def when_known(self, callback: Callable[[], None]) -> None:
+        """Call back once the usage of every attempt is known: nearly always at once."""
+        for attempt in self.attempts:
+            if attempt._awaited:  # noqa: SLF001 - a friend, in this very file
+                attempt.when_known(lambda: self.when_known(callback))
+                return
+        callback()
 
     @property
     def cost_nanousd(self) -> int | None:

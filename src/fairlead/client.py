@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import msgspec
 
@@ -18,7 +18,7 @@ from fairlead.call import Call, Outcome, Secret
 from fairlead.core.money import NANO, parse_usd
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import Cancelled, ConfigError, FairleadError, InternalError, InvalidRequest, NotYetAvailable
-from fairlead.pipeline import Chunks, Reply, finish
+from fairlead.pipeline import Chunks, Reply
 from fairlead.types import ChatEvent, ChatReply, TextDelta, ToolCall, Usage, UsageSource
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 Messages = str | Sequence[Mapping[str, Any]]
 """One user message as a string, or messages in OpenAI's form."""
 
-T = TypeVar("T")
-
+_LEFT = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
 _LATER = frozenset({"profile", "prompt", "validate", "cache", "priority"})
 
 
@@ -141,7 +140,7 @@ class Client:
         call = _open(
             runtime, messages, model, parameters, stream=False, timeout_s=timeout_s, tags=tags, session=session
         )
-        return await _owned(runtime, call, _complete(runtime, call))
+        return await _complete(runtime, call)
 
     def stream(
         self,
@@ -168,6 +167,8 @@ class Client:
         self._closed = True
         runtime = self._runtimes.pop(asyncio.get_running_loop(), None)
         if runtime is not None:
+            for stream in tuple(runtime.streams):
+                await stream.aclose()
             await runtime.aclose()
         if self._foundation is not None and self._pid == os.getpid():
             await self._foundation.aclose()
@@ -223,6 +224,7 @@ class Stream:
     def __init__(self, runtime: Runtime, call: Call) -> None:
         self._runtime = runtime
         self._pieces = _pieces(runtime, call)
+        runtime.streams.add(self)
         self.call = call
         """Its `attempts`, `cost_nanousd` and usage are complete once the stream is."""
 
@@ -268,36 +270,50 @@ def _open(
     call.session = session
     if timeout_s is not None:
         call.deadline_ns = call.started_ns + int(timeout_s * 1e9)
+    if runtime.is_remote:
+        call.request.headers = _told_to_gateway(tags, session, timeout_s)
     return call
 
 
-async def _owned(
-    runtime: Runtime, call: Call, work: Coroutine[Any, Any, T], discard: Callable[[T], None] | None = None
-) -> T:
-    """Run in a task of its own, so that a cancelled caller leaves at once and the call still ends properly.
+def _told_to_gateway(tags: Sequence[str], session: str | None, timeout_s: float | None) -> dict[str, str]:
+    """What a gateway elsewhere is told in headers.
 
-    Args:
-        discard: takes a result that came when nobody waited any more.
+    Raises:
+        InvalidRequest: a tag or session that no header can carry.
     """
-    task = asyncio.get_running_loop().create_task(work, name=f"call-{call.id}")
+    told = {
+        "x-fairlead-tags": ",".join(tags) or None,
+        "x-fairlead-session": session,
+        "x-fairlead-timeout": None if timeout_s is None else f"{timeout_s:g}",
+    }
+    headers = {name: value for name, value in told.items() if value is not None}
+    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+        raise InvalidRequest("`tags` and `session` may hold printable ASCII characters only")
+    return headers
+
+
+async def _apart(runtime: Runtime, call: Call) -> Reply:
+    """Run the pipeline in a task of its own, so that a cancelled caller leaves at once and the call still ends properly."""
+    task = asyncio.get_running_loop().create_task(runtime.pipeline(call), name=f"call-{call.id}")
     runtime.owned.add(task)
     task.add_done_callback(runtime.owned.discard)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        call.abandoned = True
-        task.add_done_callback(lambda done: _leave(done, discard))
+        call.fate.abandoned = True
+        task.add_done_callback(_end_late)
         task.cancel()
         raise
 
 
-def _leave(task: asyncio.Task[T], discard: Callable[[T], None] | None) -> None:
-    if not task.cancelled() and task.exception() is None and discard is not None:
-        discard(task.result())
+def _end_late(task: asyncio.Task[Reply]) -> None:
+    """A reply came in the very moment when its caller left."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().end(_LEFT)
 
 
 async def _complete(runtime: Runtime, call: Call) -> Completion:
-    reply = await runtime.pipeline(call)
+    reply = await _apart(runtime, call)
     body = reply.source
     try:
         if not isinstance(body, bytes):
@@ -331,30 +347,26 @@ def _cost(call: Call, reply: Reply) -> int | None:
 
 
 async def _pieces(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
-    outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
-
-    def discard(late: Reply) -> None:
-        closing = asyncio.get_running_loop().create_task(finish(late, outcome, runtime.owned), name="finish-late")
-        runtime.owned.add(closing)
-        closing.add_done_callback(runtime.owned.discard)
-
-    reply = await _owned(runtime, call, runtime.pipeline(call), discard)
-    decoder = OPENAI_CHAT.stream.decoder()
-    call.abandoned = True
+    # An iteration that is dropped is closed by the loop a little later; a closing client waits for that.
+    under_way = asyncio.get_running_loop().create_future()
+    runtime.owned.add(under_way)
     try:
-        async for chunk in cast("Chunks", reply.source):
-            call.committed = True
-            for event in decoder.feed(chunk):
-                visible = isinstance(event, TextDelta) and event.choice == 0
-                yield Piece(text=event.text if isinstance(event, TextDelta) and visible else "", event=event)
-        call.abandoned = False
-        outcome = Outcome("ok", reply.status)
-    except FairleadError as error:
-        call.abandoned = False
-        outcome = Outcome("truncated", reply.status, error)
-        raise
+        reply = await _apart(runtime, call)
+        outcome = _LEFT
+        decoder = OPENAI_CHAT.stream.decoder()
+        try:
+            async for chunk in cast("Chunks", reply.source):
+                call.fate.committed = True
+                for event in decoder.feed(chunk):
+                    visible = isinstance(event, TextDelta) and event.choice == 0
+                    yield Piece(text=event.text if isinstance(event, TextDelta) and visible else "", event=event)
+            outcome = Outcome("ok", reply.status)
+        except FairleadError as error:
+            outcome = Outcome("truncated", reply.status, error)
+            raise
+        finally:
+            call.fate.abandoned = outcome is _LEFT
+            reply.end(outcome)
     finally:
-        if outcome.kind == "cancelled":
-            discard(reply)  # whoever leaves does not wait for what the provider still does
-        else:
-            await finish(reply, outcome, runtime.owned)
+        runtime.owned.discard(under_way)
+        under_way.cancel()

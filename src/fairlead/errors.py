@@ -27,6 +27,7 @@
     │   ├── ContextWindowExceeded 400
     │   ├── EmptyStream          502
     │   └── StreamTruncated      502  the stream broke after content had gone out
+    ├── DeadlineExceeded         504  the caller's own deadline passed
     ├── OutputInvalid            422  the answer does not fit the schema
     ├── Screened                 400  refused by a screen rule
     ├── Cancelled                499  the caller left
@@ -289,6 +290,14 @@ class StreamTruncated(UpstreamError):
     code = "stream_truncated"
     retryable = False
     falls_back = False
+
+
+class DeadlineExceeded(FairleadError):
+    """The caller's own deadline passed; says nothing about the provider, so nothing falls back or counts against it."""
+
+    code = "deadline_exceeded"
+    http_status = 504
+    error_class: ClassVar[ErrorClass] = "timeout"
 
 
 class OutputInvalid(FairleadError):

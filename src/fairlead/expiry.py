@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 class Expiry:
-    """Raises `error` out of its block in place of the cancellation that it causes when the time is up.
+    """Raises what `error` makes out of its block, in place of the cancellation that it causes when the time is up.
 
     As `asyncio.timeout`, but on the `Clock` port, so that it can be tested in virtual time.
     """
 
     __slots__ = ("_cancelling", "_clock", "_error", "_fired", "_seconds", "_task", "_timer")
 
-    def __init__(self, clock: Clock, seconds: float, error: FairleadError) -> None:
+    def __init__(self, clock: Clock, seconds: float, error: Callable[[], FairleadError]) -> None:
         self._clock = clock
         self._seconds = seconds
         self._error = error
@@ -30,7 +30,7 @@ class Expiry:
     def __enter__(self) -> None:
         task = asyncio.current_task()
         if task is None or self._seconds <= 0:
-            raise self._error
+            raise self._error()
         self._task = task
         self._cancelling = task.cancelling()
         self._timer = self._clock.timer(self._seconds, self._fire)
@@ -42,15 +42,17 @@ class Expiry:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._timer.cancel()
         if self._fired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise self._error
+            raise self._error()
 
 
 @coroutine
-def within(clock: Clock, seconds: float, error: FairleadError, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+def within(
+    clock: Clock, seconds: float, error: Callable[[], FairleadError], work: Coroutine[Any, Any, T]
+) -> Generator[Any, Any, T]:
     """Await `work`, but no longer than `seconds`; the timer starts only if it has to wait at all.
 
     Raises:
-        FairleadError: `error`, when the time is up.
+        FairleadError: what `error` makes, when the time is up.
     """
     try:
         waits_for = work.send(None)

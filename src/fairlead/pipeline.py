@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeVar
 
 from fairlead.call import Call, Outcome
 from fairlead.types import ChatEvent
 
+T_co = TypeVar("T_co", covariant=True)
 
-class Chunks(Protocol):
-    """A stream of raw bytes in the caller's dialect, as the provider sent them.
+
+class Stream(Protocol[T_co]):
+    """An answer that is still arriving.
 
     The adapter that makes one has already seen the first content, so an error before it was raised and not streamed.
     """
@@ -19,10 +20,10 @@ class Chunks(Protocol):
     progressed_ns: int
     """Monotonic nanoseconds of the last *content*; pings do not move it."""
 
-    def __aiter__(self) -> Chunks: ...
+    def __aiter__(self) -> Stream[T_co]: ...
 
-    async def __anext__(self) -> bytes:
-        """What has arrived since the last call, never empty.
+    async def __anext__(self) -> T_co:
+        """What has arrived since the last call.
 
         Raises:
             StreamTruncated: the provider's side broke.
@@ -31,18 +32,25 @@ class Chunks(Protocol):
         ...
 
     def abort(self, error: BaseException) -> None:
-        """Make the pending or the next `__anext__` raise `error` and close the upstream."""
+        """Make the pending or the next `__anext__` raise `error`."""
         ...
 
-    async def aclose(self) -> None:
-        """Free what the stream holds, whether it ended or not; afterwards the attempt's usage is known.
+    def close(self) -> None:
+        """Free what the stream holds, whether it ended or not; a second call does nothing.
 
-        Where the provider bills an abandoned answer anyway, this reads to its end first, within a bound.
+        The attempt's usage is known afterwards, or announced by `Attempt.await_usage` where the provider goes on.
         """
         ...
 
+    def raw(self) -> bytes:
+        """What may go to the caller of what has come so far, in the provider's bytes; for the record."""
+        ...
 
-Events = AsyncIterator[ChatEvent]
+
+Chunks = Stream[bytes]
+"""Raw bytes in the caller's dialect, as the provider sent them."""
+Events = Stream[ChatEvent]
+"""Decoded events, where the two ends speak different dialects or a stage needs content."""
 Source = bytes | Chunks | Events
 Hook = Callable[[Outcome], None]
 
@@ -63,12 +71,17 @@ class Reply:
         self.on_end: list[Hook] = []
 
     def end(self, outcome: Outcome) -> None:
-        """Run the hooks; a second call finds none left.
+        """Close the source, then run the hooks; a second call finds nothing left to do.
 
         Raises:
-            BaseExceptionGroup: what hooks raised, after all of them ran.
+            ExceptionGroup: what closing and hooks raised, after all of them ran.
         """
         failures: list[Exception] = []
+        if not isinstance(self.source, bytes):
+            try:
+                self.source.close()
+            except Exception as error:  # noqa: BLE001 - the hooks have to run all the same
+                failures.append(error)
         while self.on_end:
             hook = self.on_end.pop()
             try:
@@ -97,27 +110,3 @@ def _bind(stage: Stage, following: Next) -> Next:
         return stage(call, following)
 
     return enter
-
-
-async def finish(reply: Reply, outcome: Outcome, owned: set[asyncio.Task[None]]) -> None:
-    """Close the source, then run the hooks, also if the caller of this is cancelled meanwhile.
-
-    Args:
-        owned: keeps the closing task alive and lets its owner wait for it at shutdown.
-    """
-    if isinstance(reply.source, bytes):
-        reply.end(outcome)
-        return
-    task = asyncio.get_running_loop().create_task(_finish(reply, outcome), name="finish-reply")
-    owned.add(task)
-    task.add_done_callback(owned.discard)
-    await asyncio.shield(task)
-
-
-async def _finish(reply: Reply, outcome: Outcome) -> None:
-    try:
-        aclose = getattr(reply.source, "aclose", None)
-        if aclose is not None:
-            await aclose()
-    finally:
-        reply.end(outcome)

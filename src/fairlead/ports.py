@@ -133,7 +133,8 @@ class Limits(Protocol):
         ...
 
     def release(self, claims: Sequence[Claim], used_tokens: int | None) -> None:
-        """Give back concurrency, and the tokens claimed but not used (`None`: unknown, nothing back).
+        """Give back concurrency, and replace the tokens claimed by those used: fewer come back, more are charged, and
+        a caller whom that puts over the limit waits until it is paid off.  `None`: unknown, the claim stands.
         Returns at once; raises nothing."""
         ...
 
@@ -219,6 +220,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[Record, ...]
     finished: bool = False
     """The segment has no writer any more: calls admitted in it that never ended, crashed."""
+    torn: bool = False
+    """A finished segment ended inside a record, which is lost."""
+    rejected: int = 0
+    """Frames up to `offset` that hold no record this version knows."""
 
 
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,4 +272,74 @@ class LogStore(Protocol):
 
     async def counters(self) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:
         """Every metric counter by name and labels, as integers in the smallest unit."""
+        ...
+
+
+class CacheStore(Protocol):
+    """Answers kept for a while.  Keys already contain the tenant, so no caller can be given another's answer; a store
+    that does not answer is bypassed, since a miss is always safe."""
+
+    async def get(self, key: bytes) -> bytes | None:
+        """The value, `None` where there is none or its time is over.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+    async def put(self, key: bytes, value: bytes, ttl_s: float) -> None:
+        """Keep a value for at most `ttl_s`, in place of what was there; the store may drop it sooner.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+    async def delete(self, key: bytes) -> None:
+        """Drop a value; harmless where there is none.
+
+        Raises:
+            StateUnavailable: the store cannot answer.
+        """
+        ...
+
+
+class PromptText(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a prompt as it was written."""
+
+    text: str
+    """The template, not yet rendered."""
+    digest: str
+    """SHA-256 of the text's UTF-8 in hex: a record that holds it says exactly which words were used."""
+
+
+class PromptSource(Protocol):
+    """Prompts by name and version.  A port because where they are kept, such as a folder under git, is not the
+    concern of whoever renders them."""
+
+    async def names(self) -> Sequence[str]:
+        """All prompts, sorted.  Raises nothing."""
+        ...
+
+    async def get(self, name: str, version: str) -> PromptText:
+        """One version, the same text for ever.
+
+        Raises:
+            NotFound: no such prompt, or no such version of it.
+        """
+        ...
+
+
+class Embedder(Protocol):
+    """Texts to vectors.  A port because a provider, a model in process and a fake are all used for it."""
+
+    dimensions: int
+    """The length of every vector."""
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One vector for each text, in their order.
+
+        Raises:
+            UpstreamError: any of its kinds; a local model that cannot run counts as unavailable.
+        """
         ...

@@ -18,47 +18,81 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One attempt; times are offsets from the call's start."""
 
     number: int
+    """Its place among the attempts of the call, from 1."""
     provider: str
+    """The provider's name in the configuration."""
     credential: str
+    """The label of the credential that was used, never the credential: `default`, or `1`, `2`, ..."""
     model: str
+    """The provider's own name of the model."""
     label: str = "other"
+    """The model as metrics name it: `other` where neither the configuration nor the price table knows it."""
     started_ns: int
+    """When it started."""
     first_token_ns: int | None = None
+    """When its first content came; `None` where none did."""
     ended_ns: int | None = None
+    """When it was over; `None` where the process died before."""
     status: int | None = None
+    """The HTTP status of the provider's answer; `None` where no answer came."""
     upstream_id: str | None = None
+    """The provider's id of the request, to name in a question to its support."""
     error_class: ErrorClass | None = None
+    """The class of what went wrong; `None`: nothing did."""
     error_code: str | None = None
+    """The code of what went wrong."""
     usage: Usage | None = None
+    """What it consumed; `None` where nobody said."""
     usage_source: UsageSource = "none"
+    """Where `usage` came from: the provider's last word, its running maximum, our estimate, or nothing."""
     reserved_nanousd: int | None = None
+    """Its worst case, which was held against budgets while it ran; `None` where none could be told."""
     cost_nanousd: int | None = None
+    """What it cost; `None` where that is not known, as for an unpriced model."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whom the call belongs to."""
 
     tenant: str
+    """Whose records they are: `team:NAME`, `user:NAME` or `key:ID`, the first that the key has."""
     key_id: str | None = None
+    """The id of the virtual key; `None` without one."""
     key_name: str | None = None
+    """What the key was called at the time."""
     user: str | None = None
+    """The user whom the key belongs to."""
     team: str | None = None
+    """The team that the key belongs to."""
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="admitted"):
     """The first attempt is about to start.  Without an `Ended` later, the process died on the way."""
 
     call_id: str
+    """The id that the caller reads in `x-fairlead-call-id`; ids of later calls sort later."""
     started_at_ns: int
+    """When the call arrived."""
     dialect: DialectName
+    """The wire format that the caller speaks."""
     alias: str
+    """The entry under `[models]` that it was resolved to; `*` for what is relayed by name."""
     model: str
+    """The name that the caller asked for."""
     stream: bool
+    """Whether the caller asked for a stream."""
     identity: Identity
+    """Whom the call belongs to."""
     provider: str
+    """Where the first attempt goes."""
     upstream_model: str
+    """The provider's own name of the model."""
     label: str = "other"
+    """The model as metrics name it."""
+    reserved_nanousd: int | None = None
+    """What was reserved for the first attempt: what the call counts for in budgets if its process dies."""
     parent_id: str | None = None
+    """The call that this one was made for, where it is one of Fairlead's own."""
     request: bytes | None = None
     """The body, a hash of it, or nothing, as `[store] content` says."""
 
@@ -67,41 +101,70 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     """A call is over, however it ended.  Complete but for the request where an `Admitted` went before."""
 
     call_id: str
+    """As in `Admitted`."""
     started_at_ns: int
+    """As in `Admitted`."""
     duration_ns: int
+    """From the call's arrival to its end."""
     first_token_ns: int | None = None
+    """From the call's arrival to its first content; `None` where none came."""
     dialect: DialectName
+    """As in `Admitted`."""
     alias: str
+    """As in `Admitted`; empty where the call was refused before it was resolved."""
     model: str
+    """As in `Admitted`."""
     stream: bool
+    """As in `Admitted`."""
     identity: Identity
+    """As in `Admitted`."""
     status: int
+    """The HTTP status of the answer."""
     outcome: OutcomeKind
+    """How it ended: `ok`, `error`, `cancelled` by the caller, `truncated` after content had gone out, or `crashed`."""
     error_class: ErrorClass | None = None
+    """The class of the error that the caller saw; `None`: none."""
     error_code: str | None = None
+    """Its code, as in the body of the error answer."""
     error_message: str | None = None
+    """Its message, as the caller read it."""
     attempts: tuple[AttemptRecord, ...] = ()
+    """Every attempt, in order; empty where the call was refused before the first."""
     usage: Usage | None = None
+    """The sum over attempts; `None` where none of them is known."""
     usage_source: UsageSource = "none"
+    """Where `usage` came from; of several attempts the least certain."""
     cost_nanousd: int | None = None
     """The sum over attempts; `None` if any of them is unpriced."""
     parent_id: str | None = None
+    """As in `Admitted`."""
     tags: tuple[str, ...] = ()
+    """What the caller sent in `x-fairlead-tags`."""
     session: str | None = None
+    """What the caller sent in `x-fairlead-session`."""
     degraded: tuple[str, ...] = ()
+    """The features that did not run as configured for this call."""
     request: bytes | None = None
+    """As in `Admitted`, for a call without one."""
     response: bytes | None = None
+    """What went to the caller, as `[store] content` says; of a stream its raw events."""
 
 
 class Gauges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="gauges"):
     """How things stand in one worker; the newest one counts."""
 
     worker: str
+    """Which worker."""
     at_ns: int
+    """When it was so."""
     reserved_nanousd: int = 0
+    """Open reservations."""
     in_flight: int = 0
+    """Calls under way."""
     connections: int = 0
+    """Open connections of callers."""
     dropped_records: int = 0
+    """Records that could not be spooled since the worker started."""
     degraded: dict[str, str] = msgspec.field(default_factory=dict)
     """Feature to the mode it runs in, for those that do not run as configured."""
 

@@ -47,15 +47,23 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int = 0
     """Text input that no cache served."""
     cache_read_tokens: int = 0
+    """Input that the provider's cache served."""
     cache_write_5m_tokens: int = 0
+    """Input written to the provider's cache for 5 minutes, or for as long as it keeps it anyway."""
     cache_write_1h_tokens: int = 0
+    """Input written to the provider's cache for an hour."""
     output_tokens: int = 0
     """Visible text output, without reasoning."""
     reasoning_tokens: int = 0
+    """Output that the model thought and did not say."""
     audio_input_tokens: int = 0
+    """Audio input."""
     audio_output_tokens: int = 0
+    """Audio output."""
     image_input_tokens: int = 0
+    """Image input."""
     image_output_tokens: int = 0
+    """Image output."""
     tool_requests: int = 0
     """Server-side tools billed a request, such as web searches."""
     service_tier: str | None = None

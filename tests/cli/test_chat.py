@@ -108,3 +108,9 @@ def test_a_conversation_remembers(folder, capsys):
 def test_wrong_usage(run, arguments):
     """A gateway needs the model's name, a key needs a gateway."""
     run("chat", *arguments, code=2)
+
+
+def test_without_any_model_it_says_what_to_add(run, folder):
+    """An empty configuration is told as one."""
+    (folder / "fairlead.toml").write_text("")
+    assert "no model is configured; add one to" in run("chat", "hello", code=1).stderr

@@ -59,6 +59,19 @@ def test_unpriced_models_are_told(run, folder):
     assert "unpriced" in run("check").stdout
 
 
+def test_one_name_is_one_name(answer, folder):
+    """Counts are written as people say them."""
+    (folder / "fairlead.toml").write_text('[models.a]\ntargets = ["sim/sim-small"]\n')
+    because = {stage["stage"]: stage["because"] for stage in answer("check")["stages"]}
+    assert because["resolve"] == "always; 1 name under [models]"
+
+
+def test_tables_leave_no_blanks_at_the_ends_of_lines(run):
+    """What is piped has nothing that nobody sees."""
+    lines = run("check").stdout.split("\n")
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_degraded_modes_are_told(answer):
     """What each feature does while the store is down."""
     assert [row["feature"] for row in answer("check")["degraded"]] == ["rate limits", "hard budgets", "keys", "records"]

@@ -6,6 +6,7 @@ import sys
 import pytest
 import typer
 
+import fairlead
 from fairlead import __version__
 from fairlead.cli import app
 
@@ -68,7 +69,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(run, arguments):
 def test_a_failure_is_one_line_and_exit_code_1(run):
     """Errors of Fairlead's own are told by their message."""
     result = run("check", "--config", "absent.toml", code=1)
-    assert result.stderr.startswith("fairlead: absent.toml: cannot be read")
+    assert result.stderr.startswith("fairlead: absent.toml: no such file")
     assert result.stderr.count("\n") == 1
 
 
@@ -85,3 +86,14 @@ def test_help_loads_nothing_heavy():
     code = f"import sys, fairlead.cli; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_package_is_the_program_too():
+    """`python -m fairlead` works where no script is on the path."""
+    done = subprocess.run([sys.executable, "-m", "fairlead", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"fairlead {__version__}\n"
+
+
+def test_the_package_lists_its_public_names():
+    """Also those that are loaded at their first use."""
+    assert set(fairlead.__all__) <= set(dir(fairlead))

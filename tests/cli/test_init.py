@@ -3,7 +3,9 @@ from __future__ import annotations
 import re
 
 from fairlead.cli.init import starter
+from fairlead.config.env import from_environment
 from fairlead.config.load import load, load_text
+from fairlead.config.rules import SIM_MODELS
 
 
 def test_the_starter_is_a_valid_configuration(run, folder):
@@ -11,14 +13,14 @@ def test_the_starter_is_a_valid_configuration(run, folder):
     run("init")
     config = load(folder / "fairlead.toml")
     assert config.gateway.auth == "open"
-    assert list(config.models) == ["sim-small"]
+    assert tuple(config.models) == SIM_MODELS
 
 
 def test_its_examples_are_valid_too():
     """Every setting that stands there as a comment works when the mark is taken away."""
     setting = re.compile(r"^# (?=\[\w|\w+ = )", re.MULTILINE)
     config = load_text(setting.sub("", starter({})))
-    assert set(config.models) == {"gpt-4o-mini", "sim-small", "assistant", "*"}
+    assert set(config.models) == {"gpt-4o-mini", *SIM_MODELS, "assistant", "*"}
     assert set(config.providers) == {"sim", "openai", "local"}
 
 
@@ -43,6 +45,8 @@ def test_providers_come_from_the_environment(run, folder, monkeypatch):
     config = load(folder / "fairlead.toml")
     assert config.providers["mistral"].api_key == "env:MISTRAL_API_KEY"
     assert config.models["mistral-small-latest"].targets == ("mistral/mistral-small-latest",)
+    assert config.models["*"].targets == ("mistral/*",)
+    assert set(from_environment({"MISTRAL_API_KEY": "k"}).models) <= set(config.models)
     assert "kkkk" not in (folder / "fairlead.toml").read_text()
 
 

@@ -108,6 +108,40 @@ def test_revoking(answer, run):
     assert "was revoked" in run("keys", "rotate", key_id, code=1).stderr
 
 
+def test_revoking_by_name(run, answer):
+    """A name is enough where one live key has it; a second time says that it was done before."""
+    key_id = answer("keys", "create", "--name", "app")["id"]
+    assert run("keys", "revoke", "app").stdout.startswith(f"Revoked {key_id} (app) at ")
+    assert "already revoked" in run("keys", "revoke", "app").stdout
+    newer = answer("keys", "create", "--name", "app")["id"]
+    assert answer("keys", "revoke", "app")["id"] == newer
+
+
+def test_standard_output_is_the_key_and_nothing_else(run):
+    """So that a shell can take it; the rest is for people."""
+    result = run("keys", "create", "--name", "app")
+    assert parse_key(result.stdout.removesuffix("\n")) is not None
+    assert result.stdout.count("\n") == 1
+    assert "cannot be shown again" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "without a fairlead.toml"),
+        ('[gateway]\nauth = "open"\n', '`[gateway] auth` is "open"'),
+        ('[gateway]\nauth = "keys"\n', None),
+    ],
+)
+def test_a_key_that_nothing_checks_is_noted(run, folder, text, words):
+    """Nobody takes an open gateway for a closed one."""
+    if text is not None:
+        (folder / "fairlead.toml").write_text(text)
+    stderr = run("keys", "create", "--name", "app").stderr
+    assert ("note:" in stderr) == (words is not None)
+    assert words is None or words in stderr
+
+
 def test_rotating_keeps_the_id_and_ends_the_old_secret(answer, folder):
     """Limits stay; only the secret is another."""
     old = answer("keys", "create", "--name", "app", "--rpm", "5")

@@ -116,19 +116,48 @@ async def test_a_call_that_comes_late_from_another_worker_is_told():
     assert await _follow([(102, [late]), (103, [early, late]), (104, [early, late])]) == [["late"], ["early"], []]
 
 
+ENDED = {
+    **_row("id", 1),
+    "started_at": "2026-01-01T00:00:00Z",
+    "duration_ns": 5,
+    "status": 200,
+    "alias": "a",
+    "model": "m",
+    "cost_usd": None,
+    "usage": None,
+    "key_name": None,
+    "error_message": None,
+    "attempts": [],
+}
+
+
+def test_a_refused_call_has_neither_tokens_nor_cost():
+    """Nothing was sent, so nothing is unknown."""
+    assert "-  -" in line({**ENDED, "outcome": "error"})
+    assert "unknown" not in line({**ENDED, "outcome": "error"})
+
+
+@pytest.mark.parametrize("known", [{"attempts": [{"number": 1}]}, {"outcome": "crashed"}])
+def test_what_was_sent_and_not_counted_is_unknown(known):
+    """Never a dash, which would read as nothing."""
+    assert "tokens unknown  cost unknown" in line({**ENDED, **known})
+
+
+def test_show_reads_a_stream_to_people(run, calls, answer):
+    """Joined text and seconds; machines get what is stored."""
+    call_id = json.loads(run("chat", "tell me", "--json").stdout)["call_id"]
+    record = answer("logs", "show", call_id)
+    shown = run("logs", "show", call_id).stdout
+    assert record["stream"]
+    assert record["response"].startswith("data: ")
+    assert isinstance(record["duration_ns"], int)
+    assert "data: " not in shown
+    assert "simulated answer" in shown.partition("\nresponse\n")[2]
+    assert "_ns" not in shown
+
+
 def test_a_line_cannot_be_forged():
     """A caller's line feeds and escape sequences do not reach the terminal."""
-    row = {
-        **_row("id", 1),
-        "started_at": "2026-01-01T00:00:00Z",
-        "duration_ns": 5,
-        "status": 200,
-        "alias": "",
-        "model": "m\n2026 forged\x1b[2J",
-        "cost_usd": "0.5",
-        "usage": None,
-        "key_name": None,
-        "error_message": None,
-    }
+    row = {**ENDED, "alias": "", "model": "m\n2026 forged\x1b[2J", "cost_usd": "0.5"}
     assert "\n" not in line(row)
     assert "\x1b" not in line(row)

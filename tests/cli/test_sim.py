@@ -53,7 +53,7 @@ def test_faults_strike(sim):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--faults", "absent.toml"], "absent.toml: cannot be read"),
+        (["--faults", "absent.toml"], "absent.toml: no such file"),
         (["--api-key-env", "NO_SUCH_KEY"], "`NO_SUCH_KEY` is not set"),
     ],
 )

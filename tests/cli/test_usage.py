@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
-from fairlead.cli.usage import bar
+from fairlead.cli.usage import bar, figures
+from fairlead.ports import UsageRow
 
 
 def test_totals_are_those_of_the_calls(run, answer):
@@ -27,10 +29,19 @@ def test_the_table_has_a_bar_and_a_total(run):
 
 
 def test_calls_without_a_key_stand_in_a_group_of_their_own(run, answer):
-    """Its name is empty for machines and a dash for people."""
+    """Its name is empty for machines and `(none)` for people."""
     run("chat", "one")
     assert [row["group"] for row in answer("usage", "--by", "key")["rows"]] == [""]
-    assert run("usage", "--by", "key").stdout.splitlines()[1].startswith("- ")
+    assert run("usage", "--by", "key").stdout.splitlines()[1].startswith("(none) ")
+
+
+def test_a_group_without_any_known_price_has_no_cost():
+    """Unknown is not zero; with something known the sum of that is told, and how many calls are missing from it."""
+    unpriced = UsageRow(group="a", calls=2, errors=0, input_tokens=9, output_tokens=9, cost_nanousd=0, unpriced_calls=2)
+    assert figures([unpriced])["cost_usd"] is None
+    priced = replace(unpriced, cost_nanousd=1_500_000_000, unpriced_calls=0)
+    assert figures([unpriced, priced])["cost_usd"] == "1.5"
+    assert figures([replace(unpriced, unpriced_calls=0)])["cost_usd"] == "0"
 
 
 def test_before_the_first_call_there_is_nothing(run, answer, folder):

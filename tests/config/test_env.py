@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from fairlead.config.env import find, from_environment
-from fairlead.config.rules import broken
+from fairlead.config.rules import SIM_MODELS, broken
 from fairlead.providers import facts
+from fairlead.providers.sim.bill import PRICES
 
 
 def test_keys_in_the_environment_become_providers():
@@ -27,11 +28,16 @@ def test_any_model_goes_to_the_first_provider():
 
 
 @pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": " "}, {"ANTHROPIC_API_KEY": "x"}])
-def test_without_a_usable_key_the_simulator_answers_everything(environ: dict[str, str]):
-    """An empty variable is no key, and a vendor of another dialect is none yet."""
+def test_without_a_usable_key_there_are_the_simulators_models_only(environ: dict[str, str]):
+    """An empty variable is no key, and a vendor of another dialect is none yet; no other name is promised."""
     config = from_environment(environ)
     assert list(config.providers) == ["sim"]
-    assert config.models["*"].targets == ("sim/*",)
+    assert tuple(config.models) == SIM_MODELS
+
+
+def test_the_simulators_models_are_those_that_it_has():
+    """The list in the configuration's rules is the simulator's own."""
+    assert tuple(PRICES) == SIM_MODELS
 
 
 @pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": "x", "XAI_API_KEY": "y"}])

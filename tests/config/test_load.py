@@ -101,7 +101,7 @@ def test_all_problems_are_reported_in_the_order_of_the_file():
     """One run of `check` shows everything that is to be mended."""
     lines = refusal('[gateway]\nport = "x"\nauth = "key"\n[models.a]\nprice = { input = inf }\n')
     assert lines == [
-        "fairlead.toml:2: `gateway.port`: expected `int`, got `str`",
+        "fairlead.toml:2: `gateway.port`: expected an integer, got a string",
         "fairlead.toml:3: `gateway.auth` has an unknown value; did you mean `keys`?",
         "fairlead.toml:4: `models.a` needs `targets`",
         "fairlead.toml:5: `models.a.price.input` must be a finite number",
@@ -126,7 +126,7 @@ def test_deep_nesting_is_refused_and_not_followed(text: str):
 def test_a_wrong_element_of_a_list_is_named_by_its_place():
     """A list's element has its own line."""
     assert refusal("[models.a]\ntargets = [\n  'sim/a',\n  3,\n]") == [
-        "fairlead.toml:4: `models.a.targets[1]`: expected `str | table`, got `int`"
+        "fairlead.toml:4: `models.a.targets[1]`: expected a string or a table, got an integer"
     ]
 
 
@@ -153,7 +153,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path):
 
 def test_a_missing_file_is_a_configuration_error(tmp_path: Path):
     """A path that does not exist is said so in one line."""
-    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"none\.toml: no such file"):
         load(tmp_path / "none.toml")
 
 

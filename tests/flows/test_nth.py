@@ -12,7 +12,6 @@ import pytest
 from fairlead.call import Outcome, Secret
 from fairlead.core.credentials import HASHING_LABEL, derive, digest, format_key
 from fairlead.errors import Cancelled, FairleadError, StreamTruncated
-from fairlead.pipeline import finish
 from fairlead.ports import ScopeLimits, StoredKey
 from fairlead.stages.authorize import Authorize, VirtualKeys
 from fairlead.testing import (
@@ -81,10 +80,10 @@ async def abandoned(bench: Bench) -> None:
     outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
     try:
         async for _ in reply.source:  # type: ignore[union-attr]
-            call.abandoned = True
+            call.fate.abandoned = True
             break
     finally:
-        await finish(reply, outcome, set())
+        reply.end(outcome)
 
 
 async def ask(bench: Bench, **fields: Any) -> bytes:

@@ -8,9 +8,10 @@ from http.client import HTTPConnection
 from typing import Any
 
 import anyio.to_thread
+import openai
 import pytest
 
-from fairlead.testing import FakeUpstream, openai_reply, openai_stream
+from fairlead.testing import FakeUpstream, openai_error, openai_reply, openai_stream
 
 OPEN = '[gateway]\nauth = "open"\n[models.m]\ntargets = ["sim/sim-small"]\n'
 UPSTREAM = """
@@ -212,3 +213,72 @@ async def test_passthrough_without_a_key_is_told_what_to_send(begin: Begin) -> N
     assert status == 401
     assert "provider key" in body["error"]["message"]
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_name_that_no_header_can_carry(begin: Begin, stream: bool) -> None:
+    """What `"*"` relays may have any name: it is escaped in our header, and permits, money and records are as always."""
+    text = """
+    [gateway]
+    auth = "keys"
+    [providers.up]
+    dialect = "openai"
+    base_url = "{base_url}"
+    allow_private = true
+    [models."*"]
+    targets = ["up/*"]
+    price = {{ input = 1.0, output = 1.0 }}
+    """
+    async with FakeUpstream() as upstream:
+        gateway = await begin(text.format(base_url=upstream.base_url))
+        sdk = gateway.sdk(await gateway.key("k1", concurrency=1))
+        for _ in range(3):
+            raw = await sdk.chat.completions.with_raw_response.create(
+                model="\u6a21\u578b", messages=BODY["messages"], stream=stream
+            )
+            answer = raw.parse()
+            if stream:
+                assert [chunk async for chunk in answer]
+            assert raw.headers["x-fairlead-model"] == "up/%E6%A8%A1%E5%9E%8B"
+
+    assert [record["outcome"] for record in await gateway.records()] == ["ok"] * 3
+    assert gateway.foundation.ledger.reserved_nanousd() == 0
+
+
+async def test_a_refused_key_of_the_callers_own_is_a_401(begin: Begin) -> None:
+    """In passthrough the provider's 401 and 403 are about the caller's key, and the SDK raises them as such."""
+    async with FakeUpstream() as upstream:
+        gateway = await begin(UPSTREAM.format(base_url=upstream.base_url))
+        for status, kind in ((401, openai.AuthenticationError), (403, openai.PermissionDeniedError)):
+            upstream.then(openai_error(status, "Incorrect API key provided: sk-mine"))
+            with pytest.raises(kind) as caught:
+                await gateway.sdk("sk-mine").chat.completions.create(model="m", messages=BODY["messages"])
+            assert "sk-mine" not in str(caught.value)
+
+
+async def test_limits_stand_on_every_answer(begin: Begin) -> None:
+    """A caller with a rate sees how much of it is left."""
+    gateway = await begin(OPEN.replace("open", "keys"))
+    key = await gateway.key("k1", rpm=10)
+
+    _, headers, _ = await ask(gateway, "POST", "/v1/chat/completions", BODY, authorization=f"Bearer {key}")
+
+    assert (headers["x-ratelimit-limit-requests"], headers["x-ratelimit-remaining-requests"]) == ("10", "9")
+
+
+async def test_head_and_allow(begin: Begin) -> None:
+    """A probe may use HEAD, and a 405 says which method is taken."""
+    gateway = await begin(OPEN)
+
+    def probe() -> tuple[int, str | None]:
+        connection = HTTPConnection("127.0.0.1", gateway.server.port, timeout=5)
+        connection.request("HEAD", "/health/live")
+        head = connection.getresponse()
+        head.read()
+        connection.request("GET", "/v1/chat/completions")
+        refused = connection.getresponse()
+        refused.read()
+        connection.close()
+        return head.status, refused.headers["allow"]
+
+    assert await anyio.to_thread.run_sync(probe) == (200, "POST")

@@ -18,7 +18,7 @@ import pytest
 
 import fairlead
 from fairlead.config.load import load_text
-from fairlead.errors import InvalidRequest, ModelNotFound, NotYetAvailable, StreamTruncated, UpstreamTimeout
+from fairlead.errors import InvalidRequest, ModelNotFound, NotYetAvailable, StreamTruncated
 from fairlead.types import Finished, TextDelta
 
 CONFIG = """
@@ -97,7 +97,7 @@ async def test_errors_are_typed(client: fairlead.Client) -> None:
             await llm.complete("x", model="m", seed=object())
         with pytest.raises(NotYetAvailable, match="profile"):
             await llm.complete("x", model="m", profile="extraction")
-        with pytest.raises(UpstreamTimeout):
+        with pytest.raises(DeadlineExceeded):
             await llm.complete("x", model="slow", timeout_s=0.05)
         with pytest.raises(StreamTruncated):
             async for _ in llm.stream("x", model="cut"):

@@ -6,8 +6,18 @@ import asyncio
 
 import pytest
 
+from fairlead.call import Call
 from fairlead.errors import BudgetExceeded, FairleadError, UpstreamUnavailable
-from fairlead.testing import FakeLedger, answers, assert_money_conserved, openai_reply, openai_stream, tokens
+from fairlead.testing import (
+    FakeLedger,
+    VirtualClock,
+    answers,
+    assert_money_conserved,
+    openai_reply,
+    openai_stream,
+    tokens,
+    virtual_run,
+)
 from fairlead.testing.pipeline import Bench, candidate
 from fairlead.types import Budget, Principal
 
@@ -136,3 +146,55 @@ async def test_a_hundred_parallel_calls_on_a_budget_for_ten_admit_at_most_ten() 
     admitted = [each for each in results if isinstance(each, bytes)]
     assert len(admitted) == 10
     assert all(isinstance(each, FairleadError | bytes) for each in results)
+
+
+async def test_usage_that_came_with_an_error_is_charged() -> None:
+    """A stream without content, and a whole body for a streamed call, cost what the provider counted."""
+    for answer in (openai_stream([], tokens(100, 10)), openai_reply("whole", tokens(100, 10))):
+        bench = Bench()
+        bench.transport.then(answer)
+        try:
+            await bench.ask(stream=True)
+        except FairleadError as error:
+            assert error.code in {"empty_stream", "upstream_protocol_error"}  # noqa: PT017 - both forms are looked at
+        assert bench.sink.ended[0].cost_nanousd == 100 * 1_000 + 10 * 2_000
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("how", ["timeout", "departure"])
+def test_an_answer_that_is_billed_on_is_booked_when_it_has_come(how: str, stream: bool) -> None:
+    """Cut by a clock or left by its caller: the caller goes at once, and the real usage is booked later, once."""
+    clock = VirtualClock()
+
+    async def scenario() -> tuple[Bench, FakeLedger, float]:
+        ledger = FakeLedger()
+        billed = candidate(bills_after_disconnect=True)
+        bench = Bench(clock=clock, ledger=ledger, principal=HOLDER, aliases={"m": [billed]})
+        whole = openai_reply("late", tokens(100, 10)).latency(30)
+        bench.transport.then(openai_stream(["a", "b", "c", "d"], tokens(100, 10)).paced(5) if stream else whole)
+        call = bench.call("m", stream=stream, **({"stream_options": {"include_usage": True}} if stream else {}))
+        began = clock.monotonic_ns()
+        if how == "timeout":
+            call.deadline_ns = call.started_ns + 12 * 10**9
+        task = asyncio.ensure_future(see(bench, call))
+        if how == "departure":
+            await clock.sleep(12)
+            call.fate.abandoned = True
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        took_s = (clock.monotonic_ns() - began) / 1e9
+        await clock.sleep(120)
+        return bench, ledger, took_s
+
+    bench, ledger, took_s = virtual_run(scenario(), clock)
+
+    (ended,) = bench.sink.ended
+    assert took_s == pytest.approx(12, abs=0.5)
+    assert ended.duration_ns / 1e9 == pytest.approx(12, abs=0.5)
+    assert (ended.usage_source, ended.cost_nanousd) == ("final", 120_000)
+    assert list(ledger.settlements.values()) == [120_000]
+
+
+async def see(bench: Bench, call: Call) -> bytes:
+    """Make a call and read its answer to the end."""
+    return await bench.see_through(await bench.run(call))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fairlead.call import Timeouts
-from fairlead.errors import UpstreamTimeout
-from fairlead.testing import VirtualClock, openai_reply, openai_stream, virtual_run
+from fairlead.errors import DeadlineExceeded, UpstreamTimeout
+from fairlead.testing import VirtualClock, answers, openai_reply, openai_stream, virtual_run
 from fairlead.testing.pipeline import Bench, candidate
 
 
@@ -25,7 +25,7 @@ def run(
         began = clock.monotonic_ns()
         try:
             await bench.see_through(await bench.run(call))
-        except UpstreamTimeout as error:
+        except (UpstreamTimeout, DeadlineExceeded) as error:
             bench.failure = error  # type: ignore[attr-defined]
         return bench, (clock.monotonic_ns() - began) / 1e9
 
@@ -84,8 +84,41 @@ def test_the_callers_own_deadline_is_kept() -> None:
     """`x-fairlead-timeout` cuts earlier than the configured clocks."""
     bench, took_s = run(Timeouts(), openai_reply("slow").latency(50), deadline_s=3)
 
-    assert code(bench) == "upstream_timeout"
+    assert (code(bench), bench.sink.ended[0].error_class) == ("deadline_exceeded", "timeout")
     assert took_s == pytest.approx(3, abs=0.1)
+
+
+def test_the_callers_own_deadline_is_no_fault_of_the_provider() -> None:
+    """When the caller's time is up nothing falls back, and no further provider is blamed."""
+    clock = VirtualClock()
+
+    async def scenario() -> Bench:
+        two = [candidate(), candidate("gpt-4o")]
+        bench = Bench(clock=clock, aliases={"m": two})
+        bench.transport.then(openai_reply("slow").latency(50))
+        call = bench.call("m")
+        call.deadline_ns = call.started_ns + 3 * 10**9
+        with pytest.raises(DeadlineExceeded):
+            await bench.run(call)
+        return bench
+
+    bench = virtual_run(scenario(), clock)
+
+    assert len(bench.transport.requests) == len(bench.sink.ended[0].attempts) == 1
+
+
+def test_pings_do_not_move_the_idle_clock() -> None:
+    """A stream that only sends comments after its first content is idle (S5)."""
+    content = openai_stream(["a"], done=False)
+    pings = b": ping\n\n" * 50
+    kept = content.body[: content.offset(2)] + pings
+    stream = (
+        answers.status(200, {"content-type": "text/event-stream"}, kept).slice(content.offset(2), *[8] * 50).paced(0.5)
+    )
+    bench, took_s = run(Timeouts(idle_s=5, total_s=100), stream, stream=True)
+
+    assert bench.sink.ended[0].outcome == "truncated"
+    assert took_s == pytest.approx(5, abs=1.1)
 
 
 def test_no_timer_is_left_behind() -> None:

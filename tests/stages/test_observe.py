@@ -9,6 +9,7 @@ import pytest
 from fairlead.call import Call
 from fairlead.errors import InternalError, UpstreamUnavailable
 from fairlead.pipeline import Next, Reply
+from fairlead.record import Ended
 from fairlead.testing import answers, assert_one_terminal_record, openai_reply, openai_stream
 from fairlead.testing.pipeline import Bench
 
@@ -83,18 +84,32 @@ async def test_a_fault_of_ours_is_an_internal_error_and_still_recorded() -> None
 
 async def test_a_cancelled_call_is_recorded_as_cancelled() -> None:
     """A caller who leaves before the answer leaves a record of class `cancelled`."""
+    ended = await cut(abandoned=True)
+
+    assert (ended.outcome, ended.error_class, ended.status) == ("cancelled", "cancelled", 499)
+
+
+async def test_a_call_cut_by_our_own_end_is_not_blamed_on_its_caller() -> None:
+    """A call that is cancelled although its caller is still there was cut by a shutdown."""
+    ended = await cut(abandoned=False)
+
+    assert (ended.outcome, ended.error_code, ended.status) == ("error", "overloaded", 503)
+
+
+async def cut(*, abandoned: bool) -> Ended:
+    """The record of a call that was cancelled while it waited for its answer."""
     bench = Bench()
     bench.transport.then(openai_reply("late").latency(60.0))
-    task = asyncio.ensure_future(bench.ask())
+    call = bench.call()
+    task = asyncio.ensure_future(bench.run(call))
     await bench.transport.until(lambda: bench.transport.requests)
-
+    call.fate.abandoned = abandoned
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
     assert_one_terminal_record(bench.sink.records)
     (ended,) = bench.sink.ended
-    assert (ended.outcome, ended.error_class, ended.status) == ("cancelled", "cancelled", 499)
+    return ended
 
 
 async def test_a_stream_is_ended_when_it_has_ended_and_not_before() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from fairlead.call import Candidate
+from fairlead.core.pricing import flat
 from fairlead.errors import EmptyStream, StreamTruncated, UpstreamRejected, UpstreamUnavailable
 from fairlead.testing import (
     Answer,
@@ -18,6 +19,7 @@ from fairlead.testing import (
     openai_stream,
 )
 from fairlead.testing.pipeline import Bench, candidate
+from fairlead.types import Budget, Principal
 
 BODY_FAULTS = {
     "refused": answers.refuse(),
@@ -125,3 +127,17 @@ async def test_a_weighted_candidate_that_fails_falls_back_to_the_others() -> Non
 def test_the_default_candidate_is_unpriced() -> None:
     """A candidate that nobody priced has an unknown price, not a price of zero."""
     assert Candidate(provider="p", model="m").price is None
+
+
+async def test_a_candidate_too_dear_for_the_budget_gives_way_to_a_cheaper_one() -> None:
+    """Where the first target does not fit into the budget, the next that does answers."""
+    dear = candidate("gpt-4", price=flat({"input": 10**9, "output": 10**9}))
+    budget = Budget(scope="key:k", limit_nanousd=10_000_000, window="day")
+    bench = Bench(aliases={"m": [dear, candidate()]}, principal=Principal(key_id="k", budgets=(budget,)))
+
+    await bench.ask("m")
+
+    first, second = bench.sink.ended[0].attempts
+    assert (first.error_code, first.status, first.cost_nanousd) == ("budget_exceeded", None, 0)
+    assert second.error_code is None
+    assert len(bench.transport.requests) == 1

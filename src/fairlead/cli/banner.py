@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairlead import __version__
@@ -12,7 +15,7 @@ from fairlead.cli.settings import Settings
 from fairlead.cli.terminal import console, one_line
 
 if TYPE_CHECKING:
-    from fairlead.config.schema import Config
+    from fairlead.config.schema import Config, Model
 
 _QUESTION = "Say hello"
 _AUTH = {
@@ -21,6 +24,7 @@ _AUTH = {
     "passthrough": "passthrough: callers send a provider key of their own",
 }
 _SHOWN_MODELS = 6
+_SOME_MODEL = "MODEL"
 
 
 def welcome(settings: Settings, data_port: int, admin_port: int) -> None:
@@ -81,22 +85,51 @@ def models(config: Config) -> str:
     shown = names[:_SHOWN_MODELS]
     if len(names) > len(shown):
         shown.append(f"{len(names) - len(shown)} more")
-    if "*" in config.models:
-        shown.append(f"any other name (goes to {config.models['*'].resolved_targets[0].provider})")
+    relay = config.models.get("*")
+    if relay is not None and not _is_simulated(config, relay):
+        shown.append(f"any other name (goes to {relay.resolved_targets[0].provider})")
     return ", ".join(shown) or "none; add one under [models]"
 
 
 def first_steps(settings: Settings, data: str, admin: str) -> list[tuple[str, str]]:
     """Titles, each with text that works when it is pasted as it is."""
     config = settings.config
-    model = next((name for name in config.models if name != "*"), "gpt-4o-mini")
+    if not config.models:
+        return [("No model is configured, so no call can be answered. Add one and start again:", _add_model(settings))]
+    model = example_model(config)
     steps = []
     if config.gateway.auth == "keys":
         steps.append(("Make a key (shown once):", _make_key(settings)))
-    steps.append(("Call it:", _curl(config, data, model)))
-    steps.append(("Or from Python, with the OpenAI SDK:", _python(config, data, model)))
+    call = "Call it:" if model != _SOME_MODEL else f"Call it, with the name of a model for {_SOME_MODEL}:"
+    steps.append((call, _curl(config, data, model)))
+    steps.append(("Or from Python, with the OpenAI SDK (pip install openai):", _python(config, data, model)))
     steps.append(("Read the metrics:", _metrics(settings, admin)))
     return steps
+
+
+def example_model(config: Config) -> str:
+    """A name that a first call can use: one of the configuration, else one that its `"*"` is known to reach."""
+    from fairlead.cli.init import MODEL_OF
+    from fairlead.config.rules import SIM_MODELS
+
+    named = next((name for name in config.models if name != "*"), None)
+    if named is not None:
+        return named
+    relay = config.models["*"]
+    if _is_simulated(config, relay):
+        return SIM_MODELS[0]
+    vendor = config.providers[relay.resolved_targets[0].provider].vendor
+    return MODEL_OF.get(vendor or "", _SOME_MODEL)
+
+
+def command() -> str:
+    """How a shell on this machine starts this program."""
+    if shutil.which("fairlead") is not None:
+        return "fairlead"
+    own = Path(sys.argv[0])
+    if own.name == "fairlead" and own.exists():
+        return shlex.quote(str(own.absolute()))
+    return f"{shlex.quote(sys.executable)} -m fairlead"
 
 
 def key_variable(config: Config) -> str | None:
@@ -111,8 +144,19 @@ def key_variable(config: Config) -> str | None:
 
 def _make_key(settings: Settings) -> str:
     file = "" if settings.file is None else f" --config {shlex.quote(str(settings.file.resolve()))}"
-    pick = """python3 -c 'import json, sys; print(json.load(sys.stdin)["key"])'"""
-    return f'export FAIRLEAD_KEY="$(fairlead keys create --name first{file} --json | {pick})"'
+    return f'export FAIRLEAD_KEY="$({command()} keys create --name first{file})"'
+
+
+def _add_model(settings: Settings) -> str:
+    file = "fairlead.toml" if settings.file is None else str(settings.file.resolve())
+    return f'cat >> {shlex.quote(file)} <<END\n\n[models.sim-small]\ntargets = ["sim/sim-small"]\nEND'
+
+
+def _is_simulated(config: Config, relay: Model) -> bool:
+    """Whether names go to the simulator in this process, which refuses those that it does not have."""
+    target = relay.resolved_targets[0]
+    provider = config.providers[target.provider]
+    return target.model == "*" and provider.vendor == "sim" and provider.base_url is None
 
 
 def _curl(config: Config, data: str, model: str) -> str:

@@ -192,6 +192,11 @@ def _client(settings: Settings, gateway: str | None, key_env: str | None) -> Cli
 
 
 def _first_model(settings: Settings, gateway: str | None) -> str:
+    if gateway is None and not settings.config.models:
+        raise ConfigError(
+            f"no model is configured; add one to {settings.file}, such as [models.sim-small] targets = "
+            '["sim/sim-small"]'
+        )
     first = next((name for name in settings.config.models if name != "*"), None)
     if gateway is not None or first is None:
         raise typer.BadParameter("name the model with --model")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fairlead.cli.settings import ConfigOption, JsonOption, Settings, find_settings
-from fairlead.cli.terminal import cell, complain, console, emit
+from fairlead.cli.terminal import cell, complain, console, counted, emit, show_table
 
 if TYPE_CHECKING:
     from fairlead.config.schema import Config
@@ -85,7 +85,7 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
         "observe": (True, f"always; contents are stored {config.store.content_mode!r}"),
         "authorize": (auth != "open", f"[gateway] auth is {auth!r}"),
         "admit": (True, "always; binds keys, users and teams that have limits"),
-        "resolve": (True, f"always; {len(config.models)} names under [models]"),
+        "resolve": (True, f"always; {counted(len(config.models), 'name')} under [models]"),
         "route": (True, "always; targets in order or by weight, fallback until the first content"),
         "budget": (True, "always; binds keys, users and teams that have a budget"),
         "deadline": (True, "always; four clocks an attempt"),
@@ -151,15 +151,15 @@ def _show(report: dict[str, Any]) -> None:
     for stage in report["stages"]:
         style = "green" if stage["on"] else "dim"
         rows.add_row(cell(stage["stage"]), cell("on" if stage["on"] else "off", style), cell(stage["because"]))
-    out.print(rows)
+    show_table(rows)
     rows = table("Providers", "provider", "where", "credentials")
     for each in report["providers"]:
         where = "in process, simulated" if each["simulated"] else each["base_url"]
         rows.add_row(cell(each["provider"]), cell(where), cell(", ".join(each["credentials"]) or "none"))
-    out.print(rows)
+    show_table(rows)
     out.print(Text("\nModels", style="bold cyan"))
-    out.print(models_table(report["models"]))
+    show_table(models_table(report["models"]))
     rows = table("While the store is down", "feature", "what it does")
     for each in report["degraded"]:
         rows.add_row(cell(each["feature"]), cell(each["mode"]))
-    out.print(rows)
+    show_table(rows)

@@ -13,7 +13,7 @@ from fairlead.cli.settings import JsonOption
 from fairlead.cli.terminal import console, emit
 from fairlead.errors import ConfigError, NotYetAvailable
 
-_MODEL_OF = {
+MODEL_OF = {
     "openai": "gpt-4o-mini",
     "mistral": "mistral-small-latest",
     "groq": "llama-3.3-70b-versatile",
@@ -51,17 +51,14 @@ auth = "open"
 # --- the names that callers use, each with its targets in the order to try ---
 
 {models}
-[models.sim-small]
-targets = ["sim/sim-small"]
-
+{simulated}
 # [models.assistant]
 # targets = ["openai/gpt-4o-mini", "local/llama-3-8b"]       # fallback in this order
 # price = {{ input = 0.15, output = 0.60 }}                    # USD per million tokens, where the table has none
 # timeouts = {{ connect = 5, first_token = 60, idle = 60, total = 600 }}  # seconds
 
-# [models."*"]                 # any other name, as it is
-# targets = ["openai/*"]
-
+# Any other name, as the caller wrote it.
+{relay}
 # --- where records, costs and keys are kept ---
 
 [store]
@@ -78,6 +75,12 @@ api_key = "env:{variable}"
 _MODEL = """\
 [models."{model}"]
 targets = ["{name}/{model}"]
+"""
+
+
+_RELAY = """\
+[models."*"]
+targets = ["{name}/*"]
 """
 
 
@@ -114,12 +117,16 @@ def starter(found: Mapping[str, str]) -> str:
     Args:
         found: vendors whose keys are there, with the environment variables that hold them.
     """
+    from fairlead.config.rules import SIM, SIM_MODELS
+
     rows = found or {"openai": "OPENAI_API_KEY"}
     providers = "\n".join(_PROVIDER.format(name=name, variable=variable) for name, variable in rows.items())
-    models = "\n".join(_MODEL.format(name=name, model=_MODEL_OF[name]) for name in rows if name in _MODEL_OF)
+    models = "\n".join(_MODEL.format(name=name, model=MODEL_OF[name]) for name in rows if name in MODEL_OF)
+    relay = _RELAY.format(name=next(iter(rows)))
     if not found:
-        providers, models = _commented(providers), _commented(models)
-    return _STARTER.format(providers=providers, models=models)
+        providers, models, relay = _commented(providers), _commented(models), _commented(relay)
+    simulated = "".join(_MODEL.format(name=SIM, model=name).replace('"', "", 2) for name in SIM_MODELS)
+    return _STARTER.format(providers=providers, models=models, simulated=simulated, relay=relay)
 
 
 def _found(environ: Mapping[str, str]) -> dict[str, str]:

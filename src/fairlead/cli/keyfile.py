@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fairlead.cli import keyring
+from fairlead.cli.settings import readable
 from fairlead.config.lines import key_lines, line_of
 from fairlead.config.problem import Problem
 from fairlead.config.schema import Positive, Table
 from fairlead.config.shape import misfits
-from fairlead.errors import ConfigError, InvalidRequest, mapped
+from fairlead.errors import ConfigError, InvalidRequest
 from fairlead.ports import ScopeLimits, StoredKey
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def read(path: Path) -> Wanted:
     Raises:
         ConfigError: it cannot be read, or something in it cannot be used; each line starts with `file:line`.
     """
-    with mapped({OSError: ConfigError, UnicodeDecodeError: ConfigError}, f"{path}: cannot be read as UTF-8 text"):
-        text = path.read_text(encoding="utf-8")
+    text = readable(path)
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

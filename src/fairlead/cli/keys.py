@@ -10,15 +10,17 @@ import typer
 
 from fairlead.cli.durations import duration_ns, written
 from fairlead.cli.settings import ConfigOption, JsonOption, Settings, find_settings, is_store_made, opened_store
-from fairlead.cli.terminal import cell, complain, console, emit
+from fairlead.cli.terminal import cell, complain, console, emit, show_table
 from fairlead.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from fairlead.ports import KeyStore, ScopeLimits, StoredKey
 
-app = typer.Typer(help="Make, list, revoke and rotate the keys that callers use.")
+app = typer.Typer(
+    help="Make, list, revoke and rotate the keys that callers use; `keys apply` changes the limits of those that are."
+)
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="The key's id or name, as `keys list` shows them.")]
 
 
 @app.command()
@@ -70,6 +72,7 @@ def create(
             return await keyring.make(store.keys, keyring.hashing_key(settings), wish, lifetime_ns=lifetime_ns)
 
     _show_new(*asyncio.run(run()), json=json)
+    _note_unchecked(settings)
 
 
 @app.command(name="list")
@@ -89,31 +92,33 @@ def list_keys(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 
 @app.command()
-def revoke(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+def revoke(key: KeyArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Refuse a key from now on."""
     from msgspec.structs import replace
 
     settings = find_settings(config)
 
-    async def run() -> StoredKey:
+    async def run() -> tuple[StoredKey, bool]:
         from fairlead.stores.system import SystemClock
 
         async with opened_store(settings) as store:
-            key = await _find(store.keys, key_id)
-            if key.revoked_at_ns is None:
-                key = replace(key, revoked_at_ns=SystemClock().now_ns())
-                await store.keys.save(key)
-            return key
+            found = await _find(store.keys, key)
+            if found.revoked_at_ns is not None:
+                return found, False
+            found = replace(found, revoked_at_ns=SystemClock().now_ns())
+            await store.keys.save(found)
+            return found, True
 
-    key = asyncio.run(run())
+    found, is_new = asyncio.run(run())
     if json:
-        emit(described(key))
+        emit(described(found))
     else:
-        console().print(f"Revoked {key.id} ({key.name}) at {written(key.revoked_at_ns)}.")
+        what = "Revoked" if is_new else "Nothing to do: already revoked"
+        console().print(f"{what} {found.id} ({found.name}) at {written(found.revoked_at_ns)}.")
 
 
 @app.command()
-def rotate(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
+def rotate(key: KeyArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Give a key a new secret and show it, once."""
     from fairlead.cli import keyring
 
@@ -121,10 +126,10 @@ def rotate(key_id: IdArgument, config: ConfigOption = None, json: JsonOption = F
 
     async def run() -> tuple[StoredKey, str]:
         async with opened_store(settings) as store:
-            key = await _find(store.keys, key_id)
-            if key.revoked_at_ns is not None:
-                raise InvalidRequest(f"the key {key_id!r} was revoked; make a new one with `keys create`")
-            return await keyring.renew(store.keys, keyring.hashing_key(settings), key)
+            found = await _find(store.keys, key)
+            if found.revoked_at_ns is not None:
+                raise InvalidRequest(f"the key {key!r} was revoked; make a new one with `keys create`")
+            return await keyring.renew(store.keys, keyring.hashing_key(settings), found)
 
     _show_new(*asyncio.run(run()), json=json)
 
@@ -148,6 +153,8 @@ def apply(
             return await keyfile.apply(wanted, store, keyring.hashing_key(settings))
 
     changes = asyncio.run(run())
+    if any(change.key is not None for change in changes):
+        _note_unchecked(settings)
     if json:
         emit({"changes": [change.row() for change in changes]})
         return
@@ -198,11 +205,27 @@ def budget_of(limits: ScopeLimits | None) -> str | None:
     return f"{format_usd(limits.budget_nanousd)}usd{window}"
 
 
-async def _find(keys: KeyStore, key_id: str) -> StoredKey:
-    found = await keys.find(key_id)
-    if found is None:
-        raise NotFound(f"no key with the id {key_id!r}; `fairlead keys list` shows them")
-    return found[0]
+async def _find(keys: KeyStore, key: str) -> StoredKey:
+    """The key of that id, else the one of that name that is live, else the newest of that name."""
+    found = await keys.find(key)
+    if found is not None:
+        return found[0]
+    named = [each for each in await keys.keys() if each.name == key]
+    live = [each for each in named if each.revoked_at_ns is None]
+    if len(live) > 1:
+        ids = ", ".join(each.id for each in live)
+        raise InvalidRequest(f"several keys are named {key!r}; say which one by its id: {ids}")
+    if not named:
+        raise NotFound(f"no key with the id or the name {key!r}; `fairlead keys list` shows them")
+    return (live or named)[0]
+
+
+def _note_unchecked(settings: Settings) -> None:
+    auth = settings.config.gateway.auth
+    if settings.file is None:
+        complain("note: without a fairlead.toml the gateway is open and asks for no key; `fairlead init` writes one")
+    elif auth != "keys":
+        complain(f'note: `[gateway] auth` is "{auth}", so no key is checked; set `auth = "keys"` in {settings.file}')
 
 
 def _warn_unknown_models(settings: Settings, models: tuple[str, ...] | None) -> None:
@@ -216,9 +239,8 @@ def _show_new(key: StoredKey, shown: str, *, json: bool) -> None:
     if json:
         emit({"key": shown, **described(key)})
         return
-    out = console()
-    out.print(shown, style="bold")
-    out.print(f"Key {key.name} with id {key.id}. Keep it now: it is not stored and cannot be shown again.", style="dim")
+    typer.echo(shown)
+    complain(f"key {key.name} has the id {key.id}; keep it now: it is not stored and cannot be shown again")
 
 
 def _show_all(rows: list[dict[str, Any]]) -> None:
@@ -229,4 +251,7 @@ def _show_all(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         shown = {**row, "models": "all" if row["models"] is None else ", ".join(row["models"])}
         table.add_row(*(cell(shown[name], "" if row["status"] == "active" else "dim") for name in names))
-    console().print(table if rows else "No keys yet; `fairlead keys create --name NAME` makes one.")
+    if rows:
+        show_table(table)
+    else:
+        console().print("No keys yet; `fairlead keys create --name NAME` makes one.")

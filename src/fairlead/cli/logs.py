@@ -131,13 +131,15 @@ def line(row: Row) -> str:
     duration_ns = row["duration_ns"]
     cost = row["cost_usd"]
     usage = row["usage"]
+    # Before the first attempt a call is refused for nothing; what a crashed one did is not known.
+    is_unsent = not row.get("attempts") and row["outcome"] != "crashed"
     parts = [
         str(row["started_at"]),
         f"{row['outcome']:<9}",
         f"{row['status'] or '-':>3}",
         one_line(str(row["alias"] if row["alias"] not in ("", "*") else row["model"])),
-        _tokens(usage if isinstance(usage, Mapping) else None),
-        "cost unknown" if cost is None else f"{cost} USD",
+        "-" if is_unsent else _tokens(usage if isinstance(usage, Mapping) else None),
+        "-" if is_unsent else "cost unknown" if cost is None else f"{cost} USD",
         "" if duration_ns is None else f"{_int(duration_ns) / 1e9:.2f} s",
         one_line(str(row["key_name"] or "")),
         str(row["call_id"]),
@@ -152,7 +154,7 @@ def _tokens(usage: Mapping[str, Any] | None) -> str:
     from fairlead.types import Usage
 
     if usage is None:
-        return ""
+        return "tokens unknown"
     whole = msgspec.convert(usage, Usage)
     return f"{whole.all_input_tokens}+{whole.all_output_tokens} tokens"
 
@@ -173,13 +175,28 @@ def _show(found: Sequence[Row], call_id: str | None, *, json: bool) -> None:
     out = console()
     for name, value in row.items():
         if name not in _TOLD_APART and value not in (None, [], ""):
-            out.print(Text.assemble((f"{name:<16}", "cyan"), _written(value)))
+            out.print(Text.assemble((f"{name.removesuffix('_ns'):<16}", "cyan"), _written(_timed(name, value))))
     for attempt in _rows(row["attempts"]):
-        told = {name: value for name, value in attempt.items() if name not in _TOLD_APART}
+        told = {name.removesuffix("_ns"): _timed(name, attempt[name]) for name in attempt if name not in _TOLD_APART}
         out.print(Text.assemble((f"{'attempt':<16}", "cyan"), _written(told)))
-    for name in ("request", "response"):
-        if row[name] is not None:
-            out.print(Text.assemble((f"\n{name}\n", "bold cyan"), clean(str(row[name]))))
+    for name, content in (("request", row["request"]), ("response", _readable(row))):
+        if content is not None:
+            out.print(Text.assemble((f"\n{name}\n", "bold cyan"), clean(str(content))))
+
+
+def _readable(row: Row) -> object:
+    """The response; of a stream what the model wrote, joined.  A hash, or what holds no text, stays as it is."""
+    from fairlead.dialects import dialect
+
+    raw = row["response"]
+    if not row["stream"] or not isinstance(raw, str):
+        return raw
+    return dialect(str(row["dialect"])).stream.text(raw.encode()) or raw
+
+
+def _timed(name: str, value: object) -> object:
+    """A span of nanoseconds in seconds; anything else as it is."""
+    return f"{value / 1e9:.3f} s" if name.endswith("_ns") and isinstance(value, int) else value
 
 
 def _written(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fairlead.cli.settings import ConfigOption, JsonOption, find_settings
-from fairlead.cli.terminal import cell, console, emit
+from fairlead.cli.terminal import cell, console, emit, show_table
 
 if TYPE_CHECKING:
     from fairlead.call import Candidate
@@ -19,7 +19,7 @@ def models(config: ConfigOption = None, json: JsonOption = False) -> None:
     if json:
         emit(rows)
     else:
-        console().print(models_table(rows))
+        show_table(models_table(rows)) if rows else console().print("No models; add one under [models].")
 
 
 def catalogue(config: Config) -> list[dict[str, Any]]:

@@ -85,4 +85,5 @@ def _check_installed() -> None:
 
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"`serve` needs {', '.join(missing)}; install them with `pip install 'fairlead[gateway]'`")
+        names = ", ".join(missing)
+        raise ConfigError(f"`serve` needs {names}; in the repository's folder run `pip install '.[gateway]'`")

@@ -55,6 +55,21 @@ def find_settings(file: Path | None) -> Settings:
     return Settings(config=load(path), root=path.resolve().parent, file=path)
 
 
+def readable(path: Path) -> str:
+    """The text of a file that an argument names.
+
+    Raises:
+        ConfigError: there is none, or it is no text.
+    """
+    from fairlead.errors import ConfigError, mapped
+
+    with (
+        mapped({OSError: ConfigError, UnicodeDecodeError: ConfigError}, f"{path}: cannot be read as UTF-8 text"),
+        mapped({FileNotFoundError: ConfigError}, f"{path}: no such file"),
+    ):
+        return path.read_text(encoding="utf-8")
+
+
 def is_store_made(settings: Settings) -> bool:
     """Whether any call or key was ever stored here; if not, say so."""
     from fairlead.config.build import spool_folder, store_path

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fairlead.cli.settings import JsonOption
+from fairlead.cli.settings import JsonOption, readable
 from fairlead.cli.terminal import console, emit
-from fairlead.errors import ConfigError, mapped
+from fairlead.errors import ConfigError
 
 if TYPE_CHECKING:
     from fairlead.providers.sim import SimSettings
@@ -53,7 +53,7 @@ def sim(
         latency_s=latency,
         tokens_per_s=tokens_per_s,
         error_rate=error_rate,
-        faults=() if faults is None else load(_text(faults)),
+        faults=() if faults is None else load(readable(faults)),
         any_model=any_model,
         api_key=api_key,
     )
@@ -101,8 +101,3 @@ def _welcome(settings: SimSettings, host: str, port: int, *, json: bool) -> None
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
-
-
-def _text(path: Path) -> str:
-    with mapped({OSError: ConfigError, UnicodeDecodeError: ConfigError}, f"{path}: cannot be read as UTF-8 text"):
-        return path.read_text(encoding="utf-8")

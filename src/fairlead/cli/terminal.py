@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
 _SEQUENCE: Final = re.compile(
@@ -74,6 +75,22 @@ def console() -> Console:
 
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+
+
+def show_table(table: Table) -> None:
+    """Print a table; into a pipe without the blanks that fill up its last column."""
+    out = console()
+    if sys.stdout.isatty():
+        out.print(table)
+        return
+    with out.capture() as piped:
+        out.print(table)
+    sys.stdout.write("\n".join(line.rstrip() for line in piped.get().split("\n")))
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 name`, `2 names`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def cell(value: object, style: str = "") -> Text:

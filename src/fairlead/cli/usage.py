@@ -18,7 +18,7 @@ from fairlead.cli.settings import (
     is_store_made,
     opened_store,
 )
-from fairlead.cli.terminal import cell, console, emit
+from fairlead.cli.terminal import cell, console, emit, show_table
 
 if TYPE_CHECKING:
     from fairlead.ports import UsageRow
@@ -65,16 +65,18 @@ async def _totals(
 
 
 def figures(rows: Sequence[UsageRow]) -> dict[str, Any]:
-    """The sum of rows, ready for JSON."""
+    """The sum of rows, ready for JSON; the cost is `None` where only calls without a known price add to it."""
     from fairlead.core.money import format_usd
 
+    cost_nanousd = sum(row.cost_nanousd for row in rows)
+    unpriced_calls = sum(row.unpriced_calls for row in rows)
     return {
         "calls": sum(row.calls for row in rows),
         "errors": sum(row.errors for row in rows),
         "input_tokens": sum(row.input_tokens for row in rows),
         "output_tokens": sum(row.output_tokens for row in rows),
-        "cost_usd": format_usd(sum(row.cost_nanousd for row in rows)),
-        "unpriced_calls": sum(row.unpriced_calls for row in rows),
+        "cost_usd": None if unpriced_calls and not cost_nanousd else format_usd(cost_nanousd),
+        "unpriced_calls": unpriced_calls,
     }
 
 
@@ -90,7 +92,8 @@ def _show(by: str, rows: Sequence[UsageRow], total: dict[str, Any], called: Mapp
     table.columns[0].footer = "total"
     names = {"calls": "calls", "errors": "errors", "input_tokens": "tokens in", "output_tokens": "tokens out"}
     for name, title in {**names, "cost_usd": "cost USD", "unpriced_calls": "unpriced"}.items():
-        table.add_column(title, footer=f"{total[name]:,}" if name != "cost_usd" else total[name], justify="right")
+        footer = total[name] or "unknown" if name == "cost_usd" else f"{total[name]:,}"
+        table.add_column(title, footer=footer, justify="right")
     table.add_column("", min_width=_BAR_CELLS, no_wrap=True)
     most = max((row.cost_nanousd for row in rows), default=0)
     for row in rows:
@@ -98,10 +101,13 @@ def _show(by: str, rows: Sequence[UsageRow], total: dict[str, Any], called: Mapp
         counts = [f"{own[name]:,}" for name in names]
         unpriced = cell(own["unpriced_calls"] or "", "yellow")
         table.add_row(
-            cell(called.get(row.group, row.group) or "-"),
+            cell(called.get(row.group, row.group) or "(none)"),
             *counts,
-            own["cost_usd"],
+            own["cost_usd"] or "unknown",
             unpriced,
             cell(bar(row.cost_nanousd, most), "cyan"),
         )
-    console().print(table if rows else "No calls yet.")
+    if rows:
+        show_table(table)
+    else:
+        console().print("No calls yet.")

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import msgspec
 
@@ -20,7 +21,7 @@ from fairlead.core.ids import uuid7
 from fairlead.core.pricing import ModelPrices
 from fairlead.dialects import dialect
 from fairlead.dialects.codec import Dialect
-from fairlead.errors import ConfigError
+from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.pipeline import Next, Reply, Stage, compose
 from fairlead.ports import Clock, Ledger, Rng
 from fairlead.ports import Provider as ProviderPort
@@ -54,8 +55,10 @@ ORDER = (
 """Every stage of DESIGN 1, outermost first.  One that a configuration does not need is not in the list at all."""
 
 _SIM = "sim"
+_EXPANDED_KEPT = 1_000
+"""Names that callers made up and `"*"` took."""
 _GRACE_S = 2.0
-"""How long closing waits for abandoned answers that are billed anyway; what is cut is booked by an estimate."""
+"""How long closing waits for calls that are still under way."""
 
 
 def assemble(stages: Mapping[str, Stage], last: Next) -> Next:
@@ -93,8 +96,18 @@ class Foundation:
     async def aclose(self) -> None:
         """Write out what is buffered, move it into the store and let go of both."""
         self.spool.close()
-        await self.ingester.run_once()
-        await self.store.aclose()
+        try:
+            await self.ingester.run_once()
+        except StateUnavailable:
+            return  # the records are in the spool; whoever comes next takes them in
+        finally:
+            await self.store.aclose()
+
+
+class SupportsAclose(Protocol):
+    """Something that can be closed."""
+
+    async def aclose(self) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,8 +122,12 @@ class Runtime:
     """Write buffered records; a face calls it before an answer's first and before its last bytes leave."""
     identify: Identify = anybody
     aliases: tuple[str, ...] = ()
-    owned: set[asyncio.Task[Any]] = field(default_factory=set)
-    """Calls that go on without their caller, and answers being closed; waited for at shutdown."""
+    is_remote: bool = False
+    """Whether a gateway elsewhere observes, limits and counts."""
+    owned: set[asyncio.Future[Any]] = field(default_factory=set)
+    """Calls that are under way apart from their caller; waited for at shutdown."""
+    streams: WeakSet[SupportsAclose] = field(default_factory=WeakSet)
+    """Streams that a library's user still holds."""
     _counter: int = 0
 
     def new_call(self, request: Request, *, body: bytes, credential: Secret | None = None) -> Call:
@@ -128,7 +145,7 @@ class Runtime:
         )
 
     async def aclose(self) -> None:
-        """Give answers that are still being closed a moment to end, cut the others, then close all connections."""
+        """Give calls that are still under way a moment to end, cut the others, then close all connections."""
         if self.owned:
             _, late = await asyncio.wait(self.owned, timeout=_GRACE_S)
             for task in late:
@@ -146,6 +163,7 @@ class Catalogue:
         self._facts = facts.load()
         self._prices = prices.load()
         self._models = dict(config.models)
+        self._expanded: dict[str, tuple[Candidate, ...]] = {}
         self.aliases: dict[str, tuple[Candidate, ...]] = {
             name: self._candidates(name, model) for name, model in config.models.items() if name != "*"
         }
@@ -164,8 +182,13 @@ class Catalogue:
         return found
 
     def expand(self, name: str) -> tuple[Candidate, ...]:
-        """What `"*"` makes of a name that no alias has."""
-        return self._candidates(name, self._models["*"])
+        """What `"*"` makes of a name that no alias has; remembered, as prices take a while to find."""
+        found = self._expanded.get(name)
+        if found is None:
+            if len(self._expanded) >= _EXPANDED_KEPT:
+                self._expanded.pop(next(iter(self._expanded)))
+            found = self._expanded[name] = self._candidates(name, self._models["*"])
+        return found
 
     def find_price(self, provider: str, model: str) -> ModelPrices | None:
         """The built-in price of a provider's model, `None` where the table has none."""
@@ -186,20 +209,21 @@ class Catalogue:
         own = None if model.price is None else _overlay(model.price)
         price = own if own is not None else self.find_price(target.provider, upstream)
         named = target.model != "*" or price is not None
+        credentials = tuple(provider.secret_refs) or ("default",)
         return [
             Candidate(
                 provider=target.provider,
                 model=upstream,
                 credential=credential,
                 label=upstream if named else "other",
-                weight=target.weight,
+                weight=None if target.weight is None else target.weight / len(credentials),
                 timeouts=model.clocks,
                 max_output_tokens=model.max_output_tokens or family.max_output_tokens,
                 bills_after_disconnect=vendor.bills_after_disconnect,
                 image_tokens=family.image_tokens,
                 price=price,
             )
-            for credential in provider.secret_refs or ("default",)
+            for credential in credentials
         ]
 
 
@@ -293,7 +317,12 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
 
     stages: dict[str, Stage] = {"resolve": Resolve({}, expand), "route": Route(clock, rng), "deadline": Deadline(clock)}
     return Runtime(
-        clock=clock, rng=rng, pipeline=assemble(stages, provider.send), providers={"gateway": provider}, flush=_nothing
+        clock=clock,
+        rng=rng,
+        pipeline=assemble(stages, provider.send),
+        providers={"gateway": provider},
+        flush=_nothing,
+        is_remote=True,
     )
 
 

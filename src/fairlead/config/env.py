@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from fairlead.config.rules import SIM
+from fairlead.config.rules import SIM, SIM_MODELS
 from fairlead.config.schema import Config, Gateway, Model, Provider
 from fairlead.providers import facts
 
 FILE_NAME = "fairlead.toml"
-SIM_MODELS = ("sim-small", "sim-large", "sim-reasoner", "sim-long")
-"""The simulator's models that have a price."""
 
 
 def find(folder: Path) -> Path | None:
@@ -23,20 +21,21 @@ def find(folder: Path) -> Path | None:
 def from_environment(environ: Mapping[str, str]) -> Config:
     """Providers from the variables in which their users keep their keys, open to this machine only.
 
-    Any model name goes to the first provider, the simulator's own names to the simulator.  Without any key the
-    simulator answers everything.
+    Any model name goes to the first provider, the simulator's own names to the simulator.  Without any key there are
+    the simulator's models and no other.
     """
     providers = {
         name: Provider(vendor=name, api_key=f"env:{vendor.env}")
         for name, vendor in facts.load().vendors.items()
         if vendor.env is not None and environ.get(vendor.env, "").strip()
     }
-    first = next(iter(providers), SIM)
+    first = next(iter(providers), None)
+    relayed = {} if first is None else {"*": Model(targets=(f"{first}/*",))}
     return Config(
         gateway=Gateway(auth="open"),
         providers={**providers, SIM: Provider(vendor=SIM)},
         models={
             **{model: Model(targets=(f"{SIM}/{model}",)) for model in SIM_MODELS},
-            "*": Model(targets=(f"{first}/*",)),
+            **relayed,
         },
     )

@@ -6,12 +6,18 @@ The pipe of the order stays open; its end of file means that the supervisor is g
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 
 from fairlead.config.schema import Config
+from fairlead.config.secrets import secret_path
+from fairlead.errors import ConfigError, FairleadError
+
+_log = logging.getLogger(__name__)
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,32 +29,94 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Of this child: `keeper`, `worker-1`, ..."""
     port: int
-    workers: int = 1
+
+    def tls_files(self) -> tuple[str, str] | None:
+        """The certificate chain and its key, the same for both ports; `None` for plain HTTP.
+
+        Raises:
+            ConfigError: one of them cannot be used.
+        """
+        tls = self.config.gateway.tls
+        if tls is None:
+            return None
+        root = Path(self.root)
+        return str(secret_path(tls.cert, root)), str(secret_path(tls.key, root))
 
 
-def run(serve: Callable[[Launch], Awaitable[None]]) -> None:
-    """Read the order and serve it, on uvloop where there is one."""
+class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a child tells, one line of JSON each."""
+
+    ready: bool = False
+    """It serves."""
+    error: str | None = None
+    """Why it ends."""
+
+
+def run(serve: Callable[[Launch], Awaitable[None]]) -> int:
+    """Read the order and serve it, on uvloop where there is one; returns the exit code of this process.
+
+    What is logged goes to stderr under the child's name.  What ends the child before its time is told to the
+    supervisor, who says it in one line; only a fault of ours leaves a traceback.
+    """
     launch = msgspec.json.decode(sys.stdin.buffer.readline(), type=Launch)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_whole(serve, launch))
+    _configure_logging(launch.name)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_whole(serve, launch))
+    except FairleadError as error:
+        announce(News(error=error.message if error.detail is None else f"{error.message} ({error.detail})"))
+    except OSError as error:
+        announce(News(error=explained(error)))
+    except Exception:  # noqa: BLE001 - it is logged with its traceback, and ends the process
+        _log.exception("this process ends by a fault of its own")
+        announce(News(error="a fault of its own; the traceback stands above"))
+    else:
+        return 0
+    return 1
+
+
+def explained(error: OSError) -> str:
+    """What the operating system says, and about which file."""
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename}: {reason}"
+
+
+def cannot_listen(host: str, port: int, setting: str, error: OSError) -> ConfigError:
+    """The error for a port that cannot be bound, with the setting that chooses another."""
+    return ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; set another `[gateway] {setting}`")
 
 
 async def parent_gone(told: asyncio.Event) -> None:
-    """Set `told` when the supervisor's end of the pipe closes."""
+    """Set `told` when the supervisor's end of the pipe closes, or cannot be watched any more."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
-    told.set()
+    try:
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        await reader.read()
+    finally:
+        told.set()
 
 
-def announce(news: Mapping[str, object]) -> None:
-    """Tell the supervisor, in one line of JSON; a supervisor that is gone needs no news."""
+def announce(news: News) -> None:
+    """Tell the supervisor; one that is gone needs no news."""
     try:
         sys.stdout.buffer.write(msgspec.json.encode(news) + b"\n")
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         return
+
+
+class _OneLine(logging.Formatter):
+    """A record's message on one line, whatever is in it; a traceback below it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
+        return " ".join(super().formatMessage(record).split())
+
+
+def _configure_logging(name: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine(f"fairlead[{name}]: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 async def _whole(serve: Callable[[Launch], Awaitable[None]], launch: Launch) -> None:

@@ -29,9 +29,12 @@ def load(path: Path) -> Config:
         ConfigError: it cannot be read, or something in it cannot be used; each line of the message starts with
             `file:line`.
     """
-    with mapped(
-        {OSError: ConfigError, UnicodeDecodeError: ConfigError},
-        f"{path}: cannot be read as UTF-8 text; check the path and its permissions",
+    with (
+        mapped(
+            {OSError: ConfigError, UnicodeDecodeError: ConfigError},
+            f"{path}: cannot be read as UTF-8 text; check the path and its permissions",
+        ),
+        mapped({FileNotFoundError: ConfigError}, f"{path}: no such file"),
     ):
         text = path.read_text(encoding="utf-8-sig")
     return load_text(text, str(path))

@@ -16,6 +16,8 @@ from fairlead.providers.facts import Vendor
 
 SIM = "sim"
 """The provider and the vendor that every configuration has."""
+SIM_MODELS = ("sim-small", "sim-large", "sim-reasoner", "sim-long")
+"""The models of the simulator that answers in process."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIM_ONLY = ("seed", "latency_s", "tokens_per_s", "error_rate", "faults")
@@ -51,14 +53,14 @@ def _gateway(config: Config) -> Iterator[Problem]:
         if gateway.auth == "open":
             yield Problem(
                 ("gateway", "auth"),
-                f"`gateway.auth` is `open`, which stands on loopback only, not on {gateway.host!r}; "
+                f"`gateway.auth` is `open`, which is allowed on loopback addresses only, not on {gateway.host!r}; "
                 'set `auth = "keys"`, or `host = "127.0.0.1"`',
             )
         if config.store.content is None:
             yield Problem(
                 ("gateway", "host"),
-                f"{gateway.host!r} is not loopback, so what is stored of the callers' content must be written down; "
-                'set `[store] content` to "full", "hash" or "off"',
+                f"{gateway.host!r} is not a loopback address, so the file must say how much of the callers' content "
+                'is stored; set `[store] content` to "full", "hash" or "off"',
             )
     if gateway.tls is not None:
         for key, ref in (("cert", gateway.tls.cert), ("key", gateway.tls.key)):
@@ -153,13 +155,25 @@ def _model(config: Config, name: str, model: Model) -> Iterator[Problem]:
             yield Problem(place, f"no provider {target.provider!r}; {suggestion(target.provider, config.providers)}")
         elif target.model == "*" and name != "*":
             yield Problem(place, f'{target.target!r} relays any name and stands under `[models."*"]` only')
+        elif target.model not in (*SIM_MODELS, "*") and _is_in_process(config.providers[target.provider]):
+            yield Problem(place, f"the simulator has no model {target.model!r}; {suggestion(target.model, SIM_MODELS)}")
         if target.target in seen:
             yield Problem(place, f"{target.target!r} stands twice in `{here}.targets`; remove one")
         seen.add(target.target)
+    if config.gateway.auth == "passthrough" and len({target.provider for target in model.resolved_targets}) > 1:
+        yield Problem(
+            (*path, "targets"),
+            f'`{here}.targets`: with `auth = "passthrough"` the caller\'s key must not go to a second provider; '
+            "keep the targets of one provider, or give each provider's models a name of their own",
+        )
     if len({target.weight is None for target in model.resolved_targets}) > 1:
         yield Problem((*path, "targets"), f"`{here}.targets`: give every target a weight, or none")
     if model.price is not None:
         yield from _price(path, model.price)
+
+
+def _is_in_process(provider: Provider) -> bool:
+    return provider.vendor == SIM and provider.base_url is None
 
 
 def _price(path: KeyPath, price: Price) -> Iterator[Problem]:

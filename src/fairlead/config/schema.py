@@ -296,7 +296,7 @@ class Store(Table, frozen=True, kw_only=True):
     """The database; a relative path is below the folder of the configuration file."""
     content: Literal["full", "hash", "off"] | None = None
     """How much of requests and answers is stored: all, a hash, or nothing.  Absent: `full`, on loopback only;
-    on any other address it must be written down."""
+    on any other address it must be set."""
     retention_days: Positive | None = None
     """How long records are kept; absent: for ever."""
     fsync: Literal["off", "tick"] = "off"

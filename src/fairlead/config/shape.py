@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -54,8 +55,31 @@ def _leaf_misfits(value: object, kind: Any, forms: list[Any], path: KeyPath) -> 
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        reason = str(error).replace("Expected", "expected").replace("object", "table")
-        yield Problem(path, f"`{written(path)}`: {reason}")
+        reason, _, inside = str(error).partition(" - at `$")
+        yield Problem(path, f"`{written(path)}{inside.rstrip('`')}`: {_in_words_of_toml(reason)}")
+
+
+_KINDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "date": "a date",
+    "datetime": "a date and time",
+    "float": "a number",
+    "int": "an integer",
+    "object": "a table",
+    "str": "a string",
+    "time": "a time",
+}
+
+
+def _in_words_of_toml(reason: str) -> str:
+    """A message of msgspec's, in the words of a configuration's author; TOML has no null."""
+
+    def kinds(found: re.Match[str]) -> str:
+        names = [name for name in found[1].split(" | ") if name != "null"]
+        return " or ".join(_KINDS.get(name, f"`{name}`") for name in names)
+
+    return re.sub(r"`([a-z |]+)`", kinds, reason.replace("Expected", "expected", 1))
 
 
 def _forms(kind: Any) -> list[Any]:

@@ -5,11 +5,11 @@ The whole state of one limit is its *theoretical arrival time* (TAT): when every
 at an even pace.  It works like a leaking bucket that holds `burst` units and leaks one every `interval_ns`.
 
 All functions are pure: `check` says what would happen, and the caller commits the new TATs of all limits or of none.
+What turns out larger than claimed is charged afterwards by `settle`, so a TAT can lie any time ahead: it is a debt, and
+nothing is admitted before it is paid off.  Times are of a clock that never goes back.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import msgspec
 
@@ -26,7 +26,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def capacity_ns(self) -> int:
-        """How far the TAT may lie in the future."""
+        """How far ahead the TAT may lie for a claim to be admitted."""
         return self.burst * self.interval_ns
 
 
@@ -60,7 +60,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 def check(quota: Quota, tat_ns: int | None, now_ns: int, amount: int = 1) -> Decision:
     """Decide about `amount` units, from the state of a limit (`None`: never used)."""
     capacity_ns = quota.capacity_ns
-    current_ns = _present(capacity_ns, tat_ns, now_ns)
+    current_ns = now_ns if tat_ns is None else max(tat_ns, now_ns)
     next_ns = current_ns + amount * quota.interval_ns
     early_ns = next_ns - capacity_ns - now_ns
     allowed = early_ns <= 0
@@ -71,39 +71,21 @@ def check(quota: Quota, tat_ns: int | None, now_ns: int, amount: int = 1) -> Dec
     return Decision(
         allowed=allowed,
         tat_ns=kept_ns,
-        remaining=(now_ns + capacity_ns - kept_ns) // quota.interval_ns,
+        remaining=max(now_ns + capacity_ns - kept_ns, 0) // quota.interval_ns,
         retry_after_ns=retry_after_ns,
         reset_ns=kept_ns - now_ns,
     )
 
 
-def check_all(claims: Sequence[tuple[Quota, int | None, int]], now_ns: int) -> tuple[bool, list[Decision]]:
-    """Decide about several limits at once: commit the TATs only if the first value is true.
-
-    Args:
-        claims: quota, TAT and amount of each.
-    """
-    decisions = [check(quota, tat_ns, now_ns, amount) for quota, tat_ns, amount in claims]
-    return all(decision.allowed for decision in decisions), decisions
-
-
-def refund(quota: Quota, tat_ns: int, now_ns: int, *, claimed: int, used: int, claimed_at_ns: int) -> int:
-    """The TAT after giving back what a claim did not use.
+def settle(quota: Quota, tat_ns: int | None, now_ns: int, *, claimed: int, used: int, claimed_at_ns: int) -> int:
+    """The TAT once it is known what a claim used: more than it claimed is charged, less comes back.
 
     Only what has not leaked away meanwhile comes back: had the claim been for `used` units alone, the bucket could
     have run empty in between, and time spent empty earns nothing.
     """
+    current_ns = now_ns if tat_ns is None else max(tat_ns, now_ns)
+    if used >= claimed:
+        return current_ns + (used - claimed) * quota.interval_ns
     unused_ns = (claimed - used) * quota.interval_ns
     left_ns = claimed * quota.interval_ns - (now_ns - claimed_at_ns)
-    return tat_ns - max(0, min(unused_ns, left_ns))
-
-
-def _present(capacity_ns: int, tat_ns: int | None, now_ns: int) -> int:
-    """The TAT as it counts now: never in the past, and never further ahead than a full bucket.
-
-    The latter can only be if the clock went back or the limit changed: the bucket is full then, which allows no burst
-    and locks nobody out for longer than a period.
-    """
-    if tat_ns is None:
-        return now_ns
-    return min(max(tat_ns, now_ns), now_ns + capacity_ns)
+    return current_ns - max(0, min(unused_ns, left_ns))

@@ -135,9 +135,7 @@ def worst_case(
     prices: ModelPrices,
     input_tokens: int,
     output_tokens: int,
-    image_tokens: int = 0,
     *,
-    tool_requests: int = 0,
     seconds: float = 0.0,
     variant: str | None = None,
 ) -> int:
@@ -145,26 +143,20 @@ def worst_case(
 
     Every token counts at the dearest price of its side, in the dearest tier that the input can reach, at the standard
     or at the variant's prices: providers may serve a request that asks for another tier at the standard one.
+    Server-side tool requests are not among it: nobody knows beforehand how many there will be.
 
     Args:
-        input_tokens: at most so many on the input side, images aside.
+        input_tokens: at most so many on the input side, images included.
         output_tokens: at most so many on the output side, reasoning included.
-        image_tokens: at most so many more on the input side.
-        tool_requests: at most so many server-side tool requests.
         seconds: at most so long, for models priced by time.
         variant: the service tier that is asked for.
     """
-    all_input_tokens = input_tokens + image_tokens
-    reachable = [tier.rates for tier in prices.tiers if all_input_tokens > tier.over_input_tokens]
+    reachable = [tier.rates for tier in prices.tiers if input_tokens > tier.over_input_tokens]
     if variant is not None:
         tiers = _tiers(prices, variant)
-        reachable += [tier.rates for tier in tiers if all_input_tokens > tier.over_input_tokens]
+        reachable += [tier.rates for tier in tiers if input_tokens > tier.over_input_tokens]
     dearest = max(
-        rate.request
-        + all_input_tokens * rate.dearest_input
-        + output_tokens * rate.dearest_output
-        + tool_requests * rate.tool_request
-        for rate in reachable
+        rate.request + input_tokens * rate.dearest_input + output_tokens * rate.dearest_output for rate in reachable
     )
     picousd = dearest + _time(prices, seconds)
     return -(-picousd // _PICO_IN_NANO)

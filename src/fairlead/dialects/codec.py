@@ -84,6 +84,9 @@ class Scanner(Protocol):
     """Whether the dialect's own terminator has been seen."""
     error: FairleadError | None
     """An in-band error, mapped."""
+    progressed: bool
+    """Whether the last `feed` saw anything but comments, pings and empty events: what moves the clock of content
+    (FAULTS S5)."""
 
     def feed(self, chunk: bytes) -> bytes:
         """Take raw bytes, give back what may go to the caller: whole events only, and without a usage event that

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
+from urllib.parse import quote
 
 import msgspec
 
-from fairlead.call import Call, Outcome, Secret
+from fairlead.call import Call, Candidate, Outcome, Secret
 from fairlead.config.build import Runtime
 from fairlead.core.money import format_usd
 from fairlead.dialects.codec import Dialect
@@ -23,7 +25,7 @@ from fairlead.errors import (
     Overloaded,
     RateLimited,
 )
-from fairlead.pipeline import Chunks, Reply, finish
+from fairlead.pipeline import Chunks, Reply
 from fairlead.ports import LogQuery, LogStore
 from fairlead.wire import Exchange
 
@@ -31,6 +33,13 @@ _PRIVATE = (("cache-control", "no-store, private"), ("vary", "Authorization"))
 _JSON = ("content-type", "application/json")
 _CALLS = "/v1/fairlead/calls/"
 _MAX_TAGS = 16
+_LATER = {
+    "/v1/responses": "the Responses API",
+    "/v1/embeddings": "embeddings",
+    "/v1/completions": "the legacy completions API",
+    "/v1/messages": "Anthropic's Messages API",
+}
+_log = logging.getLogger("fairlead")
 
 Endpoint = Callable[[Exchange], Awaitable[None]]
 
@@ -88,8 +97,8 @@ class App:
         if endpoint is None and path.startswith((_CALLS, "/v1/models/")):
             endpoint = self._own_call if path.startswith(_CALLS) else self._model
         if endpoint is None:
-            raise NotFound(f"no path {path[:200]!r} on this gateway; OpenAI clients use the base URL with `/v1`")
-        _require(exchange, "GET")
+            raise _unknown(path)
+        _require(exchange, "GET", "HEAD")
         await endpoint(exchange)
 
     def _check_local(self, exchange: Exchange) -> None:
@@ -110,7 +119,7 @@ class App:
         _apply_headers(call, exchange.headers)
 
         def left() -> None:
-            call.abandoned = True
+            call.fate.abandoned = True
 
         exchange.on_disconnect = left
         try:
@@ -118,29 +127,32 @@ class App:
         except FairleadError as error:
             runtime.flush()
             self._refuse(exchange, dialect, error, call)
-            return
         except asyncio.CancelledError:
             runtime.flush()
             if not exchange.disconnected:
                 self._refuse(exchange, dialect, _shutting_down(), call)
             raise
-        if isinstance(reply.source, bytes):
-            reply.end(Outcome("ok", reply.status))
-            runtime.flush()
-            exchange.respond(reply.status, _answer_headers(call, reply, whole=True), reply.source)
         else:
-            await self._relay(exchange, dialect, call, reply)
+            if isinstance(reply.source, bytes):
+                self._answer(exchange, call, reply, reply.source)
+            else:
+                await self._relay(exchange, dialect, call, reply)
+
+    def _answer(self, exchange: Exchange, call: Call, reply: Reply, body: bytes) -> None:
+        """Settle and record, then answer: what has left is never missing from the log."""
+        reply.end(Outcome("ok", reply.status))
+        self._runtime.flush()
+        exchange.respond(reply.status, _answer_headers(call, reply, whole=True), body)
 
     async def _relay(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply) -> None:
-        runtime = self._runtime
         outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
         last = b""
-        runtime.flush()
-        exchange.start(reply.status, _answer_headers(call, reply, whole=False))
         try:
+            self._runtime.flush()
+            exchange.start(reply.status, _answer_headers(call, reply, whole=False))
             async for chunk in cast("Chunks", reply.source):
                 exchange.write(chunk)
-                call.committed = True
+                call.fate.committed = True
                 await exchange.drain()
             outcome = Outcome("ok", reply.status)
         except FairleadError as error:
@@ -151,15 +163,17 @@ class App:
                 outcome = Outcome("truncated", reply.status, _shutting_down())
                 last = dialect.errors.encode_event(_shutting_down())
             raise
-        except Exception as error:  # noqa: BLE001 - a fault of ours ends the stream visibly, whatever it is
-            ours = InternalError("something went wrong inside Fairlead", detail=repr(error))
+        except Exception:  # noqa: BLE001 - a fault of ours ends the stream visibly, whatever it is
+            _log.exception("call %s failed inside Fairlead", call.id)
+            ours = InternalError("something went wrong inside Fairlead")
             outcome = Outcome("truncated", reply.status, ours)
             last = dialect.errors.encode_event(ours)
         finally:
-            await finish(reply, outcome, runtime.owned)
-            runtime.flush()
-            exchange.write(last)
-            exchange.end()
+            reply.end(outcome)
+            self._runtime.flush()
+            if exchange.started:
+                exchange.write(last)
+                exchange.end()
 
     async def _live(self, exchange: Exchange) -> None:
         exchange.respond(200, (_JSON, *_PRIVATE), b'{"status":"live"}')
@@ -203,19 +217,33 @@ class App:
         if isinstance(error, RateLimited):
             headers.append((f"x-ratelimit-limit-{error.kind}", str(error.limit)))
             headers.append((f"x-ratelimit-remaining-{error.kind}", str(error.remaining)))
+        if isinstance(error, MethodNotAllowed):
+            headers.append(("allow", error.param or ""))
         if call is not None:
             headers.append(("x-fairlead-call-id", call.id))
             headers.append(("x-fairlead-attempts", str(len(call.attempts))))
         exchange.respond(error.status, headers, dialect.errors.encode(error))
 
 
+def _told(candidate: Candidate) -> str:
+    """Provider and model as a header can carry them; under `"*"` the model is the caller's free text."""
+    name = f"{candidate.provider}/{candidate.model}"
+    return name if name.isascii() else quote(name, safe="/:@")
+
+
 def _shutting_down() -> Overloaded:
     return Overloaded("this gateway is shutting down; try again")
 
 
-def _require(exchange: Exchange, method: str) -> None:
-    if exchange.method != method:
-        raise MethodNotAllowed(f"{exchange.path[:200]!r} takes {method}")
+def _unknown(path: str) -> NotFound:
+    if path in _LATER:
+        return NotFound(f"{_LATER[path]} is not in this version; use `/v1/chat/completions`")
+    return NotFound(f"no path {path[:200]!r} on this gateway; OpenAI clients use the base URL that ends in `/v1`")
+
+
+def _require(exchange: Exchange, *methods: str) -> None:
+    if exchange.method not in methods:
+        raise MethodNotAllowed(f"{exchange.path[:200]!r} takes {methods[0]}", param=methods[0])
 
 
 def _credential(exchange: Exchange) -> Secret | None:
@@ -257,7 +285,7 @@ def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
 
 def _answer_headers(call: Call, reply: Reply, *, whole: bool) -> list[tuple[str, str]]:
     headers = [*reply.headers.items(), *_PRIVATE, ("x-fairlead-call-id", call.id)]
-    headers.append(("x-fairlead-model", f"{call.attempt.candidate.provider}/{call.attempt.candidate.model}"))
+    headers.append(("x-fairlead-model", _told(call.attempt.candidate)))
     if call.degraded:
         headers.append(("x-fairlead-degraded", ", ".join(call.degraded)))
     if whole:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
-from fairlead.config.build import open_store, spool_folder
-from fairlead.config.kept import kept_secret
-from fairlead.config.launch import Launch, announce, parent_gone, run
-from fairlead.errors import FairleadError, StateUnavailable
+from fairlead.config.build_keeper import KeeperParts, build_keeper
+from fairlead.config.launch import Launch, News, announce, cannot_listen, explained, parent_gone, run
+from fairlead.errors import InternalError, StateUnavailable
 from fairlead.keeper.app import create_app
-from fairlead.stores.ingest import Ingester
-from fairlead.stores.system import SystemRng
-from fairlead.telemetry.exposition import Exposition
+from fairlead.wire import server_context
 
 _TICK_S = 0.1
 _PAUSE_MAX_S = 5.0
+_GRACE_S = 5
+"""For answers of the control plane that are under way at the end; the last records still have to be taken in."""
+
+_log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -36,59 +39,115 @@ class _Server(uvicorn.Server):
 
 
 async def serve(launch: Launch) -> None:
-    """Serve until SIGTERM or the supervisor's end, then take in what the workers wrote last."""
-    config, root = launch.config, Path(launch.root)
-    folder = spool_folder(config, root)
-    folder.mkdir(parents=True, exist_ok=True)
-    store = open_store(config, root)
-    ingester = Ingester(folder, store.logs)
-    await ingester.run_once()
-    admin_key = kept_secret(folder / "admin.key", "FAIRLEAD_ADMIN_KEY", os.environ, SystemRng())
-    app = create_app(store.logs, Exposition(store.logs, folder), admin_key, os.environ.get("FAIRLEAD_METRICS_TOKEN"))
-    listener = socket.create_server(
-        (config.gateway.host, launch.port), family=socket.AF_INET6 if ":" in config.gateway.host else socket.AF_INET
-    )
-    server = _Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-    done = asyncio.Event()
+    """Serve until SIGTERM or the supervisor's end, then take in what the workers wrote last.
+
+    Raises:
+        ConfigError: the store, a secret, a TLS file or the port cannot be used.
+    """
+    parts = build_keeper(launch.config, Path(launch.root), os.environ)
+    await parts.ingest()
+    server = _control_plane(launch, parts)
+    listener = _listen(launch)
+    told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, done.set)
-    tasks = [
-        loop.create_task(server.serve(sockets=[listener]), name="control-plane"),
-        loop.create_task(_ingest(ingester), name="ingest"),
-        loop.create_task(parent_gone(done), name="parent-watch"),
-    ]
-    announce({"port": launch.port, "pid": os.getpid()})
-    await done.wait()
-    server.should_exit = True
-    for task in tasks[1:]:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await ingester.run_once()
-    await store.aclose()
+        loop.add_signal_handler(number, told.set)
+    control = loop.create_task(server.serve(sockets=[listener]), name="control plane")
+    ingesting = loop.create_task(keep_ingesting(parts.ingest, parts.clock.sleep), name="ingest")
+    watching = loop.create_task(parent_gone(told), name="parent watch")
+    announce(News(ready=True))
+    try:
+        await until_told(told, [control, ingesting, watching])
+    finally:
+        server.should_exit = True
+        ingesting.cancel()
+        watching.cancel()
+        await asyncio.gather(control, ingesting, watching, return_exceptions=True)
+    try:
+        await parts.ingest()
+    finally:
+        await parts.aclose()
 
 
-async def _ingest(ingester: Ingester) -> None:
-    """Ten times a second; while the store is down, at growing intervals."""
+async def until_told(told: asyncio.Event, tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Wait for the event, while all tasks go on.
+
+    Raises:
+        Exception: what ended a task before.
+        InternalError: a task came to an end by itself.
+    """
+    telling = asyncio.ensure_future(told.wait())
+    try:
+        ended, _ = await asyncio.wait({telling, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        telling.cancel()
+    if told.is_set():
+        return
+    for task in ended & set(tasks):
+        await task
+        raise InternalError(f"the task {task.get_name()!r} ended, which it never should")
+
+
+async def keep_ingesting(ingest: Callable[[], Awaitable[int]], sleep: Callable[[float], Awaitable[None]]) -> None:
+    """Ingest ten times a second; while the store or the spool cannot be used, at growing intervals, said once."""
     pause_s = _TICK_S
     while True:
         try:
-            await ingester.run_once()
-            pause_s = _TICK_S
-        except StateUnavailable as error:
-            sys.stderr.write(f"fairlead: the store cannot be written ({error.message}); records wait in the spool\n")
+            await ingest()
+        except (StateUnavailable, OSError) as error:
+            if pause_s == _TICK_S:
+                reason = explained(error) if isinstance(error, OSError) else error.message
+                _log.warning("records wait in the spool, as they cannot be stored: %s", reason)
             pause_s = min(pause_s * 2, _PAUSE_MAX_S)
-        await asyncio.sleep(pause_s)
+        else:
+            if pause_s != _TICK_S:
+                _log.info("records are stored again")
+            pause_s = _TICK_S
+        await sleep(pause_s)
+
+
+def _control_plane(launch: Launch, parts: KeeperParts) -> _Server:
+    """The server of the admin API, with TLS where the data port has it.
+
+    Raises:
+        ConfigError: a TLS file cannot be used.
+    """
+    cert, key = launch.tls_files() or (None, None)
+    if cert is not None:
+        server_context(cert, key)  # uvicorn makes its own; this one says clearly what is wrong with the files
+    return _Server(
+        uvicorn.Config(
+            create_app(parts),
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            ssl_certfile=cert,
+            ssl_keyfile=key,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+
+
+def _listen(launch: Launch) -> socket.socket:
+    """The control port, which the supervisor holds too.
+
+    Raises:
+        ConfigError: it cannot be bound.
+    """
+    host = launch.config.gateway.host
+    try:
+        return socket.create_server(
+            (host, launch.port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, reuse_port=True
+        )
+    except OSError as error:
+        raise cannot_listen(host, launch.port, "admin_port", error) from error
 
 
 def main() -> int:
     """Entry point of the keeper process; the launch order comes on standard input."""
-    try:
-        run(serve)
-    except FairleadError as error:
-        sys.stderr.write(f"fairlead: {error.message}\n")
-        return 2
-    return 0
+    return run(serve)
 
 
 if __name__ == "__main__":

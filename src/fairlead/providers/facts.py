@@ -10,6 +10,9 @@ import msgspec
 
 from fairlead.types import DialectName
 
+_MAX_PREFIXES = 2
+"""Region and vendor."""
+
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach a vendor, and how it behaves."""
@@ -49,9 +52,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     default_family: Family
 
     def family(self, model: str) -> Family:
-        """The facts of the longest family name that `model` starts with, else the stated defaults."""
-        fitting = [name for name in self.families if model.startswith(name)]
-        return self.families[max(fitting, key=len)] if fitting else self.default_family
+        """The facts of the longest family name that `model` starts with, else the stated defaults.
+
+        Case does not matter, nor what stands around the name of the model itself: `openai/gpt-5`,
+        `models/gemini-2.5-pro`, `ft:gpt-4o-mini:org::id`, `us.anthropic.claude-sonnet-4-5`.
+        """
+        name = model.lower().rpartition("/")[2].removeprefix("ft:")
+        # Amazon puts region and vendor before a name, each with a dot; most names have a dot of their own further on.
+        for _ in range(_MAX_PREFIXES + 1):
+            fitting = max((family for family in self.families if name.startswith(family)), key=len, default=None)
+            if fitting is not None:
+                return self.families[fitting]
+            name = name.partition(".")[2]
+        return self.default_family
 
 
 def load() -> Facts:

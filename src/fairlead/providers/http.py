@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
-from fairlead.call import Attempt, Call, Sealed, Secret
+from fairlead.call import Attempt, Call, Candidate, Request, Sealed, Secret
 from fairlead.core.estimate import estimate_prompt, estimate_tokens, prompt_tokens
 from fairlead.dialects.codec import Dialect, Scanner
-from fairlead.errors import FairleadError, InvalidRequest, UpstreamProtocol
-from fairlead.pipeline import Chunks, Reply
+from fairlead.errors import (
+    ConfigError,
+    FairleadError,
+    Forbidden,
+    InvalidRequest,
+    Unauthenticated,
+    UpstreamAuth,
+    UpstreamProtocol,
+)
+from fairlead.pipeline import Reply
 from fairlead.ports import Clock
 from fairlead.providers.facts import Vendor
 from fairlead.providers.relay import RelayStream
@@ -22,7 +30,9 @@ from fairlead.types import Usage
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 1024 * 1024
 _READ_ON_S = 60.0
-"""How long an abandoned call that is billed anyway is waited for."""
+"""How long an answer is waited for that nobody else waits for and that is billed all the same."""
+_GRACE_S = 2.0
+"""How long closing waits for such answers."""
 
 
 class HttpProvider:
@@ -53,6 +63,7 @@ class HttpProvider:
         self._transport = transport
         self._secrets = tuple(credentials.values())
         self._clock = clock
+        self._running: set[asyncio.Task[None]] = set()
         self._head = (
             f"POST {base_path}{dialect.upstream_path} HTTP/1.1\r\n"
             f"host: {host}\r\ncontent-type: application/json\r\naccept-encoding: identity\r\nuser-agent: fairlead\r\n"
@@ -60,135 +71,135 @@ class HttpProvider:
         self._heads = {name: Sealed(self._head + self._auth(secret)) for name, secret in credentials.items()}
 
     async def send(self, call: Call) -> Reply:
-        if not call.attempt.candidate.bills_after_disconnect:
-            return await self._answer(call)
+        attempt = call.attempt
+        if not attempt.candidate.bills_after_disconnect:
+            return await self._answer(call, attempt)
         # This provider finishes, and bills, what nobody waits for any more: so neither do we cut it short.
-        answering = asyncio.get_running_loop().create_task(self._answer(call), name="billed-attempt")
+        answering = asyncio.get_running_loop().create_task(self._answer(call, attempt), name="billed-attempt")
         try:
             return await asyncio.shield(answering)
         except asyncio.CancelledError:
-            if call.abandoned:
-                if not await self._read_on(answering):
-                    self._book_unknown(call)
-            else:
-                answering.cancel()
+            attempt.await_usage()
+            self._spawn(self._read_on(call, attempt, answering))
             raise
 
     async def aclose(self) -> None:
+        """Give what still runs beside its call a moment, book the rest by an estimate, and close all connections."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=_GRACE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._transport.aclose()
 
-    async def _answer(self, call: Call) -> Reply:
-        attempt = call.attempt
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"{self._name}-aftermath")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _answer(self, call: Call, attempt: Attempt) -> Reply:
         body = self._dialect.request.join(call.request, attempt.candidate.model, ask_usage=self._vendor.stream_usage)
-        head = self._request_head(call)
+        head = self._request_head(call.request, attempt.candidate)
         incoming = await self._transport.send(head, body, attempt.candidate.timeouts.connect_s)
         attempt.upstream_status = incoming.status
         attempt.upstream_id = incoming.headers.get(self._vendor.request_id_header)
         try:
             if incoming.status != 200:
-                await self._refused(incoming)
+                await self._refused(call.request, incoming)
             if call.request.stream and "json" not in incoming.headers.get("content-type", ""):
-                return await self._stream(call, attempt, incoming)
-            return await self._whole(call, attempt, incoming)
+                return await self._stream(call.request, attempt, incoming)
+            return await self._whole(call.request, attempt, incoming)
         except FairleadError as error:
             incoming.abort()
-            self._scrub(call, error)
+            self._scrub(call.request, error)
             raise
         except BaseException:
             incoming.abort()
             raise
 
-    async def _refused(self, incoming: Incoming) -> NoReturn:
+    async def _refused(self, request: Request, incoming: Incoming) -> NoReturn:
         body = await incoming.read(_MAX_ERROR_BYTES)
-        raise self._dialect.errors.decode(incoming.status, incoming.headers, body)
+        error = self._dialect.errors.decode(incoming.status, incoming.headers, body)
+        if isinstance(error, UpstreamAuth) and request.credential is not None:
+            kind = Forbidden if incoming.status == 403 else Unauthenticated
+            raise kind(f"provider {self._name!r} refused your key; this gateway only forwards it")
+        raise error
 
-    async def _whole(self, call: Call, attempt: Attempt, incoming: Incoming) -> Reply:
+    async def _whole(self, request: Request, attempt: Attempt, incoming: Incoming) -> Reply:
         body = await incoming.read(_MAX_ANSWER_BYTES)
         usage = self._dialect.reply.usage(body)
-        if call.request.stream:
-            raise UpstreamProtocol(f"provider {self._name!r} answered a streamed call with a whole body")
         attempt.first_token_ns = self._clock.monotonic_ns()
         if usage is None:
-            attempt.usage = self._estimated(call, estimate_tokens(body))
+            attempt.usage = self._estimated(request, estimate_tokens(body))
             attempt.usage_source = "estimated"
         else:
             attempt.usage = usage
             attempt.usage_source = "final"
-        call.answer = lambda: body
+        if request.stream:
+            raise UpstreamProtocol(f"provider {self._name!r} answered a streamed call with a whole body")
         return Reply(200, body, self._reply_headers(incoming, "application/json"))
 
-    async def _stream(self, call: Call, attempt: Attempt, incoming: Incoming) -> Reply:
-        def account(attempt: Attempt, scanner: Scanner, raw: bytes) -> None:
-            self._account(call, attempt, scanner, raw)
-
-        scanner = self._dialect.stream.scanner(forward_usage=call.request.include_usage)
-        scrub = partial(self._scrub, call)
-        stream = RelayStream(call, attempt, incoming, scanner, self._clock, account, scrub)
+    async def _stream(self, request: Request, attempt: Attempt, incoming: Incoming) -> Reply:
+        stream = RelayStream(
+            attempt,
+            incoming,
+            self._dialect.stream.scanner(forward_usage=request.include_usage),
+            self._clock,
+            account=partial(self._account, request, attempt),
+            scrub=partial(self._scrub, request),
+            spawn=self._spawn,
+        )
         await stream.peek()
-        call.answer = stream.raw
         return Reply(200, stream, self._reply_headers(incoming, "text/event-stream"))
 
-    async def _read_on(self, answering: asyncio.Task[Reply]) -> bool:
-        """Wait for an abandoned answer, for its usage alone; a second cancellation ends the wait.
-
-        Says whether it is known how the attempt ended.
-        """
+    async def _read_on(self, call: Call, attempt: Attempt, answering: asyncio.Task[Reply]) -> None:
+        """Wait for an answer that nobody else waits for, for its usage alone."""
         timer = self._clock.timer(_READ_ON_S, partial(_cancel, answering))
         try:
             with suppress(FairleadError):
                 reply = await answering
                 if not isinstance(reply.source, bytes):
-                    await cast("Chunks", reply.source).aclose()
+                    reply.source.close()
         except asyncio.CancelledError:
-            return False
+            # It never ended, and is billed: the prompt at least was read.
+            attempt.usage = self._estimated(call.request, 0)
+            attempt.usage_source = "estimated"
+            raise
         finally:
             timer.cancel()
-        return True
+            attempt.usage_known()
 
-    def _book_unknown(self, call: Call) -> None:
-        """An abandoned attempt that is billed, and whose usage never came: the prompt at least was read."""
-        attempt = call.attempt
-        if attempt.usage is None:
-            attempt.usage = self._estimated(call, 0)
-            attempt.usage_source = "estimated"
-
-    def _account(self, call: Call, attempt: Attempt, scanner: Scanner, raw: bytes) -> None:
+    def _account(self, request: Request, attempt: Attempt, scanner: Scanner, raw: bytes) -> None:
         """Final usage, else the running maximum, else an estimate (FAULTS S11)."""
         if scanner.usage is not None:
             attempt.usage = scanner.usage
             attempt.usage_source = "final" if scanner.complete else "cumulative"
         else:
             written = estimate_tokens(self._dialect.stream.text(raw))
-            attempt.usage = self._estimated(call, written)
+            attempt.usage = self._estimated(request, written)
             attempt.usage_source = "estimated"
 
-    def _prompt_tokens(self, call: Call) -> int:
-        request = call.request
+    def _estimated(self, request: Request, output_tokens: int) -> Usage:
         try:
-            chat = request.chat or self._dialect.request.decode(request.fields)
+            prompt = prompt_tokens(request.chat or self._dialect.request.decode(request.fields))
         except InvalidRequest:  # a relay passes on what it cannot read; its size is known all the same
-            return estimate_prompt(request.input_bytes)
-        return prompt_tokens(chat)
+            prompt = estimate_prompt(request.input_bytes)
+        return Usage(input_tokens=prompt, output_tokens=output_tokens, service_tier=request.service_tier)
 
-    def _estimated(self, call: Call, output_tokens: int) -> Usage:
-        return Usage(
-            input_tokens=self._prompt_tokens(call),
-            output_tokens=output_tokens,
-            service_tier=call.request.service_tier,
-        )
-
-    def _request_head(self, call: Call) -> bytes:
-        request = call.request
+    def _request_head(self, request: Request, candidate: Candidate) -> bytes:
         if request.credential is not None:
             head: bytes = Sealed(self._head + self._auth(request.credential))
         else:
-            head = self._heads.get(call.attempt.candidate.credential, self._head)
+            head = self._heads.get(candidate.credential, self._head)
         if request.headers:
-            head = Sealed(head + "".join(f"{name}: {value}\r\n" for name, value in request.headers.items()).encode())
+            lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+            head = Sealed(head + lines.encode("latin-1"))
         return head
 
     def _auth(self, secret: Secret) -> bytes:
-        return f"{self._vendor.auth_header}: {self._vendor.auth_prefix}{secret.reveal()}\r\n".encode("latin-1")
+        if not secret.reveal().isascii() or not secret.reveal().isprintable():
+            raise ConfigError(f"the credential for provider {self._name!r} holds characters that no header can carry")
+        return f"{self._vendor.auth_header}: {self._vendor.auth_prefix}{secret.reveal()}\r\n".encode("ascii")
 
     def _reply_headers(self, incoming: Incoming, content_type: str) -> dict[str, str]:
         headers = {"content-type": content_type}
@@ -198,9 +209,9 @@ class HttpProvider:
                 headers[name] = value
         return headers
 
-    def _scrub(self, call: Call, error: FairleadError) -> None:
+    def _scrub(self, request: Request, error: FairleadError) -> None:
         """Take our own keys out of what the provider said (FAULTS X6)."""
-        own = call.request.credential
+        own = request.credential
         for secret in self._secrets if own is None else (own,):
             error.message = error.message.replace(secret.reveal(), "***")
         error.args = (error.message,)

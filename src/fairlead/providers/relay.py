@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
 
-from fairlead.call import Attempt, Call
+from fairlead.call import Attempt
 from fairlead.dialects.codec import Scanner
 from fairlead.errors import EmptyStream, FairleadError, StreamTruncated, UpstreamError
 from fairlead.ports import Clock
@@ -12,38 +15,50 @@ from fairlead.providers.transport import Incoming
 
 _KEPT_BYTES = 8 * 1024 * 1024
 """How much of a stream is kept for the log and for an estimate of its usage."""
-_DRAIN_S = 60.0
-"""How long an abandoned answer that is billed anyway is read on."""
+_READ_ON_S = 60.0
+"""How long an answer is read on that nobody waits for and that is billed all the same."""
 _LINGER_S = 0.25
 """How long the end of the body may come after the dialect's terminator for the connection to be kept."""
 
+Account = Callable[[Scanner, bytes], None]
+"""Fills in the attempt's usage from what was scanned and what was kept."""
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+"""Runs something beside the call; its owner waits for it, within a bound, when it closes."""
+
 
 class RelayStream:
-    """Implements `Chunks`; `account` is called once, when the stream is over, to fill in the attempt's usage."""
+    """A stream of raw chunks, see `fairlead.pipeline.Stream`.
+
+    Args:
+        scrub: takes our own credentials out of an error that the provider sent.
+    """
 
     def __init__(
         self,
-        call: Call,
         attempt: Attempt,
         incoming: Incoming,
         scanner: Scanner,
         clock: Clock,
-        account: Callable[[Attempt, Scanner, bytes], None],
+        *,
+        account: Account,
         scrub: Callable[[FairleadError], None],
+        spawn: Spawn,
     ) -> None:
         self.progressed_ns = attempt.started_ns
-        self._call = call
         self._attempt = attempt
         self._incoming = incoming
         self._scanner = scanner
         self._clock = clock
+        self._account = account
         self._scrub = scrub
-        self._account: Callable[[Attempt, Scanner, bytes], None] | None = account
+        self._spawn = spawn
         self._held = b""
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self._ended = False
+        self._closed = False
         self._reason: BaseException | None = None
+        self._reader: asyncio.Task[Any] | None = None
 
     async def peek(self) -> None:
         """Read up to the first content, which `__anext__` then gives out first.
@@ -53,12 +68,16 @@ class RelayStream:
             UpstreamError: what the stream said instead, or how it broke.
         """
         parts: list[bytes] = []
-        while not self._scanner.content:
-            try:
+        try:
+            while not self._scanner.content:
                 parts.append(await self._next_raw())
-            except StopAsyncIteration:
-                provider = self._attempt.candidate.provider
-                raise EmptyStream(f"provider {provider!r} ended its stream without any content") from None
+        except StopAsyncIteration:
+            self._account_if_counted()
+            provider = self._attempt.candidate.provider
+            raise EmptyStream(f"provider {provider!r} ended its stream without any content") from None
+        except BaseException:
+            self._account_if_counted()
+            raise
         self._held = b"".join(parts)
         self._attempt.first_token_ns = self.progressed_ns
 
@@ -66,15 +85,12 @@ class RelayStream:
         return self
 
     async def __anext__(self) -> bytes:
-        held = self._held
-        if held:
-            self._held = b""
+        if self._held:
+            held, self._held = self._held, b""
             return held
         try:
-            while True:
-                chunk = await self._next_raw()
-                if chunk:
-                    return chunk
+            while not (chunk := await self._next_raw()):
+                pass
         except StreamTruncated:
             raise
         except UpstreamError as error:
@@ -83,26 +99,32 @@ class RelayStream:
             raise StreamTruncated(
                 f"the stream of provider {self._attempt.candidate.provider!r} broke off: {error.message}"
             ) from error
+        return chunk
 
     def abort(self, error: BaseException) -> None:
         self._reason = error
-        self._incoming.abort(error)
+        if not self._attempt.candidate.bills_after_disconnect:
+            self._incoming.abort(error)
+        elif self._reader is not None:
+            self._reader.cancel()  # only the wait: the answer itself is billed, so it is read on
 
-    async def aclose(self) -> None:
-        if not self._ended:
-            reads_on = self._call.abandoned and self._attempt.candidate.bills_after_disconnect
-            if self._scanner.complete:
-                await self._read_to_end(_LINGER_S)
-            elif reads_on and self._reason is None:
-                await self._read_to_end(_DRAIN_S)
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._ended:
+            self._account(self._scanner, self.raw())
+        elif self._scanner.complete:
+            self._account(self._scanner, self.raw())
+            self._spawn(self._linger())
+        elif self._attempt.candidate.bills_after_disconnect:
+            self._attempt.await_usage()
+            self._spawn(self._read_on())
+        else:
             self._incoming.abort()
-            self._ended = True
-        if self._account is not None:
-            account, self._account = self._account, None
-            account(self._attempt, self._scanner, self.raw())
+            self._account(self._scanner, self.raw())
 
     def raw(self) -> bytes:
-        """What may go to the caller of what the provider sent, up to 8 MiB."""
         if len(self._kept) > 1:
             self._kept = [b"".join(self._kept)]
         return self._kept[0] if self._kept else b""
@@ -117,18 +139,35 @@ class RelayStream:
         if self._scanner.error is not None:
             raise self._told()
         try:
-            raw = await self._incoming.__anext__()
+            raw = await self._arrival()
         except StopAsyncIteration:
             self._ended = True
             if self._scanner.content:
                 provider = self._attempt.candidate.provider
                 raise StreamTruncated(f"the stream of provider {provider!r} ended before its terminator") from None
             raise
-        self.progressed_ns = self._clock.monotonic_ns()
         chunk = self._scanned(raw)
+        if self._scanner.progressed:
+            self.progressed_ns = self._clock.monotonic_ns()
         if self._scanner.error is not None and not chunk:
             raise self._told()
         return chunk
+
+    async def _arrival(self) -> bytes:
+        """The next bytes; where the answer must not be cut, `abort` ends the wait alone."""
+        if not self._attempt.candidate.bills_after_disconnect:
+            return await self._incoming.__anext__()
+        if self._reason is not None:
+            raise self._reason
+        self._reader = asyncio.current_task()
+        try:
+            return await self._incoming.__anext__()
+        except asyncio.CancelledError:
+            if self._reason is None or self._reader is None or self._reader.uncancel():
+                raise
+            raise self._reason from None
+        finally:
+            self._reader = None
 
     def _told(self) -> FairleadError:
         """The error that the stream itself ended with."""
@@ -145,13 +184,28 @@ class RelayStream:
             self._kept_bytes += len(chunk)
         return chunk
 
-    async def _read_to_end(self, seconds: float) -> None:
-        """Read on for the usage's sake, or until the connection can be used again."""
+    def _account_if_counted(self) -> None:
+        """A stream that failed before any content costs what the provider counted, and nothing where it did not."""
+        if self._scanner.usage is not None:
+            self._account(self._scanner, self.raw())
+
+    async def _read_on(self) -> None:
+        try:
+            await self._to_end(_READ_ON_S)
+        finally:
+            self._account(self._scanner, self.raw())
+            self._attempt.usage_known()
+
+    async def _linger(self) -> None:
+        await self._to_end(_LINGER_S)
+
+    async def _to_end(self, seconds: float) -> None:
+        """Read what is left, for the usage's sake or so that the connection can be used again."""
         timer = self._clock.timer(seconds, self._incoming.abort)
         try:
-            while True:
-                self._scanned(await self._incoming.__anext__())
-        except (StopAsyncIteration, FairleadError):
-            return
+            with suppress(StopAsyncIteration, FairleadError):
+                while True:
+                    self._scanned(await self._incoming.__anext__())
         finally:
             timer.cancel()
+            self._incoming.abort()

@@ -25,8 +25,7 @@ class Admit:
             return await following(call)
         tokens = _expected_tokens(call)
         claims = [Claim(rate=rate, amount=tokens if rate.kind == "tokens" else 1) for rate in rates]
-        late = StateUnavailable("the limits could not be checked in time; try again")
-        await within(self._clock, _ACQUIRE_S, late, self._limits.acquire(claims))
+        standings = await within(self._clock, _ACQUIRE_S, _late, self._limits.acquire(claims))
         try:
             reply = await following(call)
         except BaseException:
@@ -37,7 +36,17 @@ class Admit:
             self._limits.release(claims, _used_tokens(call))
 
         reply.on_end.append(release)
+        for standing in standings:
+            reply.headers |= {
+                f"x-ratelimit-limit-{standing.kind}": str(standing.limit),
+                f"x-ratelimit-remaining-{standing.kind}": str(standing.remaining),
+                f"x-ratelimit-reset-{standing.kind}": f"{standing.reset_s:.3f}s",
+            }
         return reply
+
+
+def _late() -> StateUnavailable:
+    return StateUnavailable("the limits could not be checked in time; try again")
 
 
 def _expected_tokens(call: Call) -> int:

@@ -59,9 +59,7 @@ class VirtualKeys:
     async def _holder(self, credential: Secret | None) -> Principal | None:
         """A wait and a comparison on every path; no secret stays in the frame that raises."""
         key_id, secret = (None if credential is None else parse_key(credential.reveal())) or (_NOBODY, _NOBODY)
-        late = StateUnavailable("the key could not be checked in time; try again")
-        looking = within(self._clock, _FIND_S, late, self._keys.find(key_id))
-        found = await looking
+        found = await within(self._clock, _FIND_S, _late, self._keys.find(key_id))
         good = verify(self._hashing_keys, secret, None if found is None else (found[0].hash_id, found[0].digest))
         if found is not None and good:
             key, principal = found
@@ -71,6 +69,10 @@ class VirtualKeys:
         return None
 
 
+def _late() -> StateUnavailable:
+    return StateUnavailable("the key could not be checked in time; try again")
+
+
 class ProviderKeys:
     """Passthrough: whoever holds a provider key of their own; its keyed digest keeps tenants apart."""
 
@@ -78,7 +80,7 @@ class ProviderKeys:
         self._hashing_key = hashing_key
 
     async def __call__(self, credential: Secret | None) -> Principal:
-        if credential is None:
+        if credential is None or not credential.reveal().isascii() or not credential.reveal().isprintable():
             raise Unauthenticated("this gateway forwards your own provider key; send it as `Authorization: Bearer KEY`")
         digest = hmac.digest(self._hashing_key, credential.reveal().encode(), "sha256")
         return Principal(key_id=f"pt-{digest.hex()[:24]}")

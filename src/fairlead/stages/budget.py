@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fairlead.call import Attempt, Call
 from fairlead.core.pricing import cost, worst_case
 from fairlead.errors import BudgetExceeded, StateUnavailable
@@ -26,14 +28,16 @@ class Budget:
         reserved = _worst_case(call, attempt)
         if reserved is None and call.principal.budgets:
             raise BudgetExceeded(_no_price(call, attempt), param="model")
+        settle = partial(self._settle, call, attempt)
         try:
             if reserved is not None:
                 await self._reserve(call, attempt, reserved)
+            call.announce()
             reply = await following(call)
         except BaseException:
-            self._settle(call, attempt)
+            attempt.when_known(settle)
             raise
-        reply.on_end.append(lambda _: self._settle(call, attempt))
+        reply.on_end.append(lambda _: attempt.when_known(settle))
         return reply
 
     async def _reserve(self, call: Call, attempt: Attempt, amount_nanousd: int) -> None:
@@ -45,8 +49,7 @@ class Budget:
             at_ns=call.started_at_ns,
             lease_s=attempt.candidate.timeouts.total_s + _LEASE_SLACK_S,
         )
-        late = StateUnavailable("the budget could not be checked in time; try again")
-        await within(self._clock, _RESERVE_S, late, self._ledger.reserve(hold))
+        await within(self._clock, _RESERVE_S, _late, self._ledger.reserve(hold))
         attempt.reserved_nanousd = amount_nanousd
 
     def _settle(self, call: Call, attempt: Attempt) -> None:
@@ -59,10 +62,14 @@ class Budget:
         if attempt.usage is None:
             attempt.cost_nanousd = 0
         elif attempt.candidate.price is not None:
-            seconds = (self._clock.monotonic_ns() - attempt.started_ns) / 1e9
+            seconds = ((attempt.ended_ns or self._clock.monotonic_ns()) - attempt.started_ns) / 1e9
             attempt.cost_nanousd = cost(
                 attempt.candidate.price, attempt.usage, attempt.usage.service_tier, seconds=seconds
             )
+
+
+def _late() -> StateUnavailable:
+    return StateUnavailable("the budget could not be checked in time; try again")
 
 
 def _worst_case(call: Call, attempt: Attempt) -> int | None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from typing import Literal
 
 from fairlead.call import Attempt, Call, Outcome
-from fairlead.errors import Cancelled, FairleadError, InternalError
-from fairlead.pipeline import Next, Reply
+from fairlead.core.clip import CONTENT_BYTES, clip
+from fairlead.errors import Cancelled, FairleadError, InternalError, Overloaded
+from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
 from fairlead.record import Admitted, AttemptRecord, Ended, Identity
 from fairlead.types import Usage, UsageSource
 
 Content = Literal["full", "hash", "off"]
+
+_log = logging.getLogger("fairlead")
 
 
 class Observe:
@@ -29,26 +33,27 @@ class Observe:
         self._content = content
 
     async def __call__(self, call: Call, following: Next) -> Reply:
-        call.on_attempt = self._admitted
+        call.on_admitted = self._admitted
         try:
             reply = await following(call)
         except FairleadError as error:
-            self._ended(call, Outcome("error", error.status, error))
+            _log.debug("call %s: %s (%s)", call.id, error.code, error.detail)
+            self._over(call, Outcome("error", error.status, error))
             raise
         except asyncio.CancelledError:
-            self._ended(call, Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left")))
+            self._over(call, _cut(call))
             raise
         except Exception as error:
-            ours = InternalError("something went wrong inside Fairlead", detail=f"{type(error).__name__}: {error}")
-            self._ended(call, Outcome("error", ours.status, ours))
+            _log.exception("call %s failed inside Fairlead", call.id)
+            ours = InternalError("something went wrong inside Fairlead; its log has the call's id and the reason")
+            self._over(call, Outcome("error", ours.status, ours))
             raise ours from error
         # The lowest hook runs last: by then every stage has settled what the record is to show.
-        reply.on_end.insert(0, lambda outcome: self._ended(call, outcome))
+        reply.on_end.insert(0, lambda outcome: self._over(call, outcome, reply.source))
         return reply
 
-    def _admitted(self, call: Call, attempt: Attempt) -> None:
-        if attempt.number > 1:
-            return
+    def _admitted(self, call: Call) -> None:
+        attempt = call.attempt
         candidate = attempt.candidate
         self._sink(
             Admitted(
@@ -62,12 +67,18 @@ class Observe:
                 provider=candidate.provider,
                 upstream_model=candidate.model,
                 label=candidate.label,
+                reserved_nanousd=attempt.reserved_nanousd,
                 parent_id=call.parent_id,
                 request=self._kept(call.body),
             )
         )
 
-    def _ended(self, call: Call, outcome: Outcome) -> None:
+    def _over(self, call: Call, outcome: Outcome, source: Source | None = None) -> None:
+        """Write the record as soon as every attempt's usage is known; how long the call took is known now."""
+        duration_ns = self._clock.monotonic_ns() - call.started_ns
+        call.when_known(lambda: self._ended(call, outcome, duration_ns, source))
+
+    def _ended(self, call: Call, outcome: Outcome, duration_ns: int, source: Source | None) -> None:
         error = outcome.error
         first_token_ns = next((a.first_token_ns for a in call.attempts if a.first_token_ns is not None), None)
         usage, usage_source = _total(call.attempts)
@@ -75,7 +86,7 @@ class Observe:
             Ended(
                 call_id=call.id,
                 started_at_ns=call.started_at_ns,
-                duration_ns=self._clock.monotonic_ns() - call.started_ns,
+                duration_ns=duration_ns,
                 first_token_ns=None if first_token_ns is None else first_token_ns - call.started_ns,
                 dialect=call.dialect_in,
                 alias=call.alias,
@@ -95,17 +106,24 @@ class Observe:
                 tags=call.tags,
                 session=call.session,
                 degraded=tuple(call.degraded),
-                request=None if call.attempts else self._kept(call.body),
-                response=None if call.answer is None else self._kept(call.answer()),
+                request=None if call.fate.admitted else self._kept(call.body),
+                response=None if source is None else self._kept(source if isinstance(source, bytes) else source.raw()),
             )
         )
 
     def _kept(self, content: bytes) -> bytes | None:
         if self._content == "full":
-            return content
+            return clip(content, CONTENT_BYTES)
         if self._content == "hash":
             return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
         return None
+
+
+def _cut(call: Call) -> Outcome:
+    """A call that was cancelled: its caller left, or this process ends."""
+    if call.fate.abandoned:
+        return Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
+    return Outcome("error", Overloaded.http_status, Overloaded("this gateway is shutting down"))
 
 
 def _identity(call: Call) -> Identity:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from fairlead.call import Call, Candidate, Outcome
-from fairlead.errors import FairleadError, InternalError, UpstreamError
+from functools import partial
+
+from fairlead.call import Attempt, Call, Candidate, Outcome
+from fairlead.errors import BudgetExceeded, FairleadError, InternalError, UpstreamError
 from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Rng
 
@@ -22,39 +24,37 @@ class Route:
     async def __call__(self, call: Call, following: Next) -> Reply:
         failure: FairleadError = InternalError("a call without candidates reached route")
         for candidate in self._ordered(call.candidates):
-            attempt = call.open_attempt(candidate, self._clock.monotonic_ns())
+            opened = call.open_attempt(candidate, self._clock.monotonic_ns())
             try:
                 reply = await following(call)
-            except FairleadError as error:
-                attempt.error = error
-                attempt.ended_ns = self._clock.monotonic_ns()
-                if not isinstance(error, UpstreamError) or not error.falls_back:
+            except (UpstreamError, BudgetExceeded) as error:
+                opened.close(self._clock.monotonic_ns(), error)
+                if isinstance(error, UpstreamError) and not error.falls_back:
                     raise
-                failure = error
-                continue
-            except BaseException:
-                attempt.ended_ns = self._clock.monotonic_ns()
+                # A dearer candidate may not fit where a cheaper one does; what a provider said tells the caller more.
+                if isinstance(error, UpstreamError) or not isinstance(failure, UpstreamError):
+                    failure = error
+            except BaseException as error:
+                opened.close(self._clock.monotonic_ns(), error if isinstance(error, FairleadError) else None)
                 raise
-
-            def ended(outcome: Outcome) -> None:
-                last = call.attempt
-                last.ended_ns = self._clock.monotonic_ns()
-                last.error = outcome.error
-
-            reply.on_end.append(ended)
-            return reply
+            else:
+                reply.on_end.append(partial(self._close, call.attempt))
+                return reply
         raise failure
+
+    def _close(self, attempt: Attempt, outcome: Outcome) -> None:
+        attempt.close(self._clock.monotonic_ns(), outcome.error)
 
     def _ordered(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         """Weighted: one drawn by weight first, the others after it, heaviest first.  Else as configured."""
         if len(candidates) < 2 or candidates[0].weight is None:
             return candidates
-        point = self._rng.random() * sum(c.weight or 0 for c in candidates)
+        point = self._rng.random() * sum(c.weight or 0.0 for c in candidates)
         drawn = candidates[-1]
         for candidate in candidates:
-            point -= candidate.weight or 0
+            point -= candidate.weight or 0.0
             if point < 0:
                 drawn = candidate
                 break
-        rest = sorted((c for c in candidates if c is not drawn), key=lambda c: -(c.weight or 0))
+        rest = sorted((c for c in candidates if c is not drawn), key=lambda c: -(c.weight or 0.0))
         return (drawn, *rest)

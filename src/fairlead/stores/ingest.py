@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,10 @@ import msgspec
 from fairlead.core import frame
 from fairlead.ports import Batch, LogStore
 from fairlead.record import Record
-from fairlead.stores.segments import segments, try_lock
+from fairlead.stores.segments import let_go, segments, try_lock
 
-BATCH_RECORDS: Final = 100
-BATCH_BYTES: Final = 2 * 1024 * 1024
+BATCH_RECORDS: Final = 500
+BATCH_BYTES: Final = 4 * 1024 * 1024
 """A batch is no bigger, unless one record alone is (FAULTS D7)."""
 _LOCK_NAME: Final = "ingest.lock"
 _LARGEST_READ: Final = frame.HEADER_BYTES + frame.MAX_PAYLOAD_BYTES
@@ -65,25 +64,35 @@ class Ingester:
         # see which are orphaned, then list again and read everything, and only then say what crashed.
         orphans = await asyncio.to_thread(_lock_orphans, self._folder, locks)
         ended = self.backlog_bytes = 0
+        rests_bytes: dict[Path, int] = {}
         for path in await asyncio.to_thread(segments, self._folder):
-            ended += await self._read(path, orphaned=path in orphans)
+            ended_here, rests_bytes[path] = await self._read(path)
+            ended += ended_here
         for path in orphans:
-            finished = Batch(segment=path.name, offset=self._offsets.get(path.name, 0), records=(), finished=True)
-            ended += await self._store.ingest(finished)
+            torn = rests_bytes.pop(path, 0) > 0
+            offset = self._offsets.get(path.name, 0)
+            ended += await self._store.ingest(
+                Batch(segment=path.name, offset=offset, records=(), finished=True, torn=torn)
+            )
+            self.torn += torn
             await asyncio.to_thread(path.unlink, missing_ok=True)
             self._offsets.pop(path.name, None)
+        self.backlog_bytes = sum(rests_bytes.values())
         return ended
 
-    async def _read(self, path: Path, *, orphaned: bool) -> int:
-        """Ingest a segment from where this ingester left it to its last whole record."""
+    async def _read(self, path: Path) -> tuple[int, int]:
+        """Ingest a segment from where this ingester left it to its last whole record.
+
+        Returns how many calls that ended, and how many bytes are left.
+        """
         ended = 0
         offset = self._offsets.get(path.name, 0)
         size_bytes = BATCH_BYTES
         while chunk := await asyncio.to_thread(_read_at, path, offset, size_bytes):
             decoded = frame.decode(chunk)
-            for end, records in self._batches(decoded):
-                ended += await self._store.ingest(Batch(segment=path.name, offset=offset + end, records=records))
-                self._offsets[path.name] = offset + end
+            for batch in self._batches(path.name, offset, decoded):
+                ended += await self._store.ingest(batch)
+                self._offsets[path.name] = batch.offset
             offset += decoded.consumed
             self._offsets[path.name] = offset
             self.skipped_bytes += decoded.skipped_bytes
@@ -92,28 +101,23 @@ class Ingester:
             elif len(chunk) == size_bytes < _LARGEST_READ:
                 size_bytes = min(4 * size_bytes, _LARGEST_READ)
             else:
-                self._leave(len(chunk), orphaned=orphaned)
-                break
-        return ended
+                return ended, len(chunk)
+        return ended, 0
 
-    def _leave(self, rest_bytes: int, *, orphaned: bool) -> None:
-        if orphaned:
-            self.torn += 1
-        else:
-            self.backlog_bytes += rest_bytes
-
-    def _batches(self, decoded: frame.Decoded) -> Iterator[tuple[int, tuple[Record, ...]]]:
-        """Records in batches, each with the offset in the chunk just behind it."""
+    def _batches(self, segment: str, offset: int, decoded: frame.Decoded) -> Iterator[Batch]:
+        """What was decoded of a segment from `offset` on, in batches."""
         for first in range(0, len(decoded.payloads), BATCH_RECORDS):
             payloads = decoded.payloads[first : first + BATCH_RECORDS]
             records = tuple(record for record in map(self._record, payloads) if record is not None)
-            yield decoded.ends[first + len(payloads) - 1], records
+            rejected = len(payloads) - len(records)
+            self.rejected += rejected
+            end = offset + decoded.ends[first + len(payloads) - 1]
+            yield Batch(segment=segment, offset=end, records=records, rejected=rejected)
 
     def _record(self, payload: bytes) -> Record | None:
         try:
             return self._decoder.decode(payload)
         except msgspec.MsgspecError:
-            self.rejected += 1
             return None
 
 
@@ -132,7 +136,7 @@ class _Locks:
             return False
         with self._mutex:
             if self._released:
-                os.close(descriptor)
+                let_go(descriptor)
                 return False
             self._descriptors.append(descriptor)
             return True
@@ -142,7 +146,7 @@ class _Locks:
         with self._mutex:
             self._released = True
             for descriptor in self._descriptors:
-                os.close(descriptor)
+                let_go(descriptor)
             self._descriptors.clear()
 
 

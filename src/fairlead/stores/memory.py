@@ -217,7 +217,10 @@ class MemoryLimits:
             return self._acquire(claims, self._clock.monotonic_ns())
 
     def release(self, claims: Sequence[Claim], used_tokens: int | None) -> None:
-        """Give back concurrency, and the tokens claimed but not used (`None`: unknown, nothing back)."""
+        """Give back concurrency and the tokens claimed but not used; charge those used beyond the claim.
+
+        What is charged may exceed the limit by far: nothing is admitted until that is paid off.
+        """
         with self._lock:
             now_ns = self._clock.monotonic_ns()
             for claim in claims:
@@ -269,10 +272,10 @@ class MemoryLimits:
             self._running[cell] -= claim.amount
             if self._running[cell] <= 0:
                 del self._running[cell]
-        elif used_tokens is not None and used_tokens < claim.amount and cell in self._tats_ns:
-            self._tats_ns[cell] = gcra.refund(
+        elif used_tokens is not None:
+            self._tats_ns[cell] = gcra.settle(
                 gcra.quota(claim.rate.limit),
-                self._tats_ns[cell],
+                self._tats_ns.get(cell),
                 now_ns,
                 claimed=claim.amount,
                 used=used_tokens,

@@ -49,14 +49,14 @@ def create(folder: Path, name: str) -> tuple[int, Path]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         making.rename(path)
     except OSError:
-        os.close(descriptor)
+        let_go(descriptor)
         making.unlink(missing_ok=True)
         raise
     return descriptor, path
 
 
 def try_lock(path: Path) -> int | None:
-    """An exclusive lock on a file, to be closed by the caller; `None` if somebody else has it or it is gone.
+    """An exclusive lock on a file, for the caller to `let_go`; `None` if somebody else has it or it is gone.
 
     Raises:
         OSError: it cannot be opened for another reason.
@@ -71,3 +71,15 @@ def try_lock(path: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def let_go(descriptor: int) -> None:
+    """Unlock and close.
+
+    Closing alone leaves the lock with whatever child was forked meanwhile.  For the same reason only the process that
+    took the lock calls this: a child would unlock its parent.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)

@@ -7,14 +7,15 @@ import os
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from fairlead.core import frame
 from fairlead.ports import Clock
 from fairlead.record import Admitted, Ended, Record
-from fairlead.stores.segments import create, folder_bytes
+from fairlead.stores.scrub import plain
+from fairlead.stores.segments import create, folder_bytes, let_go
 
 ROTATE_BYTES: Final = 8 * 1024 * 1024
 MAX_BYTES: Final = 4 * 1024 * 1024 * 1024
@@ -117,7 +118,7 @@ class Spool:
             held = [*self._rotated, *([self._current] if self._current is not None else [])]
             self._rotated, self._current = [], None
             for segment in held:
-                os.close(segment.descriptor)
+                let_go(segment.descriptor)
 
     @property
     def depth_bytes(self) -> int:
@@ -131,7 +132,7 @@ class Spool:
         try:
             return self._encoder.encode(record)
         except UnicodeEncodeError:  # lone surrogates, which JSON escapes can spell
-            return self._encoder.encode(_scrubbed(msgspec.to_builtins(record, builtin_types=(bytes,))))
+            return self._encoder.encode(plain(record))
 
     def _write(self, chunk: bytes) -> None:
         self._check_room(len(chunk))
@@ -188,21 +189,10 @@ class Spool:
                         segment.open_calls.discard(record.call_id)
         for segment in [segment for segment in self._rotated if not segment.open_calls]:
             self._rotated.remove(segment)
-            os.close(segment.descriptor)
+            let_go(segment.descriptor)
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:
     view = memoryview(chunk)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _scrubbed(value: Any) -> Any:
-    """The same with everything that UTF-8 cannot say replaced by `?`."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_scrubbed(key): _scrubbed(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_scrubbed(each) for each in value]
-    return value

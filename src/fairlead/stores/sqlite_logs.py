@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
 
 from fairlead.ports import Batch, LogQuery, UsageRow
-from fairlead.record import Admitted, Ended, Gauges, Record
+from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Record
 from fairlead.stores import sqlite_queries, sqlite_rows
 from fairlead.stores.sqlite_work import Run, transaction
 
@@ -25,6 +27,9 @@ _POISON: Final = (
     ValueError,
 )
 """What one record can be at fault for; anything else is the store's trouble and stops the batch."""
+
+_GAUGES_KEPT_NS: Final = 86_400 * 10**9
+"""Gauges so much older than the newest are deleted, whatever became of their worker."""
 
 
 class SqliteLogs:
@@ -74,34 +79,32 @@ class SqliteLogs:
         return await self._run(sqlite_queries.counters)
 
     async def gauges(self) -> Sequence[Gauges]:
-        """The newest gauges of each worker that ever was."""
+        """The newest gauges of each worker that has not ended."""
         return await self._run(sqlite_queries.gauges)
 
 
 class _Ingest:
-    """One batch on its way into the database."""
+    """One batch on its way into the database: rows are collected first, then each table is written in one go."""
 
     def __init__(self, connection: sqlite3.Connection, count: Count) -> None:
         self._connection = connection
         self._count = count
         self._deltas: dict[tuple[str, Labels], int] = {}
         self._ended = 0
-        self._segment = ""
 
     def run(self, batch: Batch) -> int:
         """Returns how many calls ended."""
         if not batch.finished and self._is_known(batch):
             return 0
-        self._segment = batch.segment
         try:
             with transaction(self._connection):
-                self._store_all(batch.records)
+                self._store(batch.segment, batch.records)
                 self._close(batch)
         except _POISON:
             self._ended = 0
             self._deltas.clear()
             with transaction(self._connection):
-                self._store_each(batch.records)
+                self._store_each(batch)
                 self._close(batch)
         return self._ended
 
@@ -109,67 +112,130 @@ class _Ingest:
         row = self._connection.execute("SELECT offset FROM segments WHERE name = ?", (batch.segment,)).fetchone()
         return row is not None and row["offset"] >= batch.offset
 
-    def _store_all(self, records: Sequence[Record]) -> None:
-        """The usual case; a call that begins and ends in one batch is written once."""
-        ends = {record.call_id for record in records if isinstance(record, Ended)}
+    def _store(self, segment: str, records: Sequence[Record]) -> None:
+        """A call that begins and ends among these records is written once."""
         begun = {record.call_id: record for record in records if isinstance(record, Admitted)}
-        for record in records:
-            if isinstance(record, Admitted) and record.call_id in ends:
-                continue
-            self._store(record, begun)
+        ends = [record for record in records if isinstance(record, Ended)]
+        if ends:
+            self._store_ends(segment, ends, begun)
+            for end in ends:
+                begun.pop(end.call_id, None)
+        if begun:
+            self._store_open(segment, begun.values())
+        standing = [record for record in records if isinstance(record, Gauges)]
+        if standing:
+            self._store_gauges(standing)
 
-    def _store_each(self, records: Sequence[Record]) -> None:
+    def _store_each(self, batch: Batch) -> None:
         """Each record under its own savepoint, so that one that cannot be stored takes no other with it."""
-        for record in records:
+        for record in batch.records:
             before = self._ended, dict(self._deltas)
             self._connection.execute("SAVEPOINT record")
             try:
-                self._store(sqlite_rows.storable(record), {})
+                self._store(batch.segment, (sqlite_rows.storable(record),))
             except _POISON:
                 self._connection.execute("ROLLBACK TO record")
                 self._ended, self._deltas = before
                 self._add("fairlead_rejected_records_total", (), 1)
             self._connection.execute("RELEASE record")
 
-    def _store(self, record: Record, begun: Mapping[str, Admitted]) -> None:
-        if isinstance(record, Ended):
-            admitted = begun.get(record.call_id)
-            self._store_ended(record, None if admitted is None else admitted.request)
-        elif isinstance(record, Admitted):
-            self._connection.execute(sqlite_rows.INSERT_OPEN, (*sqlite_rows.open_call(record), self._segment))
-            self._store_contents(record.call_id, record.request, None)
-        else:
-            self._connection.execute(sqlite_rows.UPSERT_GAUGES, sqlite_rows.gauges(record))
+    def _store_open(self, segment: str, begun: Collection[Admitted]) -> None:
+        _refuse_implausible(begun)
+        self._write(sqlite_rows.INSERT_OPEN, [(*sqlite_rows.open_call(record), segment) for record in begun])
+        self._write(
+            sqlite_rows.UPSERT_CONTENTS,
+            [(each.call_id, sqlite_rows.capped(each.request), None) for each in begun if each.request is not None],
+        )
 
-    def _store_ended(self, record: Ended, request: bytes | None) -> None:
-        if not all(sqlite_rows.is_plausible(attempt) for attempt in record.attempts):
-            msg = "an attempt with numbers that cannot be"
-            raise ValueError(msg)
-        stored = self._connection.execute(sqlite_rows.UPSERT_ENDED, (*sqlite_rows.ended_call(record), self._segment))
-        if stored.rowcount != 1:
-            return
-        self._store_contents(record.call_id, record.request if record.request is not None else request, record.response)
-        rows = [sqlite_rows.attempt(record.call_id, attempt) for attempt in record.attempts]
-        self._connection.executemany(sqlite_rows.INSERT_ATTEMPT, rows)
-        self._ended += 1
-        for metric, labels, delta in self._count(record):
-            self._add(metric, labels, delta)
+    def _store_ends(self, segment: str, ends: Sequence[Ended], begun: Mapping[str, Admitted]) -> None:
+        """The first end of each call, unless the store has one: those that crashed may still turn out to have ended."""
+        outcomes = self._outcomes([record.call_id for record in ends])
+        fresh = []
+        for record in ends:
+            known = outcomes.get(record.call_id)
+            if known is None or (known == "crashed" and record.outcome != "crashed"):
+                outcomes[record.call_id] = record.outcome
+                fresh.append(record)
+        for record in fresh:
+            _refuse_implausible(record.attempts)
+        self._write(
+            sqlite_rows.UPSERT_ENDED,
+            [(*sqlite_rows.ended_call(each, sqlite_rows.spent_nanousd(each)), segment) for each in fresh],
+        )
+        self._write(
+            sqlite_rows.UPSERT_CONTENTS,
+            [row for row in (_contents(each, begun.get(each.call_id)) for each in fresh) if row is not None],
+        )
+        self._write(
+            sqlite_rows.INSERT_ATTEMPT,
+            [sqlite_rows.attempt(each.call_id, attempt) for each in fresh for attempt in each.attempts],
+        )
+        self._count_ends(fresh)
 
-    def _store_contents(self, call_id: str, request: bytes | None, response: bytes | None) -> None:
-        if request is not None or response is not None:
-            contents = (call_id, sqlite_rows.capped(request), sqlite_rows.capped(response))
-            self._connection.execute(sqlite_rows.UPSERT_CONTENTS, contents)
+    def _store_gauges(self, standing: Sequence[Gauges]) -> None:
+        self._write(sqlite_rows.UPSERT_GAUGES, [sqlite_rows.gauges(record) for record in standing])
+        newest_ns = max(record.at_ns for record in standing)
+        self._connection.execute(sqlite_rows.DELETE_SILENT_GAUGES, (newest_ns - _GAUGES_KEPT_NS,))
+
+    def _store_crashed(self, segment: str) -> None:
+        """Whatever is open in a segment without a writer: nobody knows what it cost, so what it had reserved counts."""
+        rows = self._connection.execute(sqlite_rows.SELECT_OPEN, (segment,)).fetchall()
+        crashed = [sqlite_rows.crashed(row) for row in rows]
+        reserved = [row["reserved_nanousd"] or 0 for row in rows]
+        self._write(
+            sqlite_rows.UPSERT_ENDED,
+            [(*sqlite_rows.ended_call(*each), segment) for each in zip(crashed, reserved, strict=True)],
+        )
+        self._count_ends(crashed)
+
+    def _outcomes(self, call_ids: Sequence[str]) -> dict[str, str | None]:
+        """How the calls ended that the store has; `None` where one is open."""
+        found = self._connection.execute(sqlite_rows.SELECT_OUTCOMES, (msgspec.json.encode(call_ids).decode(),))
+        return {row["id"]: row["outcome"] for row in found}
+
+    def _count_ends(self, ends: Sequence[Ended]) -> None:
+        self._ended += len(ends)
+        deltas = self._deltas
+        for record in ends:
+            for metric, labels, delta in self._count(record):
+                key = metric, labels
+                deltas[key] = deltas.get(key, 0) + delta
 
     def _add(self, metric: str, labels: Labels, delta: int) -> None:
         self._deltas[metric, labels] = self._deltas.get((metric, labels), 0) + delta
 
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            self._connection.executemany(statement, rows)
+
     def _close(self, batch: Batch) -> None:
         """What belongs to the batch as a whole."""
         if batch.finished:
-            for row in self._connection.execute(sqlite_rows.SELECT_OPEN, (batch.segment,)).fetchall():
-                self._store_ended(sqlite_rows.crashed(row), None)
-            self._connection.execute("DELETE FROM segments WHERE name = ?", (batch.segment,))
+            self._store_crashed(batch.segment)
+            self._connection.execute(sqlite_rows.DELETE_SEGMENT, (batch.segment,))
+            worker, _, _ = batch.segment.rpartition("-")
+            self._connection.execute(sqlite_rows.DELETE_GAUGES_OF, {"worker": worker, "segment": batch.segment})
         else:
             self._connection.execute(sqlite_rows.UPSERT_SEGMENT, (batch.segment, batch.offset))
-        rows = [(metric, sqlite_rows.labels(labels), delta) for (metric, labels), delta in self._deltas.items()]
-        self._connection.executemany(sqlite_rows.UPSERT_COUNTER, rows)
+        if batch.torn:
+            self._add("fairlead_spool_torn_segments_total", (), 1)
+        if batch.rejected:
+            self._add("fairlead_spool_rejected_records_total", (), batch.rejected)
+        self._write(
+            sqlite_rows.UPSERT_COUNTER,
+            [(metric, sqlite_rows.labels(labels), delta) for (metric, labels), delta in self._deltas.items()],
+        )
+
+
+def _refuse_implausible(records: Iterable[AttemptRecord | Admitted]) -> None:
+    if not all(sqlite_rows.is_plausible(record) for record in records):
+        msg = "a record with numbers that cannot be"
+        raise ValueError(msg)
+
+
+def _contents(record: Ended, begun: Admitted | None) -> tuple[str, bytes | None, bytes | None] | None:
+    """The values of `UPSERT_CONTENTS`, if any were kept."""
+    request = begun.request if record.request is None and begun is not None else record.request
+    if request is None and record.response is None:
+        return None
+    return record.call_id, sqlite_rows.capped(request), sqlite_rows.capped(record.response)

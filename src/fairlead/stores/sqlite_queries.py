@@ -47,7 +47,7 @@ _BY_CALL: Final = """
     sum(outcome <> 'ok') AS errors,
     coalesce(sum(input_tokens), 0) AS input_tokens,
     coalesce(sum(output_tokens), 0) AS output_tokens,
-    sum(spent_nanousd) AS cost_nanousd,
+    sum(CASE WHEN outcome = 'crashed' THEN 0 ELSE spent_nanousd END) AS cost_nanousd,
     sum(is_unpriced) AS unpriced_calls
     FROM (
         SELECT calls.*,

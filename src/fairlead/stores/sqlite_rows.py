@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
+from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Identity, Record
+from fairlead.stores.scrub import plain
 from fairlead.types import Usage
 
-CONTENT_BYTES: Final = 1024 * 1024
-"""So much of a request and of a response is kept; a marker says what was there."""
 MOST_TOKENS: Final = 10**12
 MOST_NANOUSD: Final = 10**15
 """No attempt takes a trillion tokens or costs a million dollars: such a number is a fault, and sums must not overflow."""
@@ -19,8 +19,8 @@ MOST_NANOUSD: Final = 10**15
 INSERT_OPEN: Final = """
     INSERT OR IGNORE INTO calls
         (id, started_at_ns, dialect, alias, model, stream, tenant, key_id, key_name, user, team, provider, parent_id,
-         segment)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         reserved_nanousd, segment)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # A call that was taken for crashed and did end is corrected; one that ended is never touched again.
 UPSERT_ENDED: Final = """
@@ -64,6 +64,15 @@ UPSERT_COUNTER: Final = """
     ON CONFLICT (metric, labels) DO UPDATE SET value = counters.value + excluded.value
 """
 SELECT_OPEN: Final = "SELECT * FROM calls WHERE segment = ? AND outcome IS NULL"
+SELECT_OUTCOMES: Final = "SELECT id, outcome FROM calls WHERE id IN (SELECT value FROM json_each(?))"
+DELETE_SEGMENT: Final = "DELETE FROM segments WHERE name = ?"
+DELETE_SILENT_GAUGES: Final = "DELETE FROM gauges WHERE at_ns < ?"
+# A segment's name is its worker's, a dash and a number of fixed width: same length and beginning, same worker.
+DELETE_GAUGES_OF: Final = """
+    DELETE FROM gauges WHERE worker = :worker AND NOT EXISTS (
+        SELECT 1 FROM segments
+        WHERE length(name) = length(:segment) AND substr(name, 1, length(:worker) + 1) = :worker || '-')
+"""
 
 
 def open_call(record: Admitted) -> tuple[Any, ...]:
@@ -83,10 +92,16 @@ def open_call(record: Admitted) -> tuple[Any, ...]:
         who.team,
         record.provider,
         record.parent_id,
+        record.reserved_nanousd,
     )
 
 
-def ended_call(record: Ended) -> tuple[Any, ...]:
+def spent_nanousd(record: Ended) -> int:
+    """What is known to have been spent."""
+    return sum(attempt.cost_nanousd for attempt in record.attempts if attempt.cost_nanousd is not None)
+
+
+def ended_call(record: Ended, spent_nanousd: int) -> tuple[Any, ...]:
     """The values of `UPSERT_ENDED`, segment aside."""
     who = record.identity
     return (
@@ -112,7 +127,7 @@ def ended_call(record: Ended) -> tuple[Any, ...]:
         _json(record.usage),
         record.usage_source,
         record.cost_nanousd,
-        sum(attempt.cost_nanousd for attempt in record.attempts if attempt.cost_nanousd is not None),
+        spent_nanousd,
         record.parent_id,
         _json(record.tags or None),
         record.session,
@@ -184,13 +199,13 @@ def crashed(row: sqlite3.Row) -> Ended:
 
 def capped(content: bytes | None) -> bytes | None:
     """At most `CONTENT_BYTES`, with a marker where something was cut off."""
-    if content is None or len(content) <= CONTENT_BYTES:
-        return content
-    return content[:CONTENT_BYTES] + b"...[truncated, %d bytes in all]" % len(content)
+    return None if content is None else clip(content, CONTENT_BYTES)
 
 
-def is_plausible(record: AttemptRecord) -> bool:
+def is_plausible(record: AttemptRecord | Admitted) -> bool:
     """Whether its numbers can be summed up."""
+    if isinstance(record, Admitted):
+        return 0 <= (record.reserved_nanousd or 0) <= MOST_NANOUSD
     usage = record.usage
     tokens = 0 if usage is None else usage.all_input_tokens + usage.all_output_tokens
     costs = (record.cost_nanousd or 0, record.reserved_nanousd or 0)
@@ -199,8 +214,9 @@ def is_plausible(record: AttemptRecord) -> bool:
 
 def storable(record: Record) -> Record:
     """The same record, as far as it can be stored: without lone surrogates, and implausible numbers made unknown."""
-    plain = _scrubbed(msgspec.to_builtins(record, builtin_types=(bytes,)))
-    kept: Record = msgspec.convert(plain, type=Record, builtin_types=(bytes,))
+    kept: Record = msgspec.convert(plain(record), type=Record, builtin_types=(bytes,))
+    if isinstance(kept, Admitted) and not is_plausible(kept):
+        return msgspec.structs.replace(kept, reserved_nanousd=None)
     if not isinstance(kept, Ended) or all(is_plausible(each) for each in kept.attempts):
         return kept
     attempts = tuple(
@@ -210,16 +226,6 @@ def storable(record: Record) -> Record:
         for each in kept.attempts
     )
     return msgspec.structs.replace(kept, attempts=attempts, usage=None, usage_source="none", cost_nanousd=None)
-
-
-def _scrubbed(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_scrubbed(key): _scrubbed(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_scrubbed(each) for each in value]
-    return value
 
 
 def _json(value: Any) -> str | None:

@@ -18,7 +18,7 @@ from fairlead.telemetry.metrics import BUCKETS_S, Labels
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _NS: Final = 1_000_000_000
-GAUGES_FRESH_S: Final = 60.0
+GAUGES_FRESH_S: Final = 10.0
 """A worker that has been silent for so much longer than another is gone, and its gauges with it."""
 
 
@@ -50,6 +50,8 @@ METRICS: Final = (
     _described("counter", metrics.UNPRICED, _ATTEMPT, "Attempts whose cost is unknown."),
     _described("counter", metrics.ERRORS, ("class", "alias"), "Calls that ended with an error, by its class."),
     _described("counter", metrics.REJECTED, (), "Records that the store could not take."),
+    _described("counter", metrics.SPOOL_TORN, (), "Spool segments that ended inside a record, which is lost."),
+    _described("counter", metrics.SPOOL_REJECTED, (), "Spooled records that this version does not know."),
     _described("histogram", metrics.CALL_DURATION, ("alias",), "From a call's arrival to its end.", _NS),
     _described("histogram", metrics.FIRST_TOKEN, _ATTEMPT, "From an attempt's start to its first content.", _NS),
     _described("histogram", metrics.OUTPUT_TOKEN, _ATTEMPT, "Between two output tokens after the first.", _NS),

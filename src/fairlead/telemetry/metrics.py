@@ -23,6 +23,8 @@ COST: Final = "fairlead_cost_usd_total"
 UNPRICED: Final = "fairlead_unpriced_attempts_total"
 ERRORS: Final = "fairlead_errors_total"
 REJECTED: Final = "fairlead_rejected_records_total"
+SPOOL_TORN: Final = "fairlead_spool_torn_segments_total"
+SPOOL_REJECTED: Final = "fairlead_spool_rejected_records_total"
 CALL_DURATION: Final = "fairlead_call_duration_seconds"
 FIRST_TOKEN: Final = "fairlead_time_to_first_token_seconds"  # noqa: S105 - a metric's name
 OUTPUT_TOKEN: Final = "fairlead_time_per_output_token_seconds"  # noqa: S105 - a metric's name
@@ -35,7 +37,10 @@ BUCKETS_S: Final[dict[str, tuple[float, ...]]] = {
 }
 """Upper bounds in seconds; `+Inf` follows."""
 _BOUNDS_NS: Final = {metric: tuple(round(bound * _NS) for bound in bounds) for metric, bounds in BUCKETS_S.items()}
-_LE: Final = {metric: (*(str(bound) for bound in bounds), "+Inf") for metric, bounds in BUCKETS_S.items()}
+_LE: Final = {
+    metric: tuple(("le", bound) for bound in (*map(str, bounds), "+Inf")) for metric, bounds in BUCKETS_S.items()
+}
+_PARTS: Final = {metric: (f"{metric}_bucket", f"{metric}_sum", f"{metric}_count") for metric in BUCKETS_S}
 _TOKEN_BUCKETS: Final = (
     ("input_tokens", "input"),
     ("cache_read_tokens", "cache_read"),
@@ -91,8 +96,5 @@ def _observe_speed(attempt: AttemptRecord, who: Labels) -> Iterator[Delta]:
 def _observe(metric: str, labels: Labels, value_ns: int) -> Sequence[Delta]:
     value_ns = max(value_ns, 0)
     le = _LE[metric][bisect_left(_BOUNDS_NS[metric], value_ns)]
-    return (
-        (f"{metric}_bucket", (*labels, ("le", le)), 1),
-        (f"{metric}_sum", labels, value_ns),
-        (f"{metric}_count", labels, 1),
-    )
+    bucket, total, number = _PARTS[metric]
+    return (bucket, (*labels, le), 1), (total, labels, value_ns), (number, labels, 1)

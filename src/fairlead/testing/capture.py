@@ -63,6 +63,15 @@ class _Stored:
         return self.newest.started_at_ns, self.newest.call_id
 
     @property
+    def spent_nanousd(self) -> int:
+        """What budgets count: what is known to have been spent, or what a crashed call had reserved."""
+        if self.ended is None:
+            return 0
+        if self.ended.outcome == "crashed" and self.admitted is not None:
+            return self.admitted.reserved_nanousd or 0
+        return _cost(self.ended)
+
+    @property
     def request(self) -> bytes | None:
         """From whichever record has it."""
         kept = [record.request for record in (self.ended, self.admitted) if record is not None]
@@ -150,7 +159,11 @@ class ListLogStore:
         kind, _, name = scope.partition(":")
         by = "alias" if kind == "model" else kind
         return sum(
-            _cost(ended) for ended in self.records if ended.started_at_ns >= since_ns and _GROUPS[by](ended) == name
+            call.spent_nanousd
+            for call in self._calls.values()
+            if call.ended is not None
+            and call.ended.started_at_ns >= since_ns
+            and _GROUPS[by](call.ended) == name
         )
 
     async def counters(self) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:

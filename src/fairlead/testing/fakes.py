@@ -118,13 +118,17 @@ class FakeLimits:
         return [self._standing(claim.rate) for claim in claims]
 
     def release(self, claims: Sequence[Claim], used_tokens: int | None) -> None:
-        """Give back concurrency, and the tokens claimed but not used; what was never granted gives back nothing."""
+        """Give back concurrency, and replace the tokens claimed by those used; what was never granted changes nothing.
+
+        What was used beyond the claim counts from now, a limit's worth a minute, so a debt takes its time to age out.
+        """
         for claim in claims:
             taken = next((taken for taken in self._taken if taken.claim == claim and not taken.released), None)
             if taken is not None:
                 taken.released = True
                 if claim.rate.kind == "tokens" and used_tokens is not None:
-                    taken.amount = min(taken.amount, used_tokens)
+                    taken.amount = min(claim.amount, used_tokens)
+                    self._owe(claim, used_tokens - claim.amount)
 
     def in_use(self, rate: Rate) -> int:
         """What counts against a rate now."""
@@ -134,6 +138,14 @@ class FakeLimits:
     def unreleased(self) -> list[Claim]:
         """Claims granted and not given back: none, once every call is over."""
         return [taken.claim for taken in self._taken if not taken.released]
+
+    def _owe(self, claim: Claim, beyond: int) -> None:
+        at_ns = self._clock.monotonic_ns()
+        while beyond > 0:
+            amount = min(beyond, claim.rate.limit)
+            self._taken.append(_Taken(claim, at_ns, amount, released=True))
+            beyond -= amount
+            at_ns += _MINUTE_NS
 
     def _counting(self, rate: Rate) -> list[_Taken]:
         after_ns = self._clock.monotonic_ns() - _MINUTE_NS
@@ -161,7 +173,7 @@ class FakeLimits:
         """Until enough has aged out; `None` if the claim never fits."""
         if claim.rate.kind == "concurrency":
             return 1.0
-        for taken in self._counting(claim.rate):
+        for taken in sorted(self._counting(claim.rate), key=lambda taken: taken.at_ns):
             over -= taken.amount
             if over <= 0:
                 return (taken.at_ns + _MINUTE_NS - self._clock.monotonic_ns()) / 10**9

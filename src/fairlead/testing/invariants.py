@@ -44,8 +44,8 @@ def _faults(record: Ended, admitted: int) -> list[str]:
     numbers = [attempt.number for attempt in record.attempts]
     if admitted and not numbers:
         faults.append("admitted, but without an attempt")
-    if numbers and not admitted:
-        faults.append("has attempts, but was never admitted")
+    if not admitted and any(attempt.status is not None or attempt.usage is not None for attempt in record.attempts):
+        faults.append("went upstream, but was never admitted")
     if numbers != list(range(1, len(numbers) + 1)):
         faults.append(f"attempts are numbered {numbers}")
     faults += [f"attempt {attempt.number} never ended" for attempt in record.attempts if attempt.ended_ns is None]

@@ -13,7 +13,7 @@ from fairlead.core.ids import uuid7
 from fairlead.core.pricing import ModelPrices, flat
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import Cancelled, FairleadError
-from fairlead.pipeline import Reply, Stage, finish
+from fairlead.pipeline import Reply, Stage
 from fairlead.ports import Clock, Ledger, Limits
 from fairlead.providers import facts
 from fairlead.providers.http import HttpProvider
@@ -135,5 +135,5 @@ class Bench:
             outcome = Outcome("truncated", reply.status, error)
             raise
         finally:
-            await finish(reply, outcome, set())
+            reply.end(outcome)
         return b"".join(parts)

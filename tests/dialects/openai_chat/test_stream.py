@@ -70,7 +70,21 @@ def test_a_stream_split_at_any_byte_is_the_same(forward_usage, line_end):
 
 PIECES = st.lists(
     st.sampled_from(
-        [ROLE, TEXT, STOP, USAGE, DONE, b": ping\n\n", b"\n", b"\r\n", b"data: x", b'data: {"error":{}}\n\n']
+        [
+            ROLE,
+            TEXT,
+            STOP,
+            USAGE,
+            DONE,
+            b": ping\n\n",
+            b"\n",
+            b"\r\n",
+            b"data: x",
+            b'data: {"error":{}}\n\n',
+            event({"content": "b"}, usage=None),
+            b'event: error\ndata: {"message":"sk-1"}\n\n',
+            b"event: error\ndata: sk-1\n\n",
+        ]
     ),
     max_size=8,
 ).map(b"".join)
@@ -156,6 +170,65 @@ def test_an_event_named_error_is_one():
     """Even where its data does not say so, as long as another candidate can still answer."""
     scanner, out = follow(ROLE + b'event: error\ndata: {"message":"x"}\n\n' + TEXT)
     assert (out, type(scanner.error)) == (ROLE, UpstreamUnavailable)
+
+
+@pytest.mark.parametrize("cuts", [[], [len(TEXT)], [len(TEXT) + 9]])
+@pytest.mark.parametrize("data", [b'{"message":"no such key sk-1"}', b"sk-1 is wrong", b"", b'{"a":1}'])
+@pytest.mark.parametrize("line", [b"event: error\n", b"event:error\r\n"])
+def test_an_event_named_error_is_one_after_content_too(line, data, cuts):
+    """Whatever its data is: the provider's own words, an echoed key among them, never reach the caller."""
+    scanner, out = follow(TEXT + line + b"data: " + data + b"\n\n" + TEXT, cuts)
+    assert (out, type(scanner.error)) == (TEXT, UpstreamUnavailable)
+
+
+def test_an_event_named_error_in_the_middle_of_a_chunk_is_one():
+    """Whole events before it go out, none after it."""
+    scanner, _ = follow(TEXT)
+    assert scanner.feed(TEXT + b'event: error\ndata: {"m":"sk-1"}\n\n' + TEXT) == TEXT
+    assert scanner.error is not None
+
+
+@pytest.mark.parametrize("before", [b"", TEXT])
+@pytest.mark.parametrize(
+    ("chunk", "progressed"),
+    [
+        (TEXT, True),
+        (b": ping\n\n" + TEXT, True),
+        (TEXT[:40], True),
+        (DONE, True),
+        (USAGE, True),
+        (b": ping\n\n", False),
+        (b":\n\n: {}\n\n", False),
+        (b": pi", False),
+        (b"\n\n", False),
+        (b"data:\n\n", False),
+        (b"data: \r\n\r\n", False),
+        (b"event: ping\ndata: {}\n\n", False),
+        (b'event: ping\ndata: {"t', False),
+    ],
+)
+def test_comments_and_pings_are_no_progress(before, chunk, progressed):
+    """The clock of content runs on through them (FAULTS S5)."""
+    scanner, _ = follow(before)
+    scanner.feed(chunk)
+    assert scanner.progressed is progressed
+
+
+def test_nothing_progresses_once_a_stream_is_over():
+    """What comes after the end is dropped."""
+    scanner, _ = follow(WHOLE)
+    scanner.feed(TEXT)
+    assert scanner.progressed is False
+
+
+def test_usage_is_found_wherever_it_stands():
+    """Also before the choices, where later events begin in the same way, and next to one that is null."""
+    early = event({"content": "a"}).replace(b'"choices"', b'"usage": null, "choices"')
+    told = event({"content": "b"}, usage=COUNTS)
+    nested = event({"content": "c", "usage": None}, usage=COUNTS)
+    for last in (told, nested, told.replace(b'"choices"', b'"x": {"usage":null}, "choices"')):
+        scanner, out = follow(early + early + last, [len(early), 2 * len(early)], forward_usage=False)
+        assert (out, scanner.usage) == (early + early + last, Usage(input_tokens=3, output_tokens=2))
 
 
 def test_the_word_error_in_a_text_is_no_error():

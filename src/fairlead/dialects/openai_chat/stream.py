@@ -14,6 +14,8 @@ from fairlead.errors import FairleadError, UpstreamProtocol
 from fairlead.types import Usage
 
 _CONTENT_FIELDS = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
+_BEGINNING_BYTES = 256
+"""How much of an unfinished event is looked at to tell it from a ping."""
 
 
 class ChatScanner:
@@ -23,15 +25,22 @@ class ChatScanner:
     as vLLM sends them on request) is passed on whole: only a chunk of nothing but usage is an answer to our own asking.
     """
 
-    __slots__ = ("_forward_usage", "_rest", "complete", "content", "error", "usage")
+    __slots__ = (
+        "_flows", "_forward_usage", "_head", "_rest", "complete", "content", "error", "progressed", "usage",
+    )  # fmt: skip
 
     def __init__(self, *, forward_usage: bool) -> None:
         self._forward_usage = forward_usage
         self._rest = bytearray()
+        self._flows = False
+        """Content was seen, nothing is held back and nothing has ended the stream: a plain chunk goes on as it is."""
+        self._head = b""
+        """How the events of this stream begin, up to their choices, where that is plain and need not be looked at again."""
         self.usage: Usage | None = None
         self.content = False
         self.complete = False
         self.error: FairleadError | None = None
+        self.progressed = False
 
     def feed(self, chunk: bytes) -> bytes:
         """Take raw bytes, give back the whole events among them that may go to the caller.
@@ -39,42 +48,63 @@ class ChatScanner:
         Raises:
             UpstreamProtocol: an event over `MAX_EVENT_BYTES`, or one that must be decoded and is no JSON object.
         """
+        # Providers write whole events, of a JSON object each: after the first content nearly every chunk ends here.
+        if self._flows and chunk.endswith(b"}\n\n"):
+            seen = len(self._head) if chunk.startswith(self._head) else 0
+            if (seen or chunk.startswith(b"data:")) and _is_plain(chunk, seen):
+                self.progressed = True
+                return chunk
+        self.progressed = False
         if self.complete or self.error is not None:
             return b""
-        # Providers write whole events, of a JSON object each: after the first content nearly every chunk ends here.
-        if self.content and not self._rest and chunk.endswith(b"}\n\n") and _is_plain(chunk):
-            return chunk
-        self._rest += chunk
+        return self._take(chunk)
+
+    def _take(self, chunk: bytes) -> bytes:
+        self._flows = False
+        if self._rest:
+            self._rest += chunk
         if b"\n" not in chunk and b"\r" not in chunk:
-            self._check_size()
+            self._rest = self._rest or bytearray(chunk)
+            self._check_rest()
             return b""
         try:
-            events, rest = split_events(bytes(self._rest))
+            events, rest = split_events(bytes(self._rest) if self._rest else chunk)
         except SseError as error:
             raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
         self._rest = bytearray(rest)
-        self._check_size()
-        return b"".join([event for event in events if self._passes(event)])
+        self._check_rest()
+        self.progressed = self.progressed or any(map(_says_something, events))
+        passed = [event for event in events if self._passes(event)]
+        self._flows = self.content and not self._rest and not self.complete and self.error is None
+        return b"".join(passed)
 
-    def _check_size(self) -> None:
-        if len(self._rest) > MAX_EVENT_BYTES:
+    def _check_rest(self) -> None:
+        rest = self._rest
+        if len(rest) > MAX_EVENT_BYTES:
             raise UpstreamProtocol(f"The provider sent an event longer than {MAX_EVENT_BYTES} bytes.")
+        self.progressed = bool(rest) and _says_something(bytes(rest[:_BEGINNING_BYTES]))
 
     def _passes(self, event: bytes) -> bool:
         if self.complete or self.error is not None:
             return False
-        if self.content and _is_plain(event):
+        if self.content and b"[DONE]" not in event and _is_plain(event, 0):
             return True
         for name, data in _parsed(event):
+            if name == b"error":
+                # Whatever its data is, it is the provider's own words about a failure and not the model's.
+                self.error = decode_in_band(data)
+                return False
             if data.startswith(b"[DONE]"):
                 self.complete = True
-            elif data and not self._chunk(name, data):
+            elif data and not self._chunk(data):
                 return False
+        if self.content and not self._head:
+            self._head = _plain_head(event)
         return True
 
-    def _chunk(self, name: bytes, data: bytes) -> bool:
+    def _chunk(self, data: bytes) -> bool:
         body = load_object(data)
-        if is_error(body, name):
+        if is_error(body):
             self.error = decode_in_band(data)
             return False
         choices = body.get("choices")
@@ -143,19 +173,41 @@ def has_content(choices: Any) -> bool:
     return False
 
 
-def _is_plain(chunk: bytes) -> bool:
-    """Whether no event in here can hold a usage, an error or the end.
+def _is_plain(chunk: bytes, start: int) -> bool:
+    """Whether no event in here, from `start` on, can hold a usage, an error or, before the last event, the end.
 
-    Inside a JSON string quotes are escaped, so that these words with their quotes are keys or whole strings.
+    Inside a JSON string quotes are escaped, so that a word with its quotes is a key or a whole string.  `error` is
+    looked for without them: it may be an event's name.
     """
-    if b'"error"' in chunk or b"[DONE]" in chunk:
+    if chunk.find(b"error", start) >= 0:
         return False
-    named = chunk.find(b'"usage"')
+    # A single event has no other before it.
+    if chunk.find(b"\n", start) != len(chunk) - 2 and chunk.find(b"[DONE]", start) >= 0:
+        return False
+    named = chunk.find(b'"usage"', start)
     while named >= 0:
         if not chunk.startswith(b":null", named + 7):
             return False
         named = chunk.find(b'"usage"', named + 12)
     return True
+
+
+def _plain_head(event: bytes) -> bytes:
+    """What stands before the choices of an event, as far as nothing in it has to be looked at in the next one."""
+    head, found, _ = event.partition(b'"choices":')
+    head += found
+    return head if found and b"\n" not in head and _is_plain(head, 0) else b"data:"
+
+
+def _says_something(event: bytes) -> bool:
+    """Whether an event, whole or only its beginning, has data: comments have none, and that of a ping counts for
+    nothing."""
+    if event.startswith(b"data: {"):
+        return True
+    fields = [line.partition(b":") for line in event.splitlines()]
+    if any(name == b"event" and value.strip() == b"ping" for name, _, value in fields):
+        return False
+    return any(name == b"data" and value.strip() for name, _, value in fields)
 
 
 def _parsed(raw: bytes) -> list[tuple[bytes, bytes]]:

@@ -1,0 +1,88 @@
+"""What is known of vendors and model families."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairlead.providers import facts, prices
+
+FACTS = facts.load()
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("gpt-5", "gpt-5"),
+        ("GPT-5-mini", "gpt-5"),
+        ("openai/gpt-5", "gpt-5"),
+        ("gpt-5-chat-latest", "gpt-5-chat"),
+        ("ft:gpt-4o-mini:org::id", "gpt-4o-mini"),
+        ("openai/ft:gpt-4o-mini:org::id", "gpt-4o-mini"),
+        ("gpt-4o-2024-08-06", "gpt-4o"),
+        ("gpt-4.1-nano", "gpt-4.1"),
+        ("gpt-4-0613", "gpt-4"),
+        ("gpt-4-turbo-2024-04-09", "gpt-4-turbo"),
+        ("gpt-3.5-turbo-0125", "gpt-3.5-turbo"),
+        ("o3-mini", "o3-mini"),
+        ("o1-2024-12-17", "o1"),
+        ("anthropic/claude-sonnet-4", "claude-sonnet-4"),
+        ("anthropic/claude-3.5-sonnet", "claude-3.5"),
+        ("us.anthropic.claude-3-7-sonnet-20250219-v1:0", "claude-3-7"),
+        ("anthropic.claude-3-haiku-20240307-v1:0", "claude-3"),
+        ("arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-haiku-4-5", "claude-haiku-4"),
+        ("models/gemini-2.5-pro", "gemini-2.5"),
+        ("accounts/fireworks/models/llama-v3p1-8b-instruct", "llama"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "llama"),
+        ("Qwen/Qwen3-32B", "qwen"),
+        ("deepseek/deepseek-r1:free", "deepseek-r1"),
+        ("sim-small", "sim-"),
+    ],
+)
+def test_a_model_is_known_under_every_name_that_vendors_give_it(model, family):
+    """The longest family name at the start of the model's own name counts."""
+    assert FACTS.family(model) is FACTS.families[family]
+
+
+@pytest.mark.parametrize("model", ["", "/", "ft:", "mine", "a.b.c.gpt-5", "my-gpt-5", "." * 100_000, "ft:ft:o1"])
+def test_an_unknown_model_has_the_stated_defaults(model):
+    """A family's name in the middle says nothing, however long the name is."""
+    assert FACTS.family(model) is FACTS.default_family
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ("gpt-3.5-turbo", 4_096),
+        ("gpt-4", 8_192),
+        ("gpt-4o", 16_384),
+        ("gpt-4.1-mini", 32_768),
+        ("gpt-4.5-preview", 16_384),
+        ("gpt-5.1", 128_000),
+        ("o1-mini", 65_536),
+        ("o4-mini", 100_000),
+        ("claude-3-opus-20240229", 4_096),
+        ("claude-3-5-sonnet-20241022", 8_192),
+        ("claude-sonnet-4-20250514", 64_000),
+        ("claude-opus-4-1-20250805", 32_000),
+        ("claude-haiku-4-5", 64_000),
+        ("claude-opus-4-7", 128_000),
+        ("gemini-1.5-flash", 8_192),
+        ("gemini-2.5-flash", 65_535),
+    ],
+)
+def test_a_reservation_is_bounded_by_what_the_vendor_publishes(model, tokens):
+    """At least the published maximum, and not a multiple of it."""
+    assert tokens <= FACTS.family(model).max_output_tokens < 2 * tokens
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic", "google", "deepseek", "x-ai"])
+def test_chat_models_of_the_price_table_have_a_family(vendor):
+    """What the large vendors price is bounded by facts, not by a guess."""
+    strangers = {name for name in prices.load().models(vendor) if FACTS.family(name) is FACTS.default_family}
+    other = ("embed", "davinci", "babbage", "curie", "ada", "moderation", "tts", "whisper", "image", "computer-use")
+    assert {name for name in strangers if not any(word in name for word in other)} == set()
+
+
+def test_family_names_are_in_lower_case():
+    """They are compared with names in lower case."""
+    assert [name for name in FACTS.families if name != name.lower()] == []
