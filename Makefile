@@ -40,6 +40,7 @@ check: $(DEV) ## Lint, types, layers, generated pages, house rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing/api.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
 	$(BIN)/pytest -q tests/house tests/docs

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
+import typer
 
 from fairlead import errors, ports, record, types
+from fairlead.cli import app
 from fairlead.config import schema
 from fairlead.config.not_yet import NOT_YET
 from fairlead.providers import facts
@@ -148,15 +150,68 @@ def port_list() -> str:
         "src/fairlead/ports.py",
         "The protocols between the pipeline and the outside.\nAn adapter implements one without inheriting from it.\n",
     )
+    docs, source = attribute_docs(ports), annotations(ports)
     for node in parsed(ports).body:
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases):
             text += f"\n## {node.name}\n\n{ast.get_docstring(node)}\n"
+            for name, meaning in docs.get(node.name, {}).items():
+                text += f"\n```text\n{name}: {source[node.name][name]}\n\n{meaning}\n```\n"
             for method in node.body:
                 if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
                     text += f"\n```text\n{signature(method)}\n"
                     doc = ast.get_docstring(method)
                     text += (f"\n{inspect.cleandoc(doc)}\n" if doc else "") + "```\n"
     return text
+
+
+def command_line() -> str:
+    """Every command."""
+    text = page(
+        "Command line",
+        "src/fairlead/cli/",
+        "`fairlead COMMAND`.\n"
+        "Exit codes: 0 for success, 1 for a failure, 2 for arguments that cannot be used, 130 for Ctrl-C.\n"
+        "What went wrong stands on standard error, in one line.\n"
+        "`--help` shows what a command takes, `fairlead --version` which version this is.\n",
+    )
+    for words, command in commands(typer.main.get_command(app), ("fairlead",)):
+        required = [f" --{each.name} {each.metavar}" for each in command.params if is_option(each) and each.required]
+        arguments = [each for each in command.params if not is_option(each)]
+        named = [f" {argument_name(each)}" for each in arguments]
+        text += (
+            f"\n## {' '.join(words)}\n\n{command.help}\n\n```text\n{' '.join(words)}{''.join(named + required)}\n```\n"
+        )
+        text += "\n| argument | default | what it does |\n|---|---|---|\n"
+        for each in command.params:
+            if is_option(each):
+                value = "" if each.is_flag or each.metavar is None else f" {each.metavar}"
+                name = ", ".join(each.opts) + value
+            else:
+                name = argument_name(each)
+            default = "off" if getattr(each, "is_flag", False) else each.default
+            shown = "required" if each.required else "absent" if default is None else str(default)
+            text += line((f"`{name}`", shown, each.help or ""))
+    return text
+
+
+def commands(group: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The commands below a group, each with the words that call it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*words, name))
+        else:
+            yield (*words, name), command
+
+
+def is_option(parameter: Any) -> bool:
+    """Whether it is named by dashes."""
+    return bool(parameter.opts[0].startswith("-"))
+
+
+def argument_name(argument: Any) -> str:
+    """How an argument is written in a usage line."""
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required or name.startswith("[") else f"[{name}]"
 
 
 def page(title: str, source: str, opening: str) -> str:
@@ -248,6 +303,7 @@ def signature(method: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": command_line,
     "configuration.md": configuration,
     "errors.md": error_table,
     "metrics.md": metrics,

@@ -98,7 +98,7 @@ class Client:
         self._gateway = gateway
         self._key = None if key is None else Secret(key)
         self._config = config
-        self._root = Path.cwd() if root is None else root
+        self._root = Path() if root is None else root
         self._lock = threading.Lock()
         self._pid = 0
         self._foundation: Foundation | None = None

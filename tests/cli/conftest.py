@@ -16,6 +16,11 @@ from fairlead.cli import app
 Run = Callable[..., Result]
 
 
+@pytest.fixture(autouse=True)
+def blocking() -> None:
+    """A command has its event loop to itself, so it may block; in place of the fixture that forbids it."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with no provider key and no secret of ours in the environment."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.core.gcra import MINUTE_NS, Quota, check, check_all, quota, refund
+from fairlead.core.gcra import MINUTE_NS, Quota, check, quota, settle
 
 quotas = st.builds(quota, st.integers(1, 200), burst=st.none() | st.integers(1, 50))
 gaps = st.lists(st.tuples(st.integers(0, MINUTE_NS // 2), st.integers(1, 20)), max_size=60)
@@ -55,14 +55,25 @@ def test_remaining_is_what_still_fits(limit: Quota, arrivals: list[tuple[int, in
         assert check(limit, tat_ns, now_ns + decision.reset_ns, limit.burst).allowed
 
 
-@given(quotas, st.integers(0, 10**18), st.integers(0, 10**18))
-def test_a_clock_that_goes_back_gives_no_burst_and_no_long_lockout(limit: Quota, now_ns: int, back_ns: int) -> None:
-    """After a step back the bucket is as full as before at least, and empties within its own time."""
-    full = check(limit, None, now_ns + back_ns, limit.burst)
-    after = check(limit, full.tat_ns, now_ns, 1)
-    assert not after.allowed
-    assert after.retry_after_ns is not None
-    assert after.retry_after_ns <= limit.interval_ns
+@given(quotas, gaps, st.integers(1, 50), st.integers(1, 5_000), st.integers(0, MINUTE_NS))
+def test_what_was_used_beyond_a_claim_counts_like_a_claim(
+    limit: Quota, arrivals: list[tuple[int, int]], claimed: int, beyond: int, lasted_ns: int
+) -> None:
+    """The TAT moves by exactly the excess, and after the stated wait, not before, the next unit fits."""
+    now_ns, tat_ns = 0, None
+    for gap_ns, amount in arrivals:
+        now_ns += gap_ns
+        tat_ns = check(limit, tat_ns, now_ns, amount).tat_ns
+    before_ns = check(limit, tat_ns, now_ns + lasted_ns, 0).tat_ns
+    now_ns += lasted_ns
+    after_ns = settle(limit, tat_ns, now_ns, claimed=claimed, used=claimed + beyond, claimed_at_ns=now_ns - lasted_ns)
+    assert after_ns == max(before_ns, now_ns) + beyond * limit.interval_ns
+    decision = check(limit, after_ns, now_ns)
+    assert decision.remaining >= 0
+    assert decision.retry_after_ns is not None
+    assert check(limit, after_ns, now_ns + decision.retry_after_ns).allowed
+    if not decision.allowed:
+        assert not check(limit, after_ns, now_ns + decision.retry_after_ns - 1).allowed
 
 
 @given(quotas, gaps, st.data())
@@ -84,7 +95,7 @@ def test_a_refund_never_gives_more_than_was_claimed(
         if step.allowed:
             exact = check(limit, exact, now_ns, amount).tat_ns
     now_ns += data.draw(st.integers(0, MINUTE_NS))
-    back = refund(limit, with_refund, now_ns, claimed=claimed, used=used, claimed_at_ns=1)
+    back = settle(limit, with_refund, now_ns, claimed=claimed, used=used, claimed_at_ns=1)
     assert max(back, now_ns) >= max(exact, now_ns)
 
 
@@ -92,16 +103,7 @@ def test_a_refund_at_once_is_whole() -> None:
     """Giving back at the moment of the claim restores all of it."""
     limit = quota(100)
     tat_ns = check(limit, None, 0, 100).tat_ns
-    assert refund(limit, tat_ns, 0, claimed=100, used=10, claimed_at_ns=0) == check(limit, None, 0, 10).tat_ns
-
-
-def test_all_or_nothing() -> None:
-    """One limit that refuses makes the whole answer a refusal."""
-    good, bad = quota(10), quota(1)
-    full = check(bad, None, 0).tat_ns
-    allowed, decisions = check_all([(good, None, 1), (bad, full, 1)], 0)
-    assert not allowed
-    assert [decision.allowed for decision in decisions] == [True, False]
+    assert settle(limit, tat_ns, 0, claimed=100, used=10, claimed_at_ns=0) == check(limit, None, 0, 10).tat_ns
 
 
 def test_exactly_the_limit_comes_at_once() -> None:

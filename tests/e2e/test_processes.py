@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sqlite3
+import ssl
+import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import psutil
 import pytest
+import trustme
+
+from processes import CLEAN_ENVIRONMENT, FAIRLEAD
 
 HELLO: Any = [{"role": "user", "content": "Say hello"}]
 CONFIG = """
@@ -153,3 +162,99 @@ def test_a_second_gateway_on_the_same_port_is_refused_in_one_line(gateway: Begin
         start("serve", "--port", str(ours.port), "--admin-port", "0", config=CONFIG)
 
     assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.timeout(60)
+def test_the_keeper_survives_a_spool_that_cannot_be_read(gateway: Begin) -> None:
+    """It says so once, takes in what waited as soon as it can, and was never restarted."""
+    ours = gateway(CONFIG)
+    keeper = children(ours)["keeper"].pid
+    lock = ours.folder / "fairlead.spool" / "ingest.lock"
+    calls = 'fairlead_calls_total{alias="m",dialect="openai_chat",outcome="ok"}'
+
+    lock.unlink()
+    lock.mkdir()
+    until(lambda: "records wait in the spool" in ours.log.read_text())
+    with sdk(ours) as client:
+        client.chat.completions.create(model="m", messages=HELLO)
+    time.sleep(1)
+    lock.rmdir()
+
+    until(lambda: ours.metrics()[calls] == 1)
+    assert children(ours)["keeper"].pid == keeper
+    until(lambda: "records are stored again" in ours.log.read_text())
+    said = [line for line in ours.log.read_text().splitlines() if line.startswith("fairlead[keeper]: ")]
+    assert [line.partition(": ")[2][:17] for line in said] == ["records wait in t", "records are store"]
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_that_hangs_is_killed_after_the_second_signal(gateway: Begin) -> None:
+    """Five seconds after it, whatever `drain_s` says."""
+    ours = gateway(CONFIG)
+    worker = children(ours)["worker"]
+    worker.suspend()
+
+    ours.child.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    ours.child.send_signal(signal.SIGTERM)
+
+    assert ours.child.wait(10) == 0
+    assert not worker.is_running()
+    assert "worker-1 does not end; killing it" in ours.log.read_text()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ('[store]\nurl = "sqlite:///file/f.db"\nspool = "spool"\n', "the store '.*file/f.db' cannot be used"),
+        ('[gateway.tls]\ncert = "file:file"\nkey = "file:file"\n', "cannot load the TLS files"),
+        ('[gateway.tls]\ncert = "file:none"\nkey = "file:file"\n', "`file:none` cannot be read"),
+        ('[store]\nspool = "file/spool"\n', "Not a directory"),
+    ],
+)
+def test_a_start_that_must_fail_ends_serve_in_one_line(config: str, told: str, tmp_path: Path) -> None:
+    """Exit code 1, no traceback, and no second try."""
+    (tmp_path / "file").touch(mode=0o600)
+    (tmp_path / "fairlead.toml").write_text(config)
+    done = subprocess.run(
+        [FAIRLEAD, "serve", "--port", "0", "--admin-port", "0"],
+        cwd=tmp_path, capture_output=True, check=False, text=True, timeout=30, env=CLEAN_ENVIRONMENT,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert re.match(f"fairlead: .*{told}", line)
+
+
+@pytest.mark.timeout(60)
+def test_with_tls_the_control_port_speaks_it_too(gateway: Begin, tmp_path: Path) -> None:
+    """With the certificate of the data port."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    (tmp_path / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    for file in ("key.pem", "cert.pem"):
+        (tmp_path / file).chmod(0o600)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    ours = gateway(f'{CONFIG}\n[gateway.tls]\ncert = "file:{tmp_path}/cert.pem"\nkey = "file:{tmp_path}/key.pem"\n')
+
+    for port in (ours.port, ours.ready["admin_port"]):
+        url = f"https://127.0.0.1:{port}/health/live"
+        with urllib.request.urlopen(url, context=trusting, timeout=10) as answer:
+            assert answer.read() == b'{"status":"live"}'
+
+
+@pytest.mark.timeout(60)
+def test_keys_that_cannot_be_checked_show_in_the_metrics(gateway: Begin) -> None:
+    """`fairlead_degraded` of the worker says it, and calls go on."""
+    ours = gateway(CONFIG)
+    connection = sqlite3.connect(ours.folder / "fairlead.db", timeout=10)
+    connection.execute("ALTER TABLE generation RENAME TO hidden")
+    connection.close()
+
+    until(
+        lambda: [name for name in ours.metrics() if name.startswith('fairlead_degraded{feature="keys",mode="cached"')]
+    )

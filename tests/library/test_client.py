@@ -18,7 +18,7 @@ import pytest
 
 import fairlead
 from fairlead.config.load import load_text
-from fairlead.errors import InvalidRequest, ModelNotFound, NotYetAvailable, StreamTruncated
+from fairlead.errors import DeadlineExceeded, InvalidRequest, ModelNotFound, NotYetAvailable, StreamTruncated
 from fairlead.types import Finished, TextDelta
 
 CONFIG = """

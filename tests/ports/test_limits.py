@@ -152,3 +152,38 @@ async def test_a_limit_of_zero_admits_nobody(limits: Limits) -> None:
     """Zero is a limit."""
     assert not await admits(limits, requests(0))
     assert not await admits(limits, running(0))
+
+
+async def test_tokens_used_beyond_the_claim_are_charged(limits: Limits) -> None:
+    """A call that claimed 10 and used 60 leaves 40 of 100."""
+    claim = tokens(100, 10)
+    await limits.acquire([claim])
+    limits.release([claim], 60)
+    assert not await admits(limits, tokens(100, 41))
+    assert await admits(limits, tokens(100, 40))
+
+
+async def test_a_debt_of_tokens_is_paid_off_before_anything_is_admitted(limits: Limits, time: VirtualClock) -> None:
+    """Three times a minute's tokens at once keep the next call out for over two minutes, as the refusal says."""
+    claim = tokens(100, 10)
+    await limits.acquire([claim])
+    limits.release([claim], 310)
+    with pytest.raises(RateLimited) as refused:
+        await limits.acquire([claim])
+    error = refused.value
+    assert error.retry_after_s is not None
+    assert 120 < error.retry_after_s < 190
+    assert error.remaining == 0
+    await time.advance(120)
+    assert not await admits(limits, claim)
+    await time.advance(error.retry_after_s - 120)
+    assert await admits(limits, claim)
+
+
+async def test_a_debt_is_charged_though_the_limit_was_idle_meanwhile(limits: Limits, time: VirtualClock) -> None:
+    """What a long call used beyond its claim counts when it ends, however long ago it was admitted."""
+    claim = tokens(100, 10)
+    await limits.acquire([claim])
+    await time.advance(3_600)
+    limits.release([claim], 110)
+    assert not await admits(limits, tokens(100, 1))

@@ -302,3 +302,39 @@ async def test_gauges_are_no_calls(logs: LogStore) -> None:
     """They are taken, and neither end nor list anything."""
     assert await store(logs, Gauges(worker="w", at_ns=1, in_flight=3)) == 0
     assert await listed(logs) == []
+
+
+async def test_a_crashed_call_counts_what_it_had_reserved(logs: LogStore) -> None:
+    """Budgets count the reservation of a call whose process died; its cost stays unknown, and usage shows none."""
+    await store(logs, admitted("a", reserved_nanousd=700), segment="dead")
+    assert await logs.spent("key:k1", 0) == 0
+    await store(logs, segment="dead", finished=True)
+    assert [await logs.spent(scope, 0) for scope in ("key:k1", "user:ann", "team:rd", "model:small")] == [700] * 4
+    assert (await one(logs, "a"))["cost_nanousd"] is None
+    assert {row.cost_nanousd for by in ("key", "model") for row in await logs.usage(by, None)} == {0}
+
+
+async def test_a_crashed_call_that_did_end_counts_what_it_cost(logs: LogStore) -> None:
+    """Its real cost takes the place of the reservation, whose call may have been admitted with none."""
+    await store(logs, admitted("a", reserved_nanousd=700), admitted("b"), segment="dead")
+    await store(logs, segment="dead", finished=True)
+    await store(logs, ended("a"))
+    assert await logs.spent("key:k1", 0) == 10
+
+
+async def test_an_absurd_reservation_is_unknown(logs: LogStore) -> None:
+    """It neither stops its batch nor fills a budget for ever."""
+    huge = (admitted(str(amount), reserved_nanousd=amount) for amount in (2**62, 2**70, -(2**62)))
+    await store(logs, *huge, admitted("b", reserved_nanousd=5), segment="dead")
+    await store(logs, segment="dead", finished=True)
+    assert len(await listed(logs)) == 4
+    assert await logs.spent("key:k1", 0) == 5
+
+
+async def test_a_call_may_begin_and_end_in_any_order_of_batches(logs: LogStore) -> None:
+    """An end that comes before its beginning stays, and the request is found."""
+    await store(logs, ended("a"))
+    await store(logs, admitted("a"), segment="older")
+    await store(logs, segment="older", finished=True)
+    call = await one(logs, "a")
+    assert (call["outcome"], call["request"]) == ("ok", '{"q":1}')

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,19 +13,23 @@ import pytest
 from fairlead.core import frame
 from fairlead.errors import StateUnavailable
 from fairlead.ports import Batch, LogQuery, UsageRow
-from fairlead.record import Record
+from fairlead.record import Gauges, Record
 from fairlead.stores.ingest import BATCH_BYTES, BATCH_RECORDS, Ingester
-from fairlead.stores.segments import segments
 from fairlead.stores.spool import Spool
 from fairlead.stores.sqlite import SqliteStore
 from fairlead.telemetry.metrics import count
 from fairlead.testing import VirtualClock
 
 
+def segments(folder: Path) -> list[Path]:
+    """What is in the folder, seen from outside the package."""
+    return sorted(folder.glob("*.spool"))
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     store = SqliteStore(tmp_path / "fairlead.db", count=count)
-    store.migrate()
+    await asyncio.to_thread(store.migrate)
     yield store
     await store.aclose()
 
@@ -109,6 +115,7 @@ async def test_a_torn_tail_of_an_orphan_is_cut_off_and_counted(
     ingester = Ingester(folder, store.logs)
     assert await ingester.run_once() == 1
     assert ingester.torn == 1
+    assert (await store.logs.counters())["fairlead_spool_torn_segments_total", ()] == 1
     assert segments(folder) == []
 
 
@@ -179,7 +186,7 @@ async def test_a_new_ingester_counts_nothing_twice(folder: Path, spool: Spool, s
 
 
 async def test_batches_are_bounded(folder: Path, spool: Spool, make: Any) -> None:
-    """At most 100 records and about two megabytes at a time, in order, each with the offset behind it."""
+    """So many records and bytes at a time and no more, in order, each with the offset behind it."""
     for number in range(2 * BATCH_RECORDS + 1):
         spool(make.ended(f"s{number}"))
     for number in range(8):
@@ -194,7 +201,7 @@ async def test_batches_are_bounded(folder: Path, spool: Spool, make: Any) -> Non
     assert len(recorder.records) == 2 * BATCH_RECORDS + 9
     for batch in recorder.batches:
         assert len(batch.records) <= BATCH_RECORDS
-        assert sum(len(record.response or b"") for record in batch.records) <= BATCH_BYTES  # type: ignore[union-attr]
+        assert sum(len(record.response or b"") for record in batch.records) <= BATCH_BYTES  # type: ignore[union-attr,misc]
     spool.close()
 
 
@@ -258,6 +265,7 @@ async def test_frames_without_a_record_are_passed_over(
     ingester = Ingester(folder, store.logs)
     assert await ingester.run_once() == 1
     assert ingester.rejected == 2
+    assert (await store.logs.counters())["fairlead_spool_rejected_records_total", ()] == 2
 
 
 async def test_damage_in_the_middle_is_counted(folder: Path, spool: Spool, store: SqliteStore, make: Any) -> None:
@@ -303,3 +311,76 @@ class _Never(Recorder):
     async def ingest(self, batch: Batch) -> int:
         await asyncio.Event().wait()
         return 0
+
+
+async def test_rejected_frames_of_a_live_segment_count_once(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """A new ingester that reads the segment again does not count them again."""
+    spool(make.ended("a"))
+    spool.flush()
+    (path,) = segments(folder)
+    with path.open("ab") as file:
+        file.write(frame.encode(b"no record"))
+    for _ in range(2):
+        await Ingester(folder, store.logs).run_once()
+    assert (await store.logs.counters())["fairlead_spool_rejected_records_total", ()] == 1
+    spool.close()
+
+
+async def test_a_dead_workers_gauges_go_with_its_last_segment(
+    folder: Path, clock: VirtualClock, store: SqliteStore
+) -> None:
+    """They stay while a rotated segment is finished, and while another worker's are."""
+    ingester = Ingester(folder, store.logs)
+    mine, other = Spool(folder, "w", clock, rotate_bytes=1), Spool(folder, "w-1", clock)
+    other(Gauges(worker="w-1", at_ns=1))
+    other.flush()
+    for at_ns in (1, 2):
+        mine(Gauges(worker="w", at_ns=at_ns))
+        mine.flush()
+    await ingester.run_once()
+    assert len(segments(folder)) == 2
+    assert [gauges.worker for gauges in await store.logs.gauges()] == ["w", "w-1"]
+    mine.close()
+    await ingester.run_once()
+    assert [gauges.worker for gauges in await store.logs.gauges()] == ["w-1"]
+    other.close()
+    await ingester.run_once()
+    assert await store.logs.gauges() == []
+
+
+def test_a_forked_child_does_not_keep_the_ingester_out(folder: Path) -> None:
+    """A child that was forked during a run, and lives on, does not hold the run's lock."""
+    script = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from fairlead.record import Gauges
+from fairlead.stores.ingest import Ingester
+from fairlead.stores.spool import Spool
+from fairlead.stores.system import SystemClock
+
+folder, children = Path(sys.argv[1]), []
+
+class Store:
+    async def ingest(self, batch):
+        children.append(os.fork())
+        if children[-1] == 0:
+            signal.pause()
+        return len(batch.records)
+
+def run():
+    spool = Spool(folder, "w", SystemClock())
+    spool(Gauges(worker="w", at_ns=1))
+    spool.close()
+    return asyncio.run(Ingester(folder, Store()).run_once())
+
+print(run(), run())
+for child in children:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)], check=True, timeout=15, capture_output=True, text=True
+    )
+    assert done.stdout == "1 1\n"

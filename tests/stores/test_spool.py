@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 import signal
 import subprocess
@@ -17,9 +16,14 @@ import pytest
 
 from fairlead.core import frame
 from fairlead.record import Record
-from fairlead.stores.segments import segments, try_lock
+from fairlead.stores.segments import let_go, try_lock
 from fairlead.stores.spool import Spool
 from fairlead.testing import VirtualClock
+
+
+def segments(folder: Path) -> list[Path]:
+    """What is in the folder, seen from outside the package."""
+    return sorted(folder.glob("*.spool"))
 
 
 def written(folder: Path) -> list[Any]:
@@ -31,7 +35,7 @@ def is_held(path: Path) -> bool:
     descriptor = try_lock(path)
     if descriptor is None:
         return True
-    os.close(descriptor)
+    let_go(descriptor)
     return False
 
 
@@ -242,3 +246,39 @@ def test_files_are_private(folder: Path, clock: VirtualClock, make: Any) -> None
     assert {path.stat().st_mode & 0o777 for path in segments(folder)} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
     spool.close()
+
+
+def test_a_forked_child_does_not_keep_segments_held(folder: Path) -> None:
+    """A child that was forked while the spool was open, and lives on, does not hold what its parent let go."""
+    script = """
+import os, signal, sys
+from pathlib import Path
+from fairlead.record import Admitted, Ended, Gauges, Identity
+from fairlead.stores.segments import let_go, segments, try_lock
+from fairlead.stores.spool import Spool
+from fairlead.stores.system import SystemClock
+
+def free():
+    taken = [try_lock(path) for path in segments(folder)]
+    for descriptor in taken:
+        if descriptor is not None:
+            let_go(descriptor)
+    return [descriptor is not None for descriptor in taken]
+
+folder = Path(sys.argv[1])
+spool = Spool(folder, "w", SystemClock(), rotate_bytes=1)
+spool(Gauges(worker="w", at_ns=1))
+child = os.fork()
+if child == 0:
+    signal.pause()
+spool(Gauges(worker="w", at_ns=2))
+print(free())
+spool.close()
+print(free())
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)], check=True, timeout=15, capture_output=True, text=True
+    )
+    assert done.stdout.split("\n")[:2] == ["[True, False]", "[True, True]"]

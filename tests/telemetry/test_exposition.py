@@ -99,11 +99,11 @@ def test_every_described_metric_is_shown() -> None:
 
 
 def test_workers_stand_side_by_side() -> None:
-    """Gauges are shown by worker; a worker long silent is gone."""
+    """Gauges are shown by worker; a worker ten seconds behind another is gone."""
     gauges = [
         Gauges(worker="0", at_ns=100 * 10**9, reserved_nanousd=5 * 10**8, in_flight=2, dropped_records=1),
         Gauges(worker="1", at_ns=99 * 10**9, degraded={"cache": "off"}),
-        Gauges(worker="old", at_ns=10**9, in_flight=9),
+        Gauges(worker="old", at_ns=89 * 10**9, in_flight=9),
     ]
     found = samples(render(Snapshot(counters={}, gauges=gauges, spool_bytes=77)))
     assert found["fairlead_reserved_usd", (("worker", "0"),)] == 0.5

@@ -23,7 +23,7 @@ SECOND_NS = 10**9
 IDENTITY = Identity(tenant="team:t", key_id="k1", user="ann", team="t")
 
 
-def admitted(call_id: str, at_s: int = 1) -> Admitted:
+def admitted(call_id: str, at_s: int = 1, reserved_nanousd: int | None = None) -> Admitted:
     return Admitted(
         call_id=call_id,
         started_at_ns=at_s * SECOND_NS,
@@ -34,6 +34,7 @@ def admitted(call_id: str, at_s: int = 1) -> Admitted:
         identity=IDENTITY,
         provider="p",
         upstream_model="m",
+        reserved_nanousd=reserved_nanousd,
         request=b'{"q":"needle"}',
     )
 
@@ -105,6 +106,15 @@ async def test_a_call_without_a_writer_has_crashed() -> None:
     await store.ingest(batch(admitted("a"), admitted("b"), ended("b")))
     assert await store.ingest(batch(offset=2, finished=True)) == 1
     assert {record.call_id: record.outcome for record in store.records} == {"a": "crashed", "b": "ok"}
+
+
+async def test_a_crashed_call_counts_what_it_had_reserved() -> None:
+    """Nobody knows what it cost, so budgets count its reservation; one without a reservation counts nothing."""
+    store = ListLogStore()
+    await store.ingest(batch(admitted("a", reserved_nanousd=70), admitted("b")))
+    assert await store.spent("key:k1", 0) == 0
+    await store.ingest(batch(offset=2, finished=True))
+    assert await store.spent("key:k1", 0) == 70
 
 
 async def test_a_running_call_is_listed_as_open() -> None:
@@ -215,7 +225,8 @@ def batches(draw: st.DrawFn) -> list[Batch]:
         written: list[Admitted | Ended] = []
         for call_id in calls:
             begins, ends = draw(st.booleans()), draw(st.booleans())
-            written += [admitted(call_id, ord(call_id))] if begins else []
+            reserved = draw(st.sampled_from([None, 7]))
+            written += [admitted(call_id, ord(call_id), reserved)] if begins else []
             written += [drawn_ends(draw, call_id)] if ends else []
         at = draw(st.integers(0, len(written)))
         parts = [(written[:at], at, False), (written[at:], len(written) + 1, draw(st.booleans()))]
@@ -239,7 +250,7 @@ def test_it_agrees_with_the_store_in_sqlite(history: list[Batch]) -> None:
 
     async def main(path: Path) -> None:
         real, fake = SqliteStore(path, count=lambda _: ()), ListLogStore()
-        real.migrate()
+        await asyncio.to_thread(real.migrate)
         try:
             for each in history:
                 assert await fake.ingest(each) == await real.logs.ingest(each)

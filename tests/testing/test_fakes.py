@@ -163,3 +163,21 @@ async def test_ports_that_are_down_say_so() -> None:
     for question in (ledger.reserve(hold("a", 1)), limits.acquire([]), keys.find("k"), keys.keys()):
         with pytest.raises(StateUnavailable):
             await question
+
+
+async def test_tokens_used_beyond_the_claim_are_owed() -> None:
+    """A debt of three limits counts in full, and keeps the next call out until it has aged."""
+    clock = VirtualClock(autojump=False)
+    limits = FakeLimits(clock)
+    claim = Claim(rate=TPM, amount=10)
+    await limits.acquire([claim])
+    limits.release([claim], 310)
+    assert limits.in_use(TPM) == 310
+    with pytest.raises(RateLimited) as caught:
+        await limits.acquire([claim])
+    assert caught.value.retry_after_s == 180
+    await clock.advance(179)
+    with pytest.raises(RateLimited):
+        await limits.acquire([claim])
+    await clock.advance(1)
+    await limits.acquire([claim])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairlead.cli.terminal import complain
+from fairlead.errors import ConfigError, mapped
 
 if TYPE_CHECKING:
     from fairlead.config.schema import Config
@@ -61,8 +62,6 @@ def readable(path: Path) -> str:
     Raises:
         ConfigError: there is none, or it is no text.
     """
-    from fairlead.errors import ConfigError, mapped
-
     with (
         mapped({OSError: ConfigError, UnicodeDecodeError: ConfigError}, f"{path}: cannot be read as UTF-8 text"),
         mapped({FileNotFoundError: ConfigError}, f"{path}: no such file"),

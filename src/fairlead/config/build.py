@@ -98,7 +98,7 @@ class Foundation:
         self.spool.close()
         try:
             await self.ingester.run_once()
-        except StateUnavailable:
+        except (StateUnavailable, OSError):
             return  # the records are in the spool; whoever comes next takes them in
         finally:
             await self.store.aclose()
@@ -244,6 +244,7 @@ def lay_foundation(
     Raises:
         ConfigError: a secret, a vendor or a store that cannot be used.
     """
+    root = root.absolute()  # the process may change its folder later
     clock = clock or SystemClock()
     rng = rng or SystemRng()
     folder = spool_folder(config, root)

@@ -19,7 +19,6 @@ from fairlead.stores.sqlite_work import transaction
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS: Final = 5_000
-"""How long to wait for another process's transaction."""
 
 
 class SqliteStore:
@@ -28,10 +27,13 @@ class SqliteStore:
     Args:
         path: the database file; made with access for its owner alone.
         count: which metric counters an ended call moves; called inside the transaction that stores it.
+        busy_timeout_ms: how long to wait for another process's transaction.
     """
 
-    def __init__(self, path: Path, *, count: Count) -> None:
+    def __init__(self, path: Path, *, count: Count, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self._path = path
+        self._busy_timeout_ms = busy_timeout_ms
+        self._closing = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fairlead-sqlite")
         self._connection: sqlite3.Connection | None = None
         self.keys = SqliteKeys(self.run)
@@ -55,20 +57,32 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
 
     async def aclose(self) -> None:
-        """Finish what is queued and close the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        """Finish what is queued, close the file and end the thread; calling it twice is harmless.
+
+        Where another process keeps the database locked, what is queued is given up after one busy timeout in all.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        closed = asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
+        await closed
 
     def _work(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with mapped({sqlite3.Error: StateUnavailable, OSError: StateUnavailable}, "the store cannot answer right now"):
             if self._connection is None:
-                self._connection = _connect(self._path)
-            return work(self._connection)
+                self._connection = _connect(self._path, self._busy_timeout_ms)
+            try:
+                return work(self._connection)
+            except sqlite3.OperationalError:
+                if self._closing:
+                    self._connection.execute("PRAGMA busy_timeout = 0")
+                raise
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -94,10 +108,10 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO schema_version (version) VALUES (?)", (version + 1,))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1_000)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=busy_timeout_ms / 1_000)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL: once a batch is committed its segment is deleted, so the commit has to survive a power cut.

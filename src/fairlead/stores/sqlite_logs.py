@@ -156,8 +156,7 @@ class _Ingest:
             if known is None or (known == "crashed" and record.outcome != "crashed"):
                 outcomes[record.call_id] = record.outcome
                 fresh.append(record)
-        for record in fresh:
-            _refuse_implausible(record.attempts)
+        _refuse_implausible(attempt for each in fresh for attempt in each.attempts)
         self._write(
             sqlite_rows.UPSERT_ENDED,
             [(*sqlite_rows.ended_call(each, sqlite_rows.spent_nanousd(each)), segment) for each in fresh],

@@ -8,7 +8,7 @@ Label values are names from configuration or the price table, never a caller's o
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from fairlead.record import AttemptRecord, Ended
@@ -42,55 +42,56 @@ _LE: Final = {
 }
 _PARTS: Final = {metric: (f"{metric}_bucket", f"{metric}_sum", f"{metric}_count") for metric in BUCKETS_S}
 _TOKEN_BUCKETS: Final = (
-    ("input_tokens", "input"),
-    ("cache_read_tokens", "cache_read"),
-    ("cache_write_5m_tokens", "cache_write_5m"),
-    ("cache_write_1h_tokens", "cache_write_1h"),
-    ("output_tokens", "output"),
-    ("reasoning_tokens", "reasoning"),
-    ("audio_input_tokens", "audio_input"),
-    ("audio_output_tokens", "audio_output"),
-    ("image_input_tokens", "image_input"),
-    ("image_output_tokens", "image_output"),
+    ("input_tokens", ("bucket", "input")),
+    ("cache_read_tokens", ("bucket", "cache_read")),
+    ("cache_write_5m_tokens", ("bucket", "cache_write_5m")),
+    ("cache_write_1h_tokens", ("bucket", "cache_write_1h")),
+    ("output_tokens", ("bucket", "output")),
+    ("reasoning_tokens", ("bucket", "reasoning")),
+    ("audio_input_tokens", ("bucket", "audio_input")),
+    ("audio_output_tokens", ("bucket", "audio_output")),
+    ("image_input_tokens", ("bucket", "image_input")),
+    ("image_output_tokens", ("bucket", "image_output")),
 )
 
 
-def count(record: Ended) -> Iterator[Delta]:
+def count(record: Ended) -> list[Delta]:
     """The counters that one ended call moves, each with its labels and by how much."""
     alias = ("alias", record.alias or "none")
-    yield CALLS, (alias, ("dialect", record.dialect), ("outcome", record.outcome)), 1
+    moved: list[Delta] = [(CALLS, (alias, ("dialect", record.dialect), ("outcome", record.outcome)), 1)]
     if record.error_class is not None:
-        yield ERRORS, (("class", record.error_class), alias), 1
+        moved.append((ERRORS, (("class", record.error_class), alias), 1))
     if record.outcome != "crashed":
-        yield from _observe(CALL_DURATION, (alias,), record.duration_ns)
+        moved += _observe(CALL_DURATION, (alias,), record.duration_ns)
     for attempt in record.attempts:
-        yield from _count_attempt(attempt)
+        _count_attempt(moved, attempt)
+    return moved
 
 
-def _count_attempt(attempt: AttemptRecord) -> Iterator[Delta]:
+def _count_attempt(moved: list[Delta], attempt: AttemptRecord) -> None:
     who = (("provider", attempt.provider), ("model", attempt.label))
-    yield ATTEMPTS, (*who, ("outcome", attempt.error_class or "ok")), 1
+    moved.append((ATTEMPTS, (*who, ("outcome", attempt.error_class or "ok")), 1))
     usage = attempt.usage
     if usage is not None:
         for field, bucket in _TOKEN_BUCKETS:
             tokens = getattr(usage, field)
             if tokens:
-                yield TOKENS, (*who, ("bucket", bucket)), tokens
+                moved.append((TOKENS, (*who, bucket), tokens))
     if attempt.cost_nanousd is None:
-        yield UNPRICED, who, 1
+        moved.append((UNPRICED, who, 1))
     elif attempt.cost_nanousd:
-        yield COST, who, attempt.cost_nanousd
-    yield from _observe_speed(attempt, who)
+        moved.append((COST, who, attempt.cost_nanousd))
+    _observe_speed(moved, attempt, who)
 
 
-def _observe_speed(attempt: AttemptRecord, who: Labels) -> Iterator[Delta]:
+def _observe_speed(moved: list[Delta], attempt: AttemptRecord, who: Labels) -> None:
     """First token after the attempt's start; then the time between tokens, of attempts with at least two."""
     if attempt.first_token_ns is None:
         return
-    yield from _observe(FIRST_TOKEN, who, attempt.first_token_ns - attempt.started_ns)
+    moved += _observe(FIRST_TOKEN, who, attempt.first_token_ns - attempt.started_ns)
     output_tokens = 0 if attempt.usage is None else attempt.usage.all_output_tokens
     if attempt.ended_ns is not None and output_tokens > 1:
-        yield from _observe(OUTPUT_TOKEN, who, (attempt.ended_ns - attempt.first_token_ns) // (output_tokens - 1))
+        moved += _observe(OUTPUT_TOKEN, who, (attempt.ended_ns - attempt.first_token_ns) // (output_tokens - 1))
 
 
 def _observe(metric: str, labels: Labels, value_ns: int) -> Sequence[Delta]:

@@ -161,9 +161,7 @@ class ListLogStore:
         return sum(
             call.spent_nanousd
             for call in self._calls.values()
-            if call.ended is not None
-            and call.ended.started_at_ns >= since_ns
-            and _GROUPS[by](call.ended) == name
+            if call.ended is not None and call.ended.started_at_ns >= since_ns and _GROUPS[by](call.ended) == name
         )
 
     async def counters(self) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:
