@@ -48,7 +48,10 @@ def test_whole_records_pass(records: list[Admitted | Ended | Gauges]) -> None:
         ([ADMITTED, ENDED, ENDED], "c: ended 2 times"),
         ([ADMITTED, ADMITTED, ENDED], "c: admitted 2 times"),
         ([ADMITTED, REFUSED], "c: admitted, but without an attempt"),
-        ([ENDED], "c: has attempts, but was never admitted"),
+        (
+            [msgspec.structs.replace(ENDED, attempts=(msgspec.structs.replace(ATTEMPT, status=200),))],
+            "c: went upstream, but was never admitted",
+        ),
         (
             [ADMITTED, msgspec.structs.replace(ENDED, attempts=(msgspec.structs.replace(ATTEMPT, ended_ns=None),))],
             "c: attempt 1 never ended",

@@ -7,21 +7,18 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from fairlead.config.launch import Launch, News, cannot_listen
+from fairlead.config.launch import Launch, cannot_listen
 from fairlead.config.schema import Config, Gateway
 from fairlead.errors import ConfigError
+from fairlead.gateway.child import Child, say
 
 _KEEPER = "keeper"
 _RESTART_S = 0.1
 _RESTART_MAX_S = 5.0
-_LAST_WORDS_S = 1.0
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
@@ -76,7 +73,7 @@ class Supervisor:
         self._command = command
         self._stopping = asyncio.Event()
         self._cutting = asyncio.Event()
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, Child] = {}
 
     async def run(self) -> None:
         """Start everything, keep it running, and stop it in order on SIGTERM or SIGINT.
@@ -128,9 +125,15 @@ class Supervisor:
     async def _start(self, name: str, port: int) -> None:
         order = Launch(config=self._config, root=str(self._root), name=name, port=port)
         try:
-            self._children[name] = await _Child.start(self._command(name), order)
+            process = await asyncio.create_subprocess_exec(
+                *self._command(name),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
         except OSError as error:
             raise ConfigError(f"the {name} process cannot be started: {error.strerror or error}") from error
+        self._children[name] = Child(process, order)
 
     async def _ready(self, name: str) -> None:
         await self._children[name].ready(self._patience.start_s)
@@ -144,7 +147,7 @@ class Supervisor:
             if child.age_s >= self._patience.young_s:
                 pause_s = _RESTART_S
             while True:
-                _say(f"{fault}; starting it again in {pause_s:g} s")
+                say(f"{fault}; starting it again in {pause_s:g} s")
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _RESTART_MAX_S)
                 try:
@@ -160,7 +163,7 @@ class Supervisor:
         await self._end(self._workers(), self._config.gateway.drain_s + self._patience.beyond_drain_s)
         await self._end([child for name, child in self._children.items() if name == _KEEPER], self._patience.keeper_s)
 
-    async def _end(self, children: Sequence[_Child], patience_s: float) -> None:
+    async def _end(self, children: Sequence[Child], patience_s: float) -> None:
         """Tell those that run to end, and kill those that have not in time."""
         running = [child for child in children if child.runs]
         if not running:
@@ -175,122 +178,14 @@ class Supervisor:
         cutting.cancel()
         for child in running:
             if child.runs:
-                _say(f"{child.name} does not end; killing it")
+                say(f"{child.name} does not end; killing it")
                 child.send_signal(signal.SIGKILL)
             elif not child.ended_well:
-                _say(await child.ended())
+                say(await child.ended())
         await over
 
-    def _workers(self) -> list[_Child]:
+    def _workers(self) -> list[Child]:
         return [child for name, child in self._children.items() if name != _KEEPER]
-
-
-class _Child:
-    """One process of ours: its order, its news, its end."""
-
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
-        self.name = name
-        self.fault: str | None = None
-        """What it said was wrong."""
-        self._process = process
-        self._loop = asyncio.get_running_loop()
-        self._began_s = self._loop.time()
-        self._is_ready = False
-        self._heard = asyncio.Event()
-        """It is ready, or never will be."""
-        self._listener = self._loop.create_task(self._listen(), name=f"news-of-{name}")
-
-    @classmethod
-    async def start(cls, command: Sequence[str], order: Launch) -> _Child:
-        """Start the process and hand it its order.
-
-        Raises:
-            OSError: the system starts no process.
-        """
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
-        )
-        assert process.stdin is not None  # noqa: S101 - asked for above
-        process.stdin.write(msgspec.json.encode(order) + b"\n")
-        return cls(order.name, process)
-
-    @property
-    def runs(self) -> bool:
-        """Whether the process is there still."""
-        return self._process.returncode is None
-
-    @property
-    def ended_well(self) -> bool:
-        """Whether it ended because it was told to."""
-        return self.fault is None and self._process.returncode in (0, -signal.SIGTERM)
-
-    @property
-    def age_s(self) -> float:
-        """Time since its start."""
-        return self._loop.time() - self._began_s
-
-    def send_signal(self, number: signal.Signals) -> None:
-        """Harmless once it has ended."""
-        if self.runs:
-            with suppress(ProcessLookupError):
-                self._process.send_signal(number)
-
-    async def ready(self, patience_s: float) -> None:
-        """Wait until it serves.
-
-        Raises:
-            ConfigError: it does not, and has ended or was killed.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                await self._heard.wait()
-        if self._is_ready:
-            return
-        if not self._heard.is_set():
-            self.fault = f"the {self.name} process was not ready after {patience_s:g} s"
-        else:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_WORDS_S):
-                    await self._process.wait()
-        self.send_signal(signal.SIGKILL)
-        fault = await self.ended()
-        raise ConfigError(self.fault or f"{fault} before it was ready")
-
-    async def ended(self) -> str:
-        """Wait for its end; how it ended, and what it said about that."""
-        code = await self._process.wait()
-        # A pipe that something else holds open must not keep us waiting.
-        await asyncio.wait({self._listener}, timeout=_LAST_WORDS_S)
-        self._listener.cancel()
-        return f"{self.name} ended with code {code}" + ("" if self.fault is None else f" ({self.fault})")
-
-    async def _listen(self) -> None:
-        """Read its news to their end, so that it never waits for us to read."""
-        assert self._process.stdout is not None  # noqa: S101 - asked for at the start
-        while True:
-            try:
-                line = await self._process.stdout.readline()
-            except ValueError:  # longer than any news, and dropped by the reader
-                continue
-            if not line:
-                break
-            self._hear(line)
-        self._heard.set()
-
-    def _hear(self, line: bytes) -> None:
-        try:
-            news = msgspec.json.decode(line, type=News)
-        except msgspec.MsgspecError:
-            _say(f"{self.name} printed: {line.decode('utf-8', 'replace')}")
-            return
-        self.fault = news.error
-        self._is_ready = news.ready
-        self._heard.set()
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"fairlead: {' '.join(text.split())}\n")
-    sys.stderr.flush()
 
 
 def _hold_both(gateway: Gateway) -> tuple[socket.socket, socket.socket]:

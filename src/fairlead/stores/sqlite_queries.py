@@ -44,7 +44,7 @@ _AFTER: Final = """
 
 _BY_CALL: Final = """
     , count(*) AS calls,
-    sum(outcome <> 'ok') AS errors,
+    sum(outcome NOT IN ('ok', 'cancelled')) AS errors,
     coalesce(sum(input_tokens), 0) AS input_tokens,
     coalesce(sum(output_tokens), 0) AS output_tokens,
     sum(CASE WHEN outcome = 'crashed' THEN 0 ELSE spent_nanousd END) AS cost_nanousd,
@@ -60,7 +60,8 @@ _BY_CALL: Final = """
 """
 _BY_ATTEMPT: Final = """
     , count(DISTINCT calls.id) AS calls,
-    count(DISTINCT CASE WHEN attempts.error_class IS NOT NULL OR attempts.call_id IS NULL AND calls.outcome <> 'ok'
+    count(DISTINCT CASE WHEN attempts.error_class <> 'cancelled'
+        OR attempts.call_id IS NULL AND calls.outcome NOT IN ('ok', 'cancelled')
         THEN calls.id END) AS errors,
     coalesce(sum(attempts.input_tokens), 0) AS input_tokens,
     coalesce(sum(attempts.output_tokens), 0) AS output_tokens,

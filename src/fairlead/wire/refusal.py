@@ -69,5 +69,5 @@ def body_too_large(limit_bytes: int) -> Refusal:
     return Refusal(
         413,
         "request_too_large",
-        f"the request's body is longer than {limit_bytes} bytes; set `limits.max_body_bytes` to raise it",
+        f"the request's body is longer than the {limit_bytes} bytes that are taken here; send less, or media by URL",
     )
