@@ -258,3 +258,15 @@ def test_keys_that_cannot_be_checked_show_in_the_metrics(gateway: Begin) -> None
     until(
         lambda: [name for name in ours.metrics() if name.startswith('fairlead_degraded{feature="keys",mode="cached"')]
     )
+
+
+@pytest.mark.timeout(60)
+def test_a_second_gateway_on_the_same_store_is_refused(gateway: Begin) -> None:
+    """Two gateways on one store would each keep the budgets for themselves, so the second does not start."""
+    ours = gateway(CONFIG)
+
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        ours.cli("serve", "--port", "0", "--admin-port", "0")
+
+    assert caught.value.returncode == 1
+    assert "another gateway serves from" in caught.value.stderr

@@ -43,6 +43,7 @@ def serve(
     _check_installed()
     import asyncio
 
+    from fairlead.config.build import sole_gateway
     from fairlead.gateway.supervisor import Supervisor
 
     found = find_settings(config)
@@ -58,7 +59,8 @@ def serve(
 
         welcome(settings, ports.data, ports.admin)
 
-    asyncio.run(Supervisor(settings.config, settings.root, ready).run())
+    with sole_gateway(settings.config, settings.root):
+        asyncio.run(Supervisor(settings.config, settings.root, ready).run())
 
 
 def overridden(config: Config, gateway: Mapping[str, object]) -> Config:

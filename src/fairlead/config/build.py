@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,6 +43,7 @@ from fairlead.stages.route import Route
 from fairlead.stores.ingest import Ingester
 from fairlead.stores.keycache import CachedKeys
 from fairlead.stores.memory import MemoryLedger, MemoryLimits
+from fairlead.stores.segments import let_go, try_lock
 from fairlead.stores.spool import Spool
 from fairlead.stores.sqlite import SqliteStore
 from fairlead.stores.system import SystemClock, SystemRng
@@ -337,6 +339,33 @@ def spool_folder(config: Config, root: Path) -> Path:
 def store_path(config: Config, root: Path) -> Path:
     """The file behind `sqlite:///`."""
     return root / config.store.url.removeprefix("sqlite:///")
+
+
+@contextmanager
+def sole_gateway(config: Config, root: Path) -> Iterator[None]:
+    """Keep a second gateway off this store: each would count budgets and limits for itself.
+
+    Raises:
+        ConfigError: another gateway has it, or the folder cannot be used.
+    """
+    folder = spool_folder(config, root)
+    lock_path = folder / "serve.lock"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock_path.touch(mode=0o600)
+        lock = try_lock(lock_path)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot use {str(folder)!r}: {error.strerror or error}; set another `[store] spool`"
+        ) from error
+    if lock is None:
+        raise ConfigError(
+            f"another gateway serves from {str(folder)!r}; stop it, or run this one with a store of its own"
+        )
+    try:
+        yield
+    finally:
+        let_go(lock)
 
 
 def open_store(config: Config, root: Path) -> SqliteStore:

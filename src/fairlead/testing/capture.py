@@ -266,8 +266,8 @@ def _total(by: str, group: str, parts: Sequence[Ended]) -> UsageRow:
 
 def _failed(part: Ended, *, per_attempt: bool) -> bool:
     if per_attempt and part.attempts:
-        return any(attempt.error_class is not None for attempt in part.attempts)
-    return part.outcome != "ok"
+        return any(attempt.error_class not in (None, "cancelled") for attempt in part.attempts)
+    return part.outcome not in {"ok", "cancelled"}
 
 
 def _cost(ended: Ended) -> int:
