@@ -54,15 +54,17 @@ targets = ["sim/*"]
 
 async def one_call(client: openai.AsyncOpenAI, dice: random.Random) -> str:
     """One call of a kind that the dice choose; which kind, and how it ended."""
-    kind = dice.choice(["plain", "streamed", "cut", "left", "retried"])
+    kind = dice.choice(["plain", "streamed", "cut", "left", "late", "retried"])
     messages: Any = [{"role": "user", "content": "word " * dice.randint(1, 2_500)}]
     options: Any = {"model": dice.choice(MODELS), "messages": messages, "max_tokens": dice.randint(1, 200)}
     if dice.random() < 0.2:
         options["service_tier"] = dice.choice(["flex", "priority", "default"])
+    if kind == "late":
+        options["extra_headers"] = {"x-fairlead-timeout": f"{0.0005 + dice.random() * 0.004:.4f}"}
     if kind == "retried":
         client = client.with_options(max_retries=3)
     try:
-        if kind in {"plain", "retried"}:
+        if kind in {"plain", "retried"} or (kind == "late" and dice.random() < 0.5):
             await client.chat.completions.create(**options)
         elif kind == "left":
             async with asyncio.timeout(dice.random() * 0.004):
@@ -97,13 +99,13 @@ async def traffic(base_url: str) -> Counter[str]:
 def test_bill_ledger_usage_and_metrics_agree_to_the_nano_dollar(
     sim: Callable[..., Any], gateway: Callable[..., Any]
 ) -> None:
-    """After 2,000 mixed calls (plain, streamed, cut, left, failed, retried by the SDK) all four sums are equal."""
+    """After 2,000 mixed calls (plain, streamed, cut, left, late, failed, retried by the SDK) all four sums are equal."""
     provider = sim("--seed", str(SEED), faults=FAULTS)
     ours = gateway(CONFIG.format(port=provider.port))
 
     kinds = asyncio.run(traffic(ours.base_url))
 
-    assert {kind.split()[0] for kind in kinds} == {"plain", "streamed", "cut", "left", "retried"}
+    assert {kind.split()[0] for kind in kinds} == {"plain", "streamed", "cut", "left", "late", "retried"}
     assert any("failed" in kind for kind in kinds)
     deadline = time.monotonic() + 10
     while ours.metrics().get("fairlead_in_flight", 0) and time.monotonic() < deadline:
