@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from types import FunctionType
 from typing import Any, Protocol, TypeVar
 
 from fairlead.call import Call, Outcome
@@ -106,7 +107,10 @@ def compose(stages: Sequence[Stage], last: Next) -> Next:
 
 
 def _bind(stage: Stage, following: Next) -> Next:
+    # The method itself, as calling an object looks it up each time.
+    run: Stage = stage if isinstance(stage, FunctionType) else getattr(stage, "__call__")  # noqa: B004, B009
+
     def enter(call: Call) -> Coroutine[Any, Any, Reply]:
-        return stage(call, following)
+        return run(call, following)
 
     return enter

@@ -69,7 +69,7 @@ class Provider(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True):
+class Hold(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A reservation: the worst case of one attempt against every budget that it touches."""
 
     call_id: str
@@ -104,14 +104,14 @@ class Ledger(Protocol):
         ...
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one call takes of one rate."""
 
     rate: Rate
     amount: int = 1
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The tightest limit after a decision, for the `x-ratelimit-*` headers."""
 
     kind: Literal["requests", "tokens", "concurrency"]
@@ -124,7 +124,7 @@ class Limits(Protocol):
     """Requests a minute, tokens a minute and concurrency of our callers."""
 
     async def acquire(self, claims: Sequence[Claim]) -> Sequence[Standing]:
-        """Take all claims or none; one standing for each claim.
+        """Take all claims or none; one standing for each claim.  This very sequence is what `release` takes back.
 
         Raises:
             RateLimited: one does not fit; carries the wait after which it would.
@@ -133,8 +133,8 @@ class Limits(Protocol):
         ...
 
     def release(self, claims: Sequence[Claim], used_tokens: int | None) -> None:
-        """Give back concurrency, and replace the tokens claimed by those used: fewer come back, more are charged, and
-        a caller whom that puts over the limit waits until it is paid off.  `None`: unknown, the claim stands.
+        """Give back, once, what `acquire` was given: concurrency, and the tokens claimed in place of which those used
+        are charged; where they are more, a caller whom that puts over the limit waits until it is paid off.  `None`: unknown, the claim stands.
         Returns at once; raises nothing."""
         ...
 

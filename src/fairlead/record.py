@@ -6,10 +6,12 @@ A worker appends an `Admitted` when the first attempt starts, an `Ended` when th
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import msgspec
 
 from fairlead.call import OutcomeKind
-from fairlead.types import DialectName, ErrorClass, Usage, UsageSource
+from fairlead.types import DialectName, ErrorClass, Identity, Usage, UsageSource
 
 SCHEMA_VERSION = 1
 
@@ -49,21 +51,6 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Its worst case, which was held against budgets while it ran; `None` where none could be told."""
     cost_nanousd: int | None = None
     """What it cost; `None` where that is not known, as for an unpriced model."""
-
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whom the call belongs to."""
-
-    tenant: str
-    """Whose records they are: `team:NAME`, `user:NAME` or `key:ID`, the first that the key has."""
-    key_id: str | None = None
-    """The id of the virtual key; `None` without one."""
-    key_name: str | None = None
-    """What the key was called at the time."""
-    user: str | None = None
-    """The user whom the key belongs to."""
-    team: str | None = None
-    """The team that the key belongs to."""
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="admitted"):
@@ -170,3 +157,39 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 Record = Admitted | Ended | Gauges
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[Record])
+_ONE_BY_ONE = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_ONE = msgspec.msgpack.Decoder(Record)
+
+
+def encode_records(records: Sequence[Record]) -> bytes:
+    """Records as one msgpack array: what a worker wrote down in one go.
+
+    Raises:
+        UnicodeEncodeError: a text holds a lone surrogate.
+    """
+    return _ENCODER.encode(records)
+
+
+def decode_records(payload: bytes) -> tuple[list[Record], int]:
+    """The records that this version knows, in their order, and how many it does not; never raises."""
+    try:
+        return _DECODER.decode(payload), 0
+    except (msgspec.MsgspecError, RecursionError):
+        pass
+    try:
+        raws = _ONE_BY_ONE.decode(payload)
+    except (msgspec.MsgspecError, RecursionError):
+        return [], 1
+    known = list(_known(raws))
+    return known, len(raws) - len(known)
+
+
+def _known(raws: Iterable[msgspec.Raw]) -> Iterable[Record]:
+    for raw in raws:
+        try:
+            yield _ONE.decode(raw)
+        except (msgspec.MsgspecError, RecursionError):
+            continue

@@ -41,7 +41,7 @@ ScopeKind = Literal["key", "user", "team", "model"]
 """What a budget or a limit is put on."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an attempt consumed, in *disjoint* buckets: their sum is the whole, nothing is counted twice."""
 
     input_tokens: int = 0
@@ -103,7 +103,7 @@ BUCKETS = tuple(name for name in Usage.__struct_fields__ if name != "service_tie
 """The names of the disjoint buckets."""
 
 
-class Budget(msgspec.Struct, frozen=True, kw_only=True):
+class Budget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """At most `limit_nanousd` in each `window` for one scope."""
 
     scope: str
@@ -112,13 +112,28 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     window: Window
 
 
-class Rate(msgspec.Struct, frozen=True, kw_only=True):
+class Rate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A limit that Fairlead puts on its own callers."""
 
     scope: str
     kind: Literal["requests", "tokens", "concurrency"]
     limit: int
     """A minute, for requests and tokens; at one time, for concurrency."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whom the call belongs to."""
+
+    tenant: str
+    """Whose records they are: `team:NAME`, `user:NAME` or `key:ID`, the first that the key has."""
+    key_id: str | None = None
+    """The id of the virtual key; `None` without one."""
+    key_name: str | None = None
+    """What the key was called at the time."""
+    user: str | None = None
+    """The user whom the key belongs to."""
+    team: str | None = None
+    """The team that the key belongs to."""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,16 +151,29 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     trusts_user_header: bool = False
     """Whether `x-fairlead-user` on a call with this key is believed."""
 
+    identity: Identity = Identity(tenant="local")
+    """How records name this principal; follows from the others."""
+
+    def __post_init__(self) -> None:
+        identity = Identity(
+            tenant=_tenant(self), key_id=self.key_id, key_name=self.key_name, user=self.user, team=self.team
+        )
+        msgspec.structs.force_setattr(self, "identity", identity)
+
     @property
     def tenant(self) -> str:
         """Team, else user, else key: the wall that cached answers and stored objects never cross."""
-        if self.team is not None:
-            return f"team:{self.team}"
-        if self.user is not None:
-            return f"user:{self.user}"
-        if self.key_id is not None:
-            return f"key:{self.key_id}"
-        return "local"
+        return self.identity.tenant
+
+
+def _tenant(who: Principal) -> str:
+    if who.team is not None:
+        return f"team:{who.team}"
+    if who.user is not None:
+        return f"user:{who.user}"
+    if who.key_id is not None:
+        return f"key:{who.key_id}"
+    return "local"
 
 
 # --- the neutral form of a chat: what a codec decodes to when both ends speak different dialects ---------------

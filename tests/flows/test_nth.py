@@ -14,6 +14,7 @@ from fairlead.core.credentials import HASHING_LABEL, derive, digest, format_key
 from fairlead.errors import Cancelled, FairleadError, StreamTruncated
 from fairlead.ports import ScopeLimits, StoredKey
 from fairlead.stages.authorize import Authorize, VirtualKeys
+from fairlead.stores.system import SystemRng
 from fairlead.testing import (
     FakeKeyStore,
     FakeLedger,
@@ -121,7 +122,7 @@ def test_whatever_port_call_fails_the_invariants_hold(flow: Callable[[Bench], Aw
             limits=wrapped["limits"],
             transports={"one": wrapped["one"], "two": wrapped["two"]},
             aliases={"m": [candidate(provider="one"), candidate(provider="two")]},
-            stages={"authorize": Authorize(VirtualKeys(wrapped["keys"], {"1": HASHING_KEY}, clock))},
+            stages={"authorize": Authorize(VirtualKeys(wrapped["keys"], {"1": HASHING_KEY}, clock, SystemRng()))},
         )
         await flow(bench)
 

@@ -77,42 +77,55 @@ async def test_standings_follow_the_claims(limits: Limits) -> None:
 
 async def test_concurrency_comes_back(limits: Limits) -> None:
     """A released call makes room for another."""
-    await limits.acquire([running(1)])
+    claims = [running(1)]
+    await limits.acquire(claims)
     assert not await admits(limits, running(1))
-    limits.release([running(1)], None)
+    limits.release(claims, None)
     assert await admits(limits, running(1))
+
+
+async def test_equal_claims_of_two_calls_are_told_apart(limits: Limits, time: VirtualClock) -> None:
+    """Of two calls with the same claims each gives back what has not leaked away of its own."""
+    first, second = [tokens(100, 50)], [tokens(100, 50)]
+    await limits.acquire(first)
+    await time.advance(30)
+    await limits.acquire(second)
+    limits.release(second, 0)
+    assert await admits(limits, tokens(100, 100))
 
 
 async def test_a_second_release_gives_nothing(limits: Limits) -> None:
     """Concurrency never goes below zero."""
-    await limits.acquire([running(1)])
-    limits.release([running(1)], None)
-    limits.release([running(1)], None)
+    claims = [running(1)]
+    await limits.acquire(claims)
+    limits.release(claims, None)
+    limits.release(claims, None)
     assert await admits(limits, running(1))
     assert not await admits(limits, running(1))
 
 
 async def test_unused_tokens_come_back(limits: Limits) -> None:
     """What was claimed and not used can be claimed again."""
-    claim = tokens(100, 100)
-    await limits.acquire([claim])
-    limits.release([claim], 30)
+    claims = [tokens(100, 100)]
+    await limits.acquire(claims)
+    limits.release(claims, 30)
     assert not await admits(limits, tokens(100, 71))
     assert await admits(limits, tokens(100, 70))
 
 
 async def test_unknown_use_gives_nothing_back(limits: Limits) -> None:
     """Where nobody knows what was used, all of the claim counts."""
-    claim = tokens(100, 100)
-    await limits.acquire([claim])
-    limits.release([claim], None)
+    claims = [tokens(100, 100)]
+    await limits.acquire(claims)
+    limits.release(claims, None)
     assert not await admits(limits, tokens(100, 1))
 
 
 async def test_requests_do_not_come_back(limits: Limits) -> None:
     """A request that is over has been made."""
-    await limits.acquire([requests(1)])
-    limits.release([requests(1)], 0)
+    claims = [requests(1)]
+    await limits.acquire(claims)
+    limits.release(claims, 0)
     assert not await admits(limits, requests(1))
 
 
@@ -156,34 +169,34 @@ async def test_a_limit_of_zero_admits_nobody(limits: Limits) -> None:
 
 async def test_tokens_used_beyond_the_claim_are_charged(limits: Limits) -> None:
     """A call that claimed 10 and used 60 leaves 40 of 100."""
-    claim = tokens(100, 10)
-    await limits.acquire([claim])
-    limits.release([claim], 60)
+    claims = [tokens(100, 10)]
+    await limits.acquire(claims)
+    limits.release(claims, 60)
     assert not await admits(limits, tokens(100, 41))
     assert await admits(limits, tokens(100, 40))
 
 
 async def test_a_debt_of_tokens_is_paid_off_before_anything_is_admitted(limits: Limits, time: VirtualClock) -> None:
     """Three times a minute's tokens at once keep the next call out for over two minutes, as the refusal says."""
-    claim = tokens(100, 10)
-    await limits.acquire([claim])
-    limits.release([claim], 310)
+    claims = [tokens(100, 10)]
+    await limits.acquire(claims)
+    limits.release(claims, 310)
     with pytest.raises(RateLimited) as refused:
-        await limits.acquire([claim])
+        await limits.acquire(claims)
     error = refused.value
     assert error.retry_after_s is not None
     assert 120 < error.retry_after_s < 190
     assert error.remaining == 0
     await time.advance(120)
-    assert not await admits(limits, claim)
+    assert not await admits(limits, claims[0])
     await time.advance(error.retry_after_s - 120)
-    assert await admits(limits, claim)
+    assert await admits(limits, claims[0])
 
 
 async def test_a_debt_is_charged_though_the_limit_was_idle_meanwhile(limits: Limits, time: VirtualClock) -> None:
     """What a long call used beyond its claim counts when it ends, however long ago it was admitted."""
-    claim = tokens(100, 10)
-    await limits.acquire([claim])
+    claims = [tokens(100, 10)]
+    await limits.acquire(claims)
     await time.advance(3_600)
-    limits.release([claim], 110)
+    limits.release(claims, 110)
     assert not await admits(limits, tokens(100, 1))

@@ -195,7 +195,8 @@ async def test_batches_are_bounded(folder: Path, spool: Spool, make: Any) -> Non
     recorder = Recorder()
     await Ingester(folder, recorder).run_once()
     (path,) = segments(folder)
-    assert [batch.offset for batch in recorder.batches] == sorted({batch.offset for batch in recorder.batches})
+    offsets = [batch.offset for batch in recorder.batches]
+    assert offsets == sorted(offsets)
     assert recorder.batches[-1].offset == path.stat().st_size
     assert [record.call_id for record in recorder.records][-1] == "l7"  # type: ignore[union-attr]
     assert len(recorder.records) == 2 * BATCH_RECORDS + 9
@@ -220,6 +221,7 @@ async def test_a_store_that_is_down_loses_nothing(folder: Path, spool: Spool, ma
     """What the store did not take waits, and is delivered from there on."""
     for number in range(3 * BATCH_RECORDS):
         spool(make.ended(str(number)))
+        spool.flush()
     spool.close()
     recorder = Recorder()
     recorder.fail_after = 1
@@ -272,6 +274,7 @@ async def test_damage_in_the_middle_is_counted(folder: Path, spool: Spool, store
     """A damaged record costs itself alone."""
     for call_id in ("a", "b", "c"):
         spool(make.ended(call_id))
+        spool.flush()
     spool.close()
     (path,) = segments(folder)
     data = bytearray(path.read_bytes())

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from fairlead.core import frame
-from fairlead.record import Record
+from fairlead.record import decode_records
 from fairlead.stores.segments import let_go, try_lock
 from fairlead.stores.spool import Spool
 from fairlead.testing import VirtualClock
@@ -28,7 +27,7 @@ def segments(folder: Path) -> list[Path]:
 
 def written(folder: Path) -> list[Any]:
     payloads = [payload for path in segments(folder) for payload in frame.decode(path.read_bytes()).payloads]
-    return [msgspec.msgpack.decode(payload, type=Record) for payload in payloads]
+    return [record for payload in payloads for record in decode_records(payload)[0]]
 
 
 def is_held(path: Path) -> bool:

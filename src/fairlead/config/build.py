@@ -443,7 +443,7 @@ def _sim_settings(foundation: Foundation, entry: Provider) -> SimSettings:
 
 def _identifier(foundation: Foundation, auth: str) -> Identify:
     if auth == "keys":
-        return VirtualKeys(foundation.keys, foundation.hashing_keys, foundation.clock)
+        return VirtualKeys(foundation.keys, foundation.hashing_keys, foundation.clock, foundation.rng)
     if auth == "passthrough":
         return ProviderKeys(next(iter(foundation.hashing_keys.values())))
     return anybody

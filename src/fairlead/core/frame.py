@@ -52,7 +52,8 @@ def encode(payload: bytes) -> bytes:
         msg = f"a frame holds at most {MAX_PAYLOAD_BYTES} bytes, not {length}"
         raise ValueError(msg)
     checksum = zlib.crc32(payload)
-    return _HEADER.pack(MAGIC, _header_check(length, checksum), length, checksum) + payload
+    check = zlib.crc32(_CHECKED.pack(length, checksum)) & 0xFFFF
+    return _HEADER.pack(MAGIC, check, length, checksum) + payload
 
 
 def decode(buffer: bytes) -> Decoded:

@@ -16,7 +16,7 @@ import msgspec
 MINUTE_NS = 60_000_000_000
 
 
-class Quota(msgspec.Struct, frozen=True, kw_only=True):
+class Quota(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`limit` units a `period_ns`, `burst` of them at once."""
 
     limit: int
@@ -43,7 +43,7 @@ def quota(limit: int, *, period_ns: int = MINUTE_NS, burst: int | None = None) -
     return Quota(limit=limit, burst=size, interval_ns=-(-period_ns // limit))
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a limit says to a claim."""
 
     allowed: bool
@@ -59,7 +59,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 def check(quota: Quota, tat_ns: int | None, now_ns: int, amount: int = 1) -> Decision:
     """Decide about `amount` units, from the state of a limit (`None`: never used)."""
-    capacity_ns = quota.capacity_ns
+    capacity_ns = quota.burst * quota.interval_ns
     current_ns = now_ns if tat_ns is None else max(tat_ns, now_ns)
     next_ns = current_ns + amount * quota.interval_ns
     early_ns = next_ns - capacity_ns - now_ns

@@ -19,8 +19,12 @@ def uuid7(now_ns: int, rand: bytes, counter: int = 0) -> str:
     if len(rand) < 10:
         msg = f"a UUIDv7 takes at least 10 random bytes, not {len(rand)}"
         raise ValueError(msg)
-    milliseconds = (now_ns // 1_000_000) & 0xFFFF_FFFF_FFFF
-    tail = int.from_bytes(rand[2:10], "big") & 0x3FFF_FFFF_FFFF_FFFF
-    value = milliseconds << 80 | 0x7 << 76 | (counter & 0xFFF) << 64 | 0b10 << 62 | tail
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    milliseconds = now_ns // 1_000_000
+    tail = int.from_bytes(rand[2:10], "big") & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
+    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031 - twice as fast as an f-string here, once a call
+        milliseconds >> 16 & 0xFFFF_FFFF,
+        milliseconds & 0xFFFF,
+        counter & 0xFFF,
+        tail >> 48,
+        tail & 0xFFFF_FFFF_FFFF,
+    )

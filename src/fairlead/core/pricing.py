@@ -35,22 +35,16 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     request: int = 0
     """Pico-USD for the attempt itself, whatever it used."""
 
-    @property
-    def dearest_input(self) -> int:
-        """The most that any token on the input side can cost."""
-        return max(
-            self.input,
-            self.cache_read,
-            self.cache_write_5m,
-            self.cache_write_1h,
-            self.audio_input,
-            self.image_input,
-        )
+    dearest_input: int = 0
+    """The most that any token on the input side can cost; follows from the others."""
+    dearest_output: int = 0
+    """The most that any token on the output side can cost; follows from the others."""
 
-    @property
-    def dearest_output(self) -> int:
-        """The most that any token on the output side can cost."""
-        return max(self.output, self.reasoning, self.audio_output, self.image_output)
+    def __post_init__(self) -> None:
+        inputs = (self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h)
+        outputs = (self.output, self.reasoning, self.audio_output, self.image_output)
+        msgspec.structs.force_setattr(self, "dearest_input", max(*inputs, self.audio_input, self.image_input))
+        msgspec.structs.force_setattr(self, "dearest_output", max(outputs))
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +145,10 @@ def worst_case(
         seconds: at most so long, for models priced by time.
         variant: the service tier that is asked for.
     """
+    if variant is None and len(prices.tiers) == 1:
+        rate = prices.tiers[0].rates
+        picousd = rate.request + input_tokens * rate.dearest_input + output_tokens * rate.dearest_output
+        return -(-(picousd + _time(prices, seconds)) // _PICO_IN_NANO)
     reachable = [tier.rates for tier in prices.tiers if input_tokens > tier.over_input_tokens]
     if variant is not None:
         tiers = _tiers(prices, variant)
@@ -168,4 +166,6 @@ def _tiers(prices: ModelPrices, variant: str | None) -> tuple[Tier, ...]:
 
 def _time(prices: ModelPrices, seconds: float) -> int:
     """Pico-USD of the time alone."""
+    if not prices.picousd_per_hour:
+        return 0
     return prices.picousd_per_hour * round(seconds * _NS) // _HOUR_NS

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from fairlead.call import Call, Outcome
+from collections.abc import Sequence
+
+from fairlead.call import Call
 from fairlead.core.estimate import estimate_prompt
 from fairlead.errors import StateUnavailable
 from fairlead.expiry import within
 from fairlead.pipeline import Next, Reply
-from fairlead.ports import Claim, Clock, Limits
+from fairlead.ports import Claim, Clock, Limits, Standing
 
 _ACQUIRE_S = 0.05
+_HEADERS = {
+    kind: (f"x-ratelimit-limit-{kind}", f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}")
+    for kind in ("requests", "tokens", "concurrency")
+}
 
 
 class Admit:
@@ -31,18 +37,24 @@ class Admit:
         except BaseException:
             self._limits.release(claims, _used_tokens(call))
             raise
-
-        def release(_: Outcome) -> None:
-            self._limits.release(claims, _used_tokens(call))
-
-        reply.on_end.append(release)
-        for standing in standings:
-            reply.headers |= {
-                f"x-ratelimit-limit-{standing.kind}": str(standing.limit),
-                f"x-ratelimit-remaining-{standing.kind}": str(standing.remaining),
-                f"x-ratelimit-reset-{standing.kind}": f"{standing.reset_s:.3f}s",
-            }
+        reply.on_end.append(lambda _: self._limits.release(claims, _used_tokens(call)))
+        _tell(reply.headers, standings)
         return reply
+
+
+def _tell(headers: dict[str, str], standings: Sequence[Standing]) -> None:
+    """One set of headers for each kind, about the limit that is nearest to its end."""
+    tightest: dict[str, int] = {}
+    for standing in standings:
+        kind, remaining = standing.kind, standing.remaining
+        if remaining >= tightest.get(kind, remaining + 1):
+            continue
+        tightest[kind] = remaining
+        limit, left, reset = _HEADERS[kind]
+        headers[limit] = str(standing.limit)
+        headers[left] = str(remaining)
+        if kind != "concurrency":
+            headers[reset] = f"{standing.reset_s:.3f}s"
 
 
 def _late() -> StateUnavailable:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import blake2b
 
 from fairlead.call import Call, Secret
 from fairlead.core.credentials import parse_key, verify
 from fairlead.errors import StateUnavailable, Unauthenticated
 from fairlead.expiry import within
 from fairlead.pipeline import Next, Reply
-from fairlead.ports import Clock, KeyStore
+from fairlead.ports import Clock, KeyStore, Rng, StoredKey
 from fairlead.types import Principal
 
 Identify = Callable[[Secret | None], Awaitable[Principal]]
@@ -19,6 +20,8 @@ Identify = Callable[[Secret | None], Awaitable[Principal]]
 _NOBODY = "-"
 """No key has this id; looking for it costs what looking for any costs."""
 _FIND_S = 0.25
+_VERIFIED_KEPT = 10_000
+"""Credentials remembered as good; then all are forgotten, and checked again as they come."""
 
 
 class Authorize:
@@ -39,14 +42,19 @@ class Authorize:
 class VirtualKeys:
     """Knows the holders of Fairlead's own keys.  Unknown, wrong, revoked and expired keys get one answer.
 
+    A credential that was found good is remembered by its whole digest, never by a part of it, and only together with
+    the very entry of the key store that it was checked against: once that is another, it is checked again.
+
     Args:
         hashing_keys: by the id of the root secret that they are derived from.
     """
 
-    def __init__(self, keys: KeyStore, hashing_keys: Mapping[str, bytes], clock: Clock) -> None:
+    def __init__(self, keys: KeyStore, hashing_keys: Mapping[str, bytes], clock: Clock, rng: Rng) -> None:
         self._keys = keys
         self._hashing_keys = hashing_keys
         self._clock = clock
+        self._pepper = rng.token(32)
+        self._verified: dict[bytes, tuple[str, tuple[StoredKey, Principal]]] = {}
 
     async def __call__(self, credential: Secret | None) -> Principal:
         principal = await self._holder(credential)
@@ -58,15 +66,36 @@ class VirtualKeys:
 
     async def _holder(self, credential: Secret | None) -> Principal | None:
         """A wait and a comparison on every path; no secret stays in the frame that raises."""
+        token = self._token(credential)
+        known = self._verified.get(token)
+        if known is not None:
+            key_id, entry = known
+            if await within(self._clock, _FIND_S, _late, self._keys.find(key_id)) is entry:
+                return self._live(*entry)
+            del self._verified[token]
+        return await self._checked(credential, token)
+
+    async def _checked(self, credential: Secret | None, token: bytes) -> Principal | None:
         key_id, secret = (None if credential is None else parse_key(credential.reveal())) or (_NOBODY, _NOBODY)
         found = await within(self._clock, _FIND_S, _late, self._keys.find(key_id))
         good = verify(self._hashing_keys, secret, None if found is None else (found[0].hash_id, found[0].digest))
-        if found is not None and good:
-            key, principal = found
-            live = key.expires_at_ns is None or self._clock.now_ns() < key.expires_at_ns
-            if live and key.revoked_at_ns is None:
-                return principal
-        return None
+        if found is None or not good:
+            return None
+        if len(self._verified) >= _VERIFIED_KEPT:
+            self._verified.clear()
+        self._verified[token] = (key_id, found)
+        return self._live(*found)
+
+    def _token(self, credential: Secret | None) -> bytes:
+        text = "" if credential is None else credential.reveal()
+        return blake2b(text.encode(), key=self._pepper, digest_size=32).digest()
+
+    def _live(self, key: StoredKey, principal: Principal) -> Principal | None:
+        if key.revoked_at_ns is not None:
+            return None
+        if key.expires_at_ns is not None and self._clock.now_ns() >= key.expires_at_ns:
+            return None
+        return principal
 
 
 def _late() -> StateUnavailable:

@@ -12,7 +12,7 @@ from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.errors import Cancelled, FairleadError, InternalError, Overloaded
 from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
-from fairlead.record import Admitted, AttemptRecord, Ended, Identity
+from fairlead.record import Admitted, AttemptRecord, Ended
 from fairlead.types import Usage, UsageSource
 
 Content = Literal["full", "hash", "off"]
@@ -63,7 +63,7 @@ class Observe:
                 alias=call.alias,
                 model=call.request.model,
                 stream=call.request.stream,
-                identity=_identity(call),
+                identity=call.principal.identity,
                 provider=candidate.provider,
                 upstream_model=candidate.model,
                 label=candidate.label,
@@ -76,29 +76,32 @@ class Observe:
     def _over(self, call: Call, outcome: Outcome, source: Source | None = None) -> None:
         """Write the record as soon as every attempt's usage is known; how long the call took is known now."""
         duration_ns = self._clock.monotonic_ns() - call.started_ns
-        call.when_known(lambda: self._ended(call, outcome, duration_ns, source))
+        if call.is_known:
+            self._ended(call, outcome, duration_ns, source)
+        else:
+            call.when_known(lambda: self._ended(call, outcome, duration_ns, source))
 
     def _ended(self, call: Call, outcome: Outcome, duration_ns: int, source: Source | None) -> None:
         error = outcome.error
-        first_token_ns = next((a.first_token_ns for a in call.attempts if a.first_token_ns is not None), None)
-        usage, usage_source = _total(call.attempts)
+        request, attempts = call.request, call.attempts
+        usage, usage_source = _total(attempts)
         self._sink(
             Ended(
                 call_id=call.id,
                 started_at_ns=call.started_at_ns,
                 duration_ns=duration_ns,
-                first_token_ns=None if first_token_ns is None else first_token_ns - call.started_ns,
+                first_token_ns=_first_token(call),
                 dialect=call.dialect_in,
                 alias=call.alias,
-                model=call.request.model,
-                stream=call.request.stream,
-                identity=_identity(call),
+                model=request.model,
+                stream=request.stream,
+                identity=call.principal.identity,
                 status=outcome.status,
                 outcome=outcome.kind,
                 error_class=None if error is None else error.error_class,
                 error_code=None if error is None else error.code,
                 error_message=None if error is None else error.message,
-                attempts=tuple(_attempt_record(call, attempt) for attempt in call.attempts),
+                attempts=tuple([_attempt_record(attempt, call.started_ns) for attempt in attempts]),
                 usage=usage,
                 usage_source=usage_source,
                 cost_nanousd=call.cost_nanousd,
@@ -107,13 +110,18 @@ class Observe:
                 session=call.session,
                 degraded=tuple(call.degraded),
                 request=None if call.fate.admitted else self._kept(call.body),
-                response=None if source is None else self._kept(source if isinstance(source, bytes) else source.raw()),
+                response=self._answer(source),
             )
         )
 
+    def _answer(self, source: Source | None) -> bytes | None:
+        if source is None or self._content == "off":
+            return None
+        return self._kept(source if isinstance(source, bytes) else source.raw())
+
     def _kept(self, content: bytes) -> bytes | None:
         if self._content == "full":
-            return clip(content, CONTENT_BYTES)
+            return content if len(content) <= CONTENT_BYTES else clip(content, CONTENT_BYTES)
         if self._content == "hash":
             return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
         return None
@@ -126,22 +134,17 @@ def _cut(call: Call) -> Outcome:
     return Outcome("error", Overloaded.http_status, Overloaded("this gateway is shutting down"))
 
 
-def _identity(call: Call) -> Identity:
-    who = call.principal
-    return Identity(tenant=who.tenant, key_id=who.key_id, key_name=who.key_name, user=who.user, team=who.team)
-
-
-def _attempt_record(call: Call, attempt: Attempt) -> AttemptRecord:
-    error = attempt.error
+def _attempt_record(attempt: Attempt, origin_ns: int) -> AttemptRecord:
+    error, candidate = attempt.error, attempt.candidate
     return AttemptRecord(
         number=attempt.number,
-        provider=attempt.candidate.provider,
-        credential=attempt.candidate.credential,
-        model=attempt.candidate.model,
-        label=attempt.candidate.label,
-        started_ns=attempt.started_ns - call.started_ns,
-        first_token_ns=None if attempt.first_token_ns is None else attempt.first_token_ns - call.started_ns,
-        ended_ns=None if attempt.ended_ns is None else attempt.ended_ns - call.started_ns,
+        provider=candidate.provider,
+        credential=candidate.credential,
+        model=candidate.model,
+        label=candidate.label,
+        started_ns=attempt.started_ns - origin_ns,
+        first_token_ns=None if attempt.first_token_ns is None else attempt.first_token_ns - origin_ns,
+        ended_ns=None if attempt.ended_ns is None else attempt.ended_ns - origin_ns,
         status=attempt.upstream_status,
         upstream_id=attempt.upstream_id,
         error_class=None if error is None else error.error_class,
@@ -151,6 +154,13 @@ def _attempt_record(call: Call, attempt: Attempt) -> AttemptRecord:
         reserved_nanousd=attempt.reserved_nanousd,
         cost_nanousd=attempt.cost_nanousd,
     )
+
+
+def _first_token(call: Call) -> int | None:
+    for attempt in call.attempts:
+        if attempt.first_token_ns is not None:
+            return attempt.first_token_ns - call.started_ns
+    return None
 
 
 _TRUST: tuple[UsageSource, ...] = ("none", "final", "cumulative", "estimated")

@@ -22,7 +22,7 @@ class Route:
         self._rng = rng
 
     async def __call__(self, call: Call, following: Next) -> Reply:
-        failure: FairleadError = InternalError("a call without candidates reached route")
+        failure: FairleadError | None = None
         for candidate in self._ordered(call.candidates):
             opened = call.open_attempt(candidate, self._clock.monotonic_ns())
             try:
@@ -40,7 +40,7 @@ class Route:
             else:
                 reply.on_end.append(partial(self._close, call.attempt))
                 return reply
-        raise failure
+        raise failure or InternalError("a call without candidates reached route")
 
     def _close(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.close(self._clock.monotonic_ns(), outcome.error)

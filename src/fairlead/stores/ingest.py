@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from fairlead.core import frame
 from fairlead.ports import Batch, LogStore
-from fairlead.record import Record
+from fairlead.record import Admitted, Ended, Record, decode_records
 from fairlead.stores.segments import let_go, segments, try_lock
 
 BATCH_RECORDS: Final = 500
@@ -33,7 +31,6 @@ class Ingester:
     def __init__(self, folder: Path, store: LogStore) -> None:
         self._folder = folder
         self._store = store
-        self._decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
         self._offsets: dict[str, int] = {}
         self.torn = 0
         """Segments that ended inside a record, which was cut off."""
@@ -105,20 +102,26 @@ class Ingester:
         return ended, 0
 
     def _batches(self, segment: str, offset: int, decoded: frame.Decoded) -> Iterator[Batch]:
-        """What was decoded of a segment from `offset` on, in batches."""
-        for first in range(0, len(decoded.payloads), BATCH_RECORDS):
-            payloads = decoded.payloads[first : first + BATCH_RECORDS]
-            records = tuple(record for record in map(self._record, payloads) if record is not None)
-            rejected = len(payloads) - len(records)
-            self.rejected += rejected
-            end = offset + decoded.ends[first + len(payloads) - 1]
-            yield Batch(segment=segment, offset=end, records=records, rejected=rejected)
+        """What was decoded of a segment from `offset` on, in batches.
 
-    def _record(self, payload: bytes) -> Record | None:
-        try:
-            return self._decoder.decode(payload)
-        except msgspec.MsgspecError:
-            return None
+        A frame may be cut between batches; until all of it is stored, the offset stays at its beginning.
+        """
+        records: list[Record] = []
+        size_bytes = rejected = done = 0
+        for payload, end in zip(decoded.payloads, decoded.ends, strict=True):
+            known, unknown = decode_records(payload)
+            rejected += unknown
+            for record in known:
+                content_bytes = _content_bytes(record)
+                if records and (len(records) >= BATCH_RECORDS or size_bytes + content_bytes > BATCH_BYTES):
+                    yield Batch(segment=segment, offset=offset + done, records=tuple(records))
+                    records, size_bytes = [], 0
+                records.append(record)
+                size_bytes += content_bytes
+            done = end
+        self.rejected += rejected
+        if done:
+            yield Batch(segment=segment, offset=offset + done, records=tuple(records), rejected=rejected)
 
 
 class _Locks:
@@ -148,6 +151,14 @@ class _Locks:
             for descriptor in self._descriptors:
                 let_go(descriptor)
             self._descriptors.clear()
+
+
+def _content_bytes(record: Record) -> int:
+    if isinstance(record, Admitted):
+        return len(record.request or b"")
+    if isinstance(record, Ended):
+        return len(record.request or b"") + len(record.response or b"")
+    return 0
 
 
 def _lock_folder(folder: Path, locks: _Locks) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from fairlead.core import gcra, windows
 from fairlead.core.money import format_usd
@@ -32,21 +33,24 @@ _SWEEP_FROM: Final = 1_024
 """Below so many entries nobody looks for idle ones."""
 
 
-@dataclass(slots=True)
-class _Account:
+class _Account(msgspec.Struct, eq=False):
     """One scope in one window."""
 
-    spent_nanousd: int
+    starts_ns: int
     ends_ns: int | None
+    spent_nanousd: int
     held_nanousd: int = 0
 
+    def covers(self, at_ns: int) -> bool:
+        """Whether a call admitted then is charged here."""
+        return self.starts_ns <= at_ns and (self.ends_ns is None or at_ns < self.ends_ns)
 
-@dataclass(slots=True, frozen=True)
-class _Open:
+
+class _Open(msgspec.Struct, frozen=True):
     """A hold, and the accounts that it is against."""
 
     amount_nanousd: int
-    accounts: tuple[_AccountId, ...]
+    accounts: tuple[_Account, ...]
 
 
 class MemoryLedger:
@@ -65,6 +69,8 @@ class MemoryLedger:
         self._seed_spent = seed_spent
         self._lock = threading.Lock()
         self._accounts: dict[_AccountId, _Account] = {}
+        self._current: dict[tuple[str, Window], _Account] = {}
+        """The account of each scope and window that was used last: nearly always the one that is asked for."""
         self._sweep_at = _SWEEP_FROM
         self._open: dict[_HoldId, _Open] = {}
         self._lapsed: OrderedDict[_HoldId, _Open] = OrderedDict()
@@ -78,9 +84,9 @@ class MemoryLedger:
             BudgetExceeded: it does not fit; names the scope.
             StateUnavailable: the store cannot say what was spent before.
         """
-        ids = [(budget.scope, budget.window, windows.start_ns(budget.window, hold.at_ns)) for budget in hold.budgets]
-        while not self._admitted(hold, ids):
-            await self._open_accounts(ids, hold.at_ns)
+        while not self._admitted(hold):
+            for budget in hold.budgets:
+                await self._open_account(budget, hold.at_ns)
 
     def settle(self, call_id: str, attempt: int, cost_nanousd: int) -> None:
         """Replace the reservation by the real cost, be it more; a second settlement changes nothing."""
@@ -90,62 +96,73 @@ class MemoryLedger:
                 self._free(known)
             else:
                 known = self._lapsed.pop((call_id, attempt), None)
-            if known is not None:
-                self._charge(known, cost_nanousd)
+            for account in () if known is None else known.accounts:
+                account.spent_nanousd += cost_nanousd
 
     def reserved_nanousd(self) -> int:
         """The sum of open reservations."""
         with self._lock:
-            self._sweep()
+            self._sweep(self._clock.monotonic_ns())
             return self._reserved_nanousd
 
-    def _admitted(self, hold: Hold, ids: Sequence[_AccountId]) -> bool:
+    def _admitted(self, hold: Hold) -> bool:
         """Whether the hold stands now; not where an account is missing."""
         with self._lock:
-            self._sweep()
+            now_ns = self._clock.monotonic_ns()
+            self._sweep(now_ns)
             hold_id = (hold.call_id, hold.attempt)
             if hold_id in self._open:
                 return True
-            accounts = {account_id: self._accounts[account_id] for account_id in ids if account_id in self._accounts}
-            if not all(account_id in accounts for account_id in ids):
-                return False
-            for budget, account_id in zip(hold.budgets, ids, strict=True):
-                account = accounts[account_id]
+            accounts: list[_Account] = []
+            for budget in hold.budgets:
+                account = self._account(budget, hold.at_ns)
+                if account is None:
+                    return False
                 left_nanousd = budget.limit_nanousd - account.spent_nanousd - account.held_nanousd
                 if hold.amount_nanousd > left_nanousd:
                     raise BudgetExceeded(_refusal(budget, hold.amount_nanousd, left_nanousd))
-            self._take(hold, hold_id, accounts)
+                if account not in accounts:
+                    accounts.append(account)
+            self._take(hold, hold_id, tuple(accounts), now_ns)
             return True
 
-    def _take(self, hold: Hold, hold_id: _HoldId, accounts: dict[_AccountId, _Account]) -> None:
-        for account in accounts.values():
+    def _account(self, budget: Budget, at_ns: int) -> _Account | None:
+        current = self._current.get((budget.scope, budget.window))
+        if current is not None and current.covers(at_ns):
+            return current
+        return self._accounts.get((budget.scope, budget.window, windows.start_ns(budget.window, at_ns)))
+
+    def _take(self, hold: Hold, hold_id: _HoldId, accounts: tuple[_Account, ...], now_ns: int) -> None:
+        for account in accounts:
             account.held_nanousd += hold.amount_nanousd
         self._reserved_nanousd += hold.amount_nanousd
         self._lapsed.pop(hold_id, None)
-        self._open[hold_id] = _Open(hold.amount_nanousd, tuple(accounts))
-        heapq.heappush(self._leases, (self._clock.monotonic_ns() + round(hold.lease_s * _NS), hold_id))
+        self._open[hold_id] = _Open(hold.amount_nanousd, accounts)
+        heapq.heappush(self._leases, (now_ns + round(hold.lease_s * _NS), hold_id))
         if len(self._leases) > _SWEEP_FROM + 2 * len(self._open):
             self._leases = [lease for lease in self._leases if lease[1] in self._open]
             heapq.heapify(self._leases)
         if len(self._accounts) >= self._sweep_at:
             self._drop_past(hold.at_ns)
 
-    async def _open_accounts(self, ids: Sequence[_AccountId], at_ns: int) -> None:
+    async def _open_account(self, budget: Budget, at_ns: int) -> None:
         """Read what was spent before.
 
         Admission needs the account, so nothing it admits can be in a baseline that was read before it existed; of two
         baselines read at once the first one counts.
         """
-        for account_id in ids:
-            if account_id not in self._accounts:
-                scope, window, start = account_id
-                spent_nanousd = await self._seed_spent(scope, start)
-                with self._lock:
-                    self._accounts.setdefault(account_id, _Account(spent_nanousd, windows.end_ns(window, at_ns)))
+        start_ns = windows.start_ns(budget.window, at_ns)
+        account_id = (budget.scope, budget.window, start_ns)
+        account = self._accounts.get(account_id)
+        if account is None:
+            spent_nanousd = await self._seed_spent(budget.scope, start_ns)
+            opened = _Account(start_ns, windows.end_ns(budget.window, at_ns), spent_nanousd)
+            with self._lock:
+                account = self._accounts.setdefault(account_id, opened)
+        self._current[budget.scope, budget.window] = account
 
-    def _sweep(self) -> None:
+    def _sweep(self, now_ns: int) -> None:
         """Release the holds whose lease ran out, each once."""
-        now_ns = self._clock.monotonic_ns()
         while self._leases and self._leases[0][0] <= now_ns:
             _, hold_id = heapq.heappop(self._leases)
             lapsed = self._open.pop(hold_id, None)
@@ -157,14 +174,8 @@ class MemoryLedger:
 
     def _free(self, known: _Open) -> None:
         self._reserved_nanousd -= known.amount_nanousd
-        for account_id in known.accounts:
-            self._accounts[account_id].held_nanousd -= known.amount_nanousd
-
-    def _charge(self, known: _Open, cost_nanousd: int) -> None:
-        for account_id in known.accounts:
-            account = self._accounts.get(account_id)
-            if account is not None:
-                account.spent_nanousd += cost_nanousd
+        for account in known.accounts:
+            account.held_nanousd -= known.amount_nanousd
 
     def _drop_past(self, now_ns: int) -> None:
         """Forget windows that are over and hold nothing."""
@@ -174,7 +185,8 @@ class MemoryLedger:
             if account.ends_ns is not None and account.ends_ns <= now_ns and account.held_nanousd == 0
         ]
         for account_id in past:
-            del self._accounts[account_id]
+            if self._current.get(account_id[:2]) is self._accounts.pop(account_id):
+                del self._current[account_id[:2]]
         self._sweep_at = max(_SWEEP_FROM, 2 * len(self._accounts))
 
 
@@ -191,6 +203,37 @@ _CellId = tuple[str, str]
 """Scope and kind."""
 
 
+class _Cell:
+    """What one limit has counted."""
+
+    __slots__ = ("quota", "running", "tat_ns")
+
+    def __init__(self) -> None:
+        self.quota: gcra.Quota | None = None
+        self.tat_ns: int | None = None
+        self.running = 0
+
+    def decide(self, claim: Claim, now_ns: int) -> gcra.Decision:
+        """What the limit says to a claim; nothing is taken yet."""
+        limit = claim.rate.limit
+        if claim.rate.kind == "concurrency":
+            left = limit - self.running - claim.amount
+            if left >= 0:
+                return gcra.Decision(allowed=True, tat_ns=0, remaining=left, retry_after_ns=0, reset_ns=0)
+            left = max(left + claim.amount, 0)
+            return gcra.Decision(allowed=False, tat_ns=0, remaining=left, retry_after_ns=_NS, reset_ns=0)
+        if limit < 1:
+            return gcra.Decision(allowed=False, tat_ns=now_ns, remaining=0, retry_after_ns=None, reset_ns=0)
+        return gcra.check(self.quota_of(limit), self.tat_ns, now_ns, claim.amount)
+
+    def quota_of(self, limit: int) -> gcra.Quota:
+        """The quota of a limit, made anew only when the limit was changed."""
+        quota = self.quota
+        if quota is None or quota.limit != limit:
+            quota = self.quota = gcra.quota(limit)
+        return quota
+
+
 class MemoryLimits:
     """The `Limits` of one process: GCRA for requests and tokens a minute, a counter for concurrency.
 
@@ -201,10 +244,9 @@ class MemoryLimits:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._tats_ns: dict[_CellId, int] = {}
-        self._running: dict[_CellId, int] = {}
-        self._claimed_at_ns: dict[Claim, deque[int]] = {}
-        """When each open claim was made, oldest first: what is not open cannot be released."""
+        self._cells: dict[_CellId, _Cell] = {}
+        self._open: dict[int, tuple[Sequence[Claim], int]] = {}
+        """Claims that are held, by the identity of their sequence, and since when."""
         self._sweep_at = _SWEEP_FROM
 
     async def acquire(self, claims: Sequence[Claim]) -> Sequence[Standing]:
@@ -213,8 +255,32 @@ class MemoryLimits:
         Raises:
             RateLimited: one does not fit; carries the longest wait that any of them asks for.
         """
+        standings: list[Standing] = []
         with self._lock:
-            return self._acquire(claims, self._clock.monotonic_ns())
+            now_ns = self._clock.monotonic_ns()
+            decided: list[tuple[_Cell, Claim, gcra.Decision]] = []
+            for claim in claims:
+                rate = claim.rate
+                cell = self._cells.get((rate.scope, rate.kind)) or self._new_cell(rate)
+                answer = cell.decide(claim, now_ns)
+                if not answer.allowed:
+                    raise self._refused(claims, now_ns)
+                decided.append((cell, claim, answer))
+            for cell, claim, answer in decided:
+                rate = claim.rate
+                if rate.kind == "concurrency":
+                    cell.running += claim.amount
+                else:
+                    cell.tat_ns = answer.tat_ns
+                standings.append(
+                    Standing(
+                        kind=rate.kind, limit=rate.limit, remaining=answer.remaining, reset_s=answer.reset_ns / _NS
+                    )
+                )
+            self._open[id(claims)] = (claims, now_ns)
+            if len(self._cells) >= self._sweep_at:
+                self._drop_idle(now_ns)
+        return standings
 
     def release(self, claims: Sequence[Claim], used_tokens: int | None) -> None:
         """Give back concurrency and the tokens claimed but not used; charge those used beyond the claim.
@@ -222,75 +288,48 @@ class MemoryLimits:
         What is charged may exceed the limit by far: nothing is admitted until that is paid off.
         """
         with self._lock:
+            held = self._open.pop(id(claims), None)
+            if held is None:
+                return
             now_ns = self._clock.monotonic_ns()
             for claim in claims:
-                self._release(claim, used_tokens, now_ns)
+                if claim.rate.kind == "concurrency":
+                    self._cell(claim.rate).running -= claim.amount
+                elif claim.rate.kind == "tokens" and used_tokens is not None:
+                    self._settle(claim, used_tokens, held[1], now_ns)
 
-    def _acquire(self, claims: Sequence[Claim], now_ns: int) -> list[Standing]:
-        decided = [self._decide(claim, now_ns) for claim in claims]
-        refused = [(claim, answer) for claim, answer in zip(claims, decided, strict=True) if not answer.allowed]
-        if refused:
-            raise _refused(refused)
-        for claim, answer in zip(claims, decided, strict=True):
-            cell = (claim.rate.scope, claim.rate.kind)
-            if claim.rate.kind == "concurrency":
-                self._running[cell] = self._running.get(cell, 0) + claim.amount
-            else:
-                self._tats_ns[cell] = answer.tat_ns
-            if claim.rate.kind != "requests":
-                self._claimed_at_ns.setdefault(claim, deque()).append(now_ns)
-        if len(self._tats_ns) >= self._sweep_at:
-            self._drop_idle(now_ns)
-        return [_standing(claim.rate, answer) for claim, answer in zip(claims, decided, strict=True)]
+    def _cell(self, rate: Rate) -> _Cell:
+        return self._cells.get((rate.scope, rate.kind)) or self._new_cell(rate)
 
-    def _decide(self, claim: Claim, now_ns: int) -> gcra.Decision:
-        rate = claim.rate
-        cell = (rate.scope, rate.kind)
-        if rate.kind == "concurrency":
-            left = rate.limit - self._running.get(cell, 0)
-            allowed = claim.amount <= left
-            return gcra.Decision(
-                allowed=allowed,
-                tat_ns=0,
-                remaining=max(left - claim.amount if allowed else left, 0),
-                retry_after_ns=0 if allowed else _NS,
-                reset_ns=0,
-            )
-        if rate.limit < 1:
-            return gcra.Decision(allowed=False, tat_ns=now_ns, remaining=0, retry_after_ns=None, reset_ns=0)
-        return gcra.check(gcra.quota(rate.limit), self._tats_ns.get(cell), now_ns, claim.amount)
+    def _new_cell(self, rate: Rate) -> _Cell:
+        cell = self._cells[rate.scope, rate.kind] = _Cell()
+        return cell
 
-    def _release(self, claim: Claim, used_tokens: int | None, now_ns: int) -> None:
-        claimed_at_ns = self._claimed_at_ns.get(claim)
-        if claimed_at_ns is None:
-            return
-        at_ns = claimed_at_ns.popleft()
-        if not claimed_at_ns:
-            del self._claimed_at_ns[claim]
-        cell = (claim.rate.scope, claim.rate.kind)
-        if claim.rate.kind == "concurrency":
-            self._running[cell] -= claim.amount
-            if self._running[cell] <= 0:
-                del self._running[cell]
-        elif used_tokens is not None:
-            self._tats_ns[cell] = gcra.settle(
-                gcra.quota(claim.rate.limit),
-                self._tats_ns.get(cell),
-                now_ns,
-                claimed=claim.amount,
-                used=used_tokens,
-                claimed_at_ns=at_ns,
-            )
+    def _refused(self, claims: Sequence[Claim], now_ns: int) -> RateLimited:
+        answers = [(claim, self._cell(claim.rate).decide(claim, now_ns)) for claim in claims]
+        return _refused([(claim, answer) for claim, answer in answers if not answer.allowed])
+
+    def _settle(self, claim: Claim, used_tokens: int, claimed_at_ns: int, now_ns: int) -> None:
+        cell = self._cell(claim.rate)
+        cell.tat_ns = gcra.settle(
+            cell.quota_of(claim.rate.limit),
+            cell.tat_ns,
+            now_ns,
+            claimed=claim.amount,
+            used=used_tokens,
+            claimed_at_ns=claimed_at_ns,
+        )
 
     def _drop_idle(self, now_ns: int) -> None:
         """Forget what has run empty: it decides like one that never was."""
-        for cell in [cell for cell, tat_ns in self._tats_ns.items() if tat_ns <= now_ns]:
-            del self._tats_ns[cell]
-        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._tats_ns))
-
-
-def _standing(rate: Rate, answer: gcra.Decision) -> Standing:
-    return Standing(kind=rate.kind, limit=rate.limit, remaining=answer.remaining, reset_s=answer.reset_ns / _NS)
+        idle = [
+            cell_id
+            for cell_id, cell in self._cells.items()
+            if not cell.running and (cell.tat_ns is None or cell.tat_ns <= now_ns)
+        ]
+        for cell_id in idle:
+            del self._cells[cell_id]
+        self._sweep_at = max(_SWEEP_FROM, 2 * len(self._cells))
 
 
 def _refused(refused: Sequence[tuple[Claim, gcra.Decision]]) -> RateLimited:

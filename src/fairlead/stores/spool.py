@@ -13,7 +13,7 @@ import msgspec
 
 from fairlead.core import frame
 from fairlead.ports import Clock
-from fairlead.record import Admitted, Ended, Record
+from fairlead.record import Admitted, Ended, Record, encode_records
 from fairlead.stores.scrub import plain
 from fairlead.stores.segments import create, folder_bytes, let_go
 
@@ -66,8 +66,7 @@ class Spool:
         self.dropped = 0
         """Records that could not be written since the start."""
         self._lock = threading.Lock()
-        self._encoder = msgspec.msgpack.Encoder()
-        self._buffer: deque[tuple[Record, bytes]] = deque()
+        self._buffer: deque[Record] = deque()
         self._scheduled_on: asyncio.AbstractEventLoop | None = None
         self._current: _Segment | None = None
         self._rotated: list[_Segment] = []
@@ -77,12 +76,7 @@ class Spool:
 
     def __call__(self, record: Record) -> None:
         """Take one record."""
-        try:
-            framed = frame.encode(self._encode(record))
-        except Exception:  # noqa: BLE001 - whatever is wrong with one record, the call that it is about goes on
-            self.dropped += 1
-            return
-        self._buffer.append((record, framed))
+        self._buffer.append(record)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -93,23 +87,15 @@ class Spool:
             loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Hand everything buffered to the kernel."""
+        """Hand everything buffered to the kernel, as one frame: a crash tears all of it or nothing."""
         self._scheduled_on = None
         if not self._buffer:
             return
         with self._lock:
             # One by one, as another thread may be appending: swapping the buffer could lose what it appends.
             pending = [self._buffer.popleft() for _ in range(len(self._buffer))]
-            if not pending:
-                return
-            try:
-                self._write(b"".join([framed for _, framed in pending]))
-            except OSError:
-                self.dropped += len(pending)
-                # What did not get written must not hold a segment open for ever.
-                self._track([record for record, _ in pending if isinstance(record, Ended)])
-                return
-            self._track([record for record, _ in pending])
+            if pending:
+                self._spool(pending)
 
     def close(self) -> None:
         """Flush, and let go of all segments; the next record would open a new one."""
@@ -128,11 +114,35 @@ class Spool:
         except OSError:
             return 0
 
-    def _encode(self, record: Record) -> bytes:
+    def _spool(self, pending: list[Record]) -> None:
+        framed = self._framed(pending)
+        if framed is None:
+            good = [record for record in pending if self._framed([record]) is not None]
+            self.dropped += len(pending) - len(good)
+            framed, pending = self._framed(good) if good else None, good
         try:
-            return self._encoder.encode(record)
+            if framed is not None:
+                self._write(framed)
+        except OSError:
+            self.dropped += len(pending)
+            # What did not get written must not hold a segment open for ever.
+            pending = [record for record in pending if isinstance(record, Ended)]
+        self._track(pending)
+
+    def _framed(self, records: list[Record]) -> bytes | None:
+        """One frame around these records; `None` where one of them cannot be written, whatever is wrong with it."""
+        try:
+            return frame.encode(encode_records(records))
         except UnicodeEncodeError:  # lone surrogates, which JSON escapes can spell
-            return self._encoder.encode(plain(record))
+            return self._framed_plain(records)
+        except Exception:  # noqa: BLE001 - the call that a record is about goes on all the same
+            return None
+
+    def _framed_plain(self, records: list[Record]) -> bytes | None:
+        try:
+            return frame.encode(msgspec.msgpack.encode([plain(record) for record in records]))
+        except Exception:  # noqa: BLE001 - as above
+            return None
 
     def _write(self, chunk: bytes) -> None:
         self._check_room(len(chunk))
@@ -180,19 +190,28 @@ class Spool:
 
     def _track(self, records: list[Record]) -> None:
         """Keep the segments of open calls locked, now that these records are on disk."""
+        current, rotated = self._current, self._rotated
         for record in records:
-            if isinstance(record, Admitted) and self._current is not None:
-                self._current.open_calls.add(record.call_id)
-            elif isinstance(record, Ended):
-                for segment in (self._current, *self._rotated):
-                    if segment is not None:
-                        segment.open_calls.discard(record.call_id)
+            if isinstance(record, Ended):
+                if current is not None:
+                    current.open_calls.discard(record.call_id)
+                for segment in rotated:
+                    segment.open_calls.discard(record.call_id)
+            elif isinstance(record, Admitted) and current is not None:
+                current.open_calls.add(record.call_id)
+        if rotated:
+            self._let_go_of_ended()
+
+    def _let_go_of_ended(self) -> None:
         for segment in [segment for segment in self._rotated if not segment.open_calls]:
             self._rotated.remove(segment)
             let_go(segment.descriptor)
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
+    written = os.write(descriptor, chunk)
+    if written == len(chunk):
+        return
+    view = memoryview(chunk)[written:]
     while view:
         view = view[os.write(descriptor, view) :]

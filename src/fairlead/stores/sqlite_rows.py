@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.core.clip import CONTENT_BYTES, clip
-from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Identity, Record
+from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Record
 from fairlead.stores.scrub import plain
-from fairlead.types import Usage
+from fairlead.types import Identity, Usage
 
 MOST_TOKENS: Final = 10**12
 MOST_NANOUSD: Final = 10**15

@@ -9,7 +9,7 @@ import msgspec
 from fairlead.dialects.openai_chat._json import load_object, snippet
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.messages import BadField, decode_message, encode_answer
-from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
+from fairlead.dialects.openai_chat.usage import PlainCounts, decode_usage, encode_usage
 from fairlead.errors import UpstreamProtocol
 from fairlead.types import ChatReply, Choice, Usage
 
@@ -26,6 +26,15 @@ class _Top(msgspec.Struct):
     service_tier: Any = None
 
 
+class _Counted(msgspec.Struct):
+    """The top level of nearly every answer: counts of the plain kind."""
+
+    usage: PlainCounts
+    choices: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+    service_tier: str | None = None
+
+
 class _Choice(msgspec.Struct):
     message: dict[str, msgspec.Raw]
     index: int | None = None
@@ -34,6 +43,7 @@ class _Choice(msgspec.Struct):
 
 
 _TOP = msgspec.json.Decoder(_Top)
+_COUNTED = msgspec.json.Decoder(_Counted)
 _CHOICES = msgspec.json.Decoder(list[_Choice])
 
 
@@ -44,6 +54,18 @@ def usage(body: bytes) -> Usage | None:
         UpstreamProtocol: not a JSON object, or one without choices.
         FairleadError: the body is an error in a 200; it is raised as that error.
     """
+    try:
+        counted = _COUNTED.decode(body)
+        if counted.error is _NULL and not _is_null(counted.choices):
+            plain = counted.usage.plain(counted.service_tier)
+            if plain is not None:
+                return plain
+    except (ValueError, RecursionError):
+        pass  # whatever it is, the careful way will say
+    return _careful_usage(body)
+
+
+def _careful_usage(body: bytes) -> Usage | None:
     try:
         top = _TOP.decode(body)
         counts = msgspec.json.decode(top.usage)

@@ -43,6 +43,10 @@ _DESTINATIONS = frozenset(
 _SAME_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """Two names of one limit: a default for one does not stand beside the caller's other."""
 
+_OPTIONS = frozenset({"max_completion_tokens", "max_tokens", "n", "service_tier", "stream", "stream_options", "user"})
+"""Fields that `_read_options` decodes; most bodies have few of them, or none."""
+_LOOKED_AT = _DESTINATIONS | _OPTIONS
+
 _WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _Messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
@@ -57,13 +61,24 @@ def read(body: bytes) -> Request:
         fields = top_level(body)
     except MalformedObject as error:
         raise InvalidRequest(f"The body cannot be read: {error}.") from None
-    if not _DESTINATIONS.isdisjoint(fields):
+    named = _LOOKED_AT.intersection(fields)
+    if not named.isdisjoint(_DESTINATIONS):
         name = min(_DESTINATIONS.intersection(fields))
         raise InvalidRequest(f"`{name}` cannot be chosen by a caller; it is set in the configuration.", param=name)
     try:
-        return _read(fields)
+        images, media_bytes = measure_media(_messages(fields))
+        request = Request(
+            dialect="openai_chat",
+            fields=fields,
+            model=_model(fields),
+            input_bytes=sum(map(len, fields.values())) - media_bytes,
+            images=images,
+        )
+        if named:
+            _read_options(request, fields)
     except BadField as error:
         raise InvalidRequest(f"{error}.", param=error.param) from None
+    return request
 
 
 def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:
@@ -71,9 +86,12 @@ def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str
 
     A field that the caller sent as null counts as sent: `defaults` fill only what is absent.
     """
+    asks = ask_usage and request.stream and not request.include_usage
+    if model == request.model and not asks and not defaults:
+        return join_fields(request.fields)
     fields = dict(request.fields)
     fields["model"] = msgspec.Raw(msgspec.json.encode(model))
-    if ask_usage and request.stream and not request.include_usage:
+    if asks:
         fields["stream_options"] = _asking_usage(fields.get("stream_options"))
     for name, value in (defaults or {}).items():
         if name not in fields and _SAME_LIMIT.get(name) not in fields:
@@ -108,32 +126,23 @@ def encode(chat: Chat) -> bytes:
     return msgspec.json.encode(body | encode_parameters(chat))
 
 
-def _read(fields: dict[str, msgspec.Raw]) -> Request:
+def _read_options(request: Request, fields: Mapping[str, msgspec.Raw]) -> None:
+    """What stages read beside model and messages."""
+    limits = [_integer(fields, name, _MAX_TOKENS) for name in _SAME_LIMIT]
+    n = _integer(fields, "n", _MAX_N)
+    request.stream = _boolean(fields, "stream")
+    request.include_usage = _include_usage(fields)
+    request.max_output_tokens = max((limit for limit in limits if limit is not None), default=None)
+    request.n = 1 if n is None else n
+    request.service_tier = _string(fields, "service_tier")
+    request.end_user = _string(fields, "user")
+
+
+def _messages(fields: Mapping[str, msgspec.Raw]) -> msgspec.Raw:
     messages = fields.get("messages")
     if messages is None or memoryview(messages)[0] != 0x5B:
         raise BadField("messages", "must be an array")
-    user = value_of(fields, "user")
-    if user is not None and not isinstance(user, str):
-        raise BadField("user", "must be a string")
-    tier = value_of(fields, "service_tier")
-    if tier is not None and not isinstance(tier, str):
-        raise BadField("service_tier", "must be a string")
-    images, media_bytes = measure_media(messages)
-    limits = [_integer(fields, name, _MAX_TOKENS) for name in _SAME_LIMIT]
-    n = _integer(fields, "n", _MAX_N)
-    return Request(
-        dialect="openai_chat",
-        fields=fields,
-        model=_model(fields),
-        stream=_boolean(fields, "stream"),
-        include_usage=_include_usage(fields),
-        max_output_tokens=max((limit for limit in limits if limit is not None), default=None),
-        n=1 if n is None else n,
-        service_tier=tier,
-        input_bytes=sum(map(len, fields.values())) - media_bytes,
-        images=images,
-        end_user=user,
-    )
+    return messages
 
 
 def _model(fields: Mapping[str, msgspec.Raw]) -> str:
@@ -143,6 +152,13 @@ def _model(fields: Mapping[str, msgspec.Raw]) -> str:
     if not model.isprintable():
         raise BadField("model", "must not contain control characters")
     return model
+
+
+def _string(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:
+    value = value_of(fields, name)
+    if value is None or isinstance(value, str):
+        return value
+    raise BadField(name, "must be a string")
 
 
 def _boolean(fields: Mapping[str, msgspec.Raw], name: str) -> bool:

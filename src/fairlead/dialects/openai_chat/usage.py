@@ -6,9 +6,44 @@ reasoning; see *CompletionUsage* in OpenAI's API reference.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from fairlead.types import Usage
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Read(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    cached_tokens: _Count = 0
+    audio_tokens: _Count = 0
+
+
+class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    reasoning_tokens: _Count = 0
+    audio_tokens: _Count = 0
+    accepted_prediction_tokens: _Count = 0
+    rejected_prediction_tokens: _Count = 0
+
+
+class PlainCounts(msgspec.Struct, forbid_unknown_fields=True):
+    """A `usage` object exactly as OpenAI documents it: decoded in one step, where it fits at all."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count = 0
+    prompt_tokens_details: _Read | None = None
+    completion_tokens_details: _Written | None = None
+
+    def plain(self, service_tier: str | None) -> Usage | None:
+        """Its buckets where the details say nothing; `None` where there is more to it, see `decode_usage`."""
+        read, written = self.prompt_tokens_details, self.completion_tokens_details
+        if read is not None and (read.cached_tokens or read.audio_tokens):
+            return None
+        if written is not None and (written.reasoning_tokens or written.audio_tokens):
+            return None
+        return Usage(input_tokens=self.prompt_tokens, output_tokens=self.completion_tokens, service_tier=service_tier)
 
 
 def decode_usage(value: Any, service_tier: Any = None) -> Usage | None:
