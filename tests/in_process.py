@@ -81,7 +81,7 @@ async def begin(tmp_path: Path) -> AsyncIterator[Begin]:
         runtime = build(foundation, auth=config.gateway.auth)
         hosts = _LOCAL if config.gateway.auth == "open" else None
         app = App(runtime, foundation.store.logs, tuple(DIALECTS.values()), hosts)
-        server = Server(app)
+        server = Server(app, before_writes=foundation.spool.flush)
         await server.start("127.0.0.1", 0)
         running.append(Gateway(foundation, runtime, app, server))
         return running[-1]

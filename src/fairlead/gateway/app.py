@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from fairlead.call import Call, Candidate, Outcome, Secret
+from fairlead.call import OK, Call, Candidate, Outcome, Secret
 from fairlead.config.build import Runtime
 from fairlead.core.money import format_usd
 from fairlead.dialects.codec import Dialect
@@ -114,7 +114,9 @@ class App:
     async def _chat(self, exchange: Exchange, dialect: Dialect) -> None:
         runtime = self._runtime
         request = dialect.request.read(exchange.body)
-        request.headers = {name: value for name, value in exchange.headers.items() if name in dialect.allowed_headers}
+        vendors_own = dialect.allowed_headers.intersection(exchange.headers)
+        if vendors_own:
+            request.headers = {name: exchange.headers[name] for name in vendors_own}
         call = runtime.new_call(request, body=exchange.body, credential=_credential(exchange))
         _apply_headers(call, exchange.headers)
 
@@ -125,10 +127,8 @@ class App:
         try:
             reply = await runtime.pipeline(call)
         except FairleadError as error:
-            runtime.flush()
             self._refuse(exchange, dialect, error, call)
         except asyncio.CancelledError:
-            runtime.flush()
             if not exchange.disconnected:
                 self._refuse(exchange, dialect, _shutting_down(), call)
             raise
@@ -139,16 +139,14 @@ class App:
                 await self._relay(exchange, dialect, call, reply)
 
     def _answer(self, exchange: Exchange, call: Call, reply: Reply, body: bytes) -> None:
-        """Settle and record, then answer: what has left is never missing from the log."""
-        reply.end(Outcome("ok", reply.status))
-        self._runtime.flush()
+        """Settle and record, then answer: the server writes records out before answers, see `before_writes`."""
+        reply.end(OK if reply.status == OK.status else Outcome("ok", reply.status))
         exchange.respond(reply.status, _answer_headers(call, reply, whole=True), body)
 
     async def _relay(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply) -> None:
         outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
         last = b""
         try:
-            self._runtime.flush()
             exchange.start(reply.status, _answer_headers(call, reply, whole=False))
             async for chunk in cast("Chunks", reply.source):
                 exchange.write(chunk)
@@ -170,7 +168,6 @@ class App:
             last = dialect.errors.encode_event(ours)
         finally:
             reply.end(outcome)
-            self._runtime.flush()
             if exchange.started:
                 exchange.write(last)
                 exchange.end()

@@ -37,7 +37,7 @@ async def serve(launch: Launch) -> None:
     runtime = build(foundation, auth=config.gateway.auth)
     hosts = _LOOPBACK_HOSTS if config.gateway.auth == "open" else None
     app = App(runtime, foundation.store.logs, tuple(DIALECTS.values()), hosts)
-    server = Server(app)
+    server = Server(app, before_writes=foundation.spool.flush)
     await _listen(server, launch)
     loop = asyncio.get_running_loop()
     drain, cut = asyncio.Event(), asyncio.Event()

@@ -9,6 +9,7 @@ from collections import deque
 from fairlead.errors import UpstreamError, UpstreamTimeout, UpstreamTls, UpstreamUnreachable
 from fairlead.wire.incoming import Incoming
 from fairlead.wire.origin import AllowPrivate, Origin, resolve
+from fairlead.wire.outbox import Outbox
 from fairlead.wire.tls import client_context
 from fairlead.wire.upstream import UpstreamConnection
 
@@ -37,6 +38,7 @@ class Pool:
     ) -> None:
         self.origin = origin
         self.max_decoded_bytes = max_decoded_bytes
+        self.outbox = Outbox()
         self._where = f"{origin.host}:{origin.port}"
         self._ssl = None if not origin.is_tls else client_context() if ssl_context is None else ssl_context
         self._max_connections = max_connections

@@ -11,6 +11,7 @@ import httptools
 from fairlead.wire import refusal as no
 from fairlead.wire.exchange import Exchange
 from fairlead.wire.heads import status_head
+from fairlead.wire.outbox import Outbox
 from fairlead.wire.refusal import Refusal, Refuse, ServerLimits
 
 Handler = Callable[[Exchange], Awaitable[None]]
@@ -30,6 +31,7 @@ class Owner(Protocol):
 
     handler: Handler
     limits: ServerLimits
+    outbox: Outbox
     refuse: Refuse
 
     def joined(self, connection: ServerConnection) -> bool:
@@ -75,6 +77,7 @@ class ServerConnection(asyncio.Protocol):
         "_version",
         "_waiter",
         "closing",
+        "outbox",
         "paused",
         "transport",
     )
@@ -84,6 +87,7 @@ class ServerConnection(asyncio.Protocol):
 
     def __init__(self, server: Owner) -> None:
         self._server = server
+        self.outbox = server.outbox
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._queue: list[Exchange | Refusal] = []
@@ -286,6 +290,7 @@ class ServerConnection(asyncio.Protocol):
             self._fail(no.BAD_EXPECT)
         # Not into the middle of an earlier answer: a client that waits sends its body after a while anyway.
         if self._exchange is None and not self._queue and self._version == "1.1":
+            self.outbox.flush()
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _check_partial(self, received: int, *, fresh: bool) -> None:
@@ -389,6 +394,7 @@ class ServerConnection(asyncio.Protocol):
         await self._waiter
 
     def _write_refusal(self, refusal: Refusal) -> None:
+        self.outbox.flush()
         if self.transport.is_closing():
             return
         body = self._server.refuse(*refusal)
@@ -402,6 +408,7 @@ class ServerConnection(asyncio.Protocol):
         if self._lost:
             self._server.left(self)
             return
+        self.outbox.flush()
         self._arm_write()  # a peer that does not read must not keep the rest in our memory
         self.transport.close()
 

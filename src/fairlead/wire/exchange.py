@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fairlead.wire.heads import Headers, status_head
+from fairlead.wire.outbox import Outbox
 
 
 class Carrier(Protocol):
     """What an exchange needs of its connection."""
 
     transport: asyncio.Transport
+    outbox: Outbox
     paused: bool
     """Whether the transport holds more than its high-water mark."""
     closing: bool
@@ -123,7 +125,7 @@ class Exchange:
             self.ended = True
 
     def write(self, chunk: bytes) -> None:
-        """Send a piece of the body at once.  Await `drain` between pieces."""
+        """Send a piece of the body with this turn of the loop.  Await `drain` between pieces."""
         if self.ended or not chunk:
             return
         framed = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
@@ -182,6 +184,4 @@ class Exchange:
             self._send(head)
 
     def _send(self, data: bytes) -> None:
-        transport = self._carrier.transport
-        if not transport.is_closing():
-            transport.write(data)
+        self._carrier.outbox.put(self._carrier.transport, data)

@@ -17,9 +17,11 @@ class Source(Protocol):
     """What an answer needs of its connection."""
 
     where: str
+    paused: bool
+    """Whether reading from the socket is stopped."""
 
     def resume(self) -> None:
-        """Read from the socket again, if that was stopped."""
+        """Read from the socket again."""
         ...
 
     def close(self) -> None:
@@ -28,17 +30,28 @@ class Source(Protocol):
 
 
 class Incoming:
-    """Status, headers and body of one answer.  For one reader; `abort` may come from anywhere on the loop."""
+    """Status, headers and body of one answer.  For one reader; `abort` may come from anywhere on the loop.
+
+    A reader takes what has arrived, and waits only where that is nothing:
+
+        while (chunk := incoming.take()) is not None:
+            if chunk:
+                ...
+            else:
+                await incoming.arrival()
+    """
 
     __slots__ = (
         "_chunks",
         "_decoder",
         "_error",
         "_exhausted",
+        "_gathering",
         "_source",
         "_waiter",
         "_where",
         "headers",
+        "high_water",
         "status",
         "unread",
     )
@@ -48,6 +61,8 @@ class Incoming:
         self.headers = headers
         self.unread = 0
         """Bytes received and not yet taken."""
+        self.high_water = HIGH_WATER_BYTES
+        """How many may be unread before reading from the socket stops."""
         self._chunks: list[bytes] = []
         self._source: Source | None = source
         self._where = source.where
@@ -55,32 +70,59 @@ class Incoming:
         self._waiter: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
         self._exhausted = False
+        self._gathering = False  # the reader waits for the whole body
 
     # --- for the connection ---
 
-    def push(self, body: bytes) -> None:
-        """Take a piece of the body; the reader is told by `wake`, once for all pieces of a packet."""
+    def push(self, body: bytes) -> bool:
+        """Take what one packet brought of the body, and let the reader go on; says whether it is time to pause."""
         self._chunks.append(body)
         self.unread += len(body)
-
-    def wake(self) -> None:
-        """Let the reader go on."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        is_full = self.unread > self.high_water
+        if is_full or not self._gathering:
+            self._wake()
+        return is_full
 
     def complete(self) -> None:
         """The body has been received as its framing says; the connection belongs to the pool again."""
         self._source = None
-        self.wake()
+        self._wake()
 
     def fail(self, error: BaseException) -> None:
         """The body will not come.  What has arrived before is still read first."""
         self._source = None
         self._error = error
-        self.wake()
+        self._wake()
 
     # --- for the reader ---
+
+    def take(self) -> bytes | None:
+        """All body bytes that arrived since the last call; empty if none did, `None` at the body's end.
+
+        Raises:
+            UpstreamProtocol: not framed as HTTP says, or not of its content coding.
+            UpstreamUnreachable: the connection broke before the body's end.
+        """
+        if self._chunks:
+            chunk = self._taken()
+            return chunk if self._decoder is None else self._decode(self._decoder, chunk)
+        if self._decoder is not None and self._decoder.pending:
+            return self._decode(self._decoder, b"")
+        if self._error is not None:
+            raise self._error
+        if self._source is not None:
+            return b""
+        self._end()
+        return None
+
+    def arrival(self) -> asyncio.Future[None]:
+        """Done when `take` has more to say; wait for it after `take` gave nothing."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiter = waiter
+        if self._chunks or self._source is None or (self._decoder is not None and self._decoder.pending):
+            loop.call_soon(self._wake)
+        return waiter
 
     async def read(self, limit: int) -> bytes:
         """The whole body.
@@ -89,17 +131,16 @@ class Incoming:
             UpstreamProtocol: longer than `limit` bytes, not framed as HTTP says, or not of its content coding.
             UpstreamUnreachable: the connection broke.
         """
-        length = self.headers.get("content-length")
-        if length is not None and int(length) > limit:
+        if self._decoder is not None:
+            return await self._read_decoded(limit)
+        if self._source is not None:
+            await self._gathered(limit)
+        if self.unread > limit:
             raise self._too_long(limit)
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in self:
-            size += len(chunk)
-            if size > limit:
-                raise self._too_long(limit)
-            parts.append(chunk)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._error is not None:
+            raise self._error
+        self._exhausted = True
+        return self._taken()
 
     def __aiter__(self) -> Incoming:
         return self
@@ -112,25 +153,11 @@ class Incoming:
             UpstreamUnreachable: the connection broke before the body's end.
             StopAsyncIteration: the body ended as its framing says.
         """
-        while True:
-            if self._chunks:
-                chunk = self._take()
-                if self._decoder is None:
-                    return chunk
-                if decoded := self._decode(self._decoder, chunk):
-                    return decoded
-            elif self._decoder is not None and self._decoder.pending:
-                # A turn of the loop between two pieces of a large decoded body.
-                await asyncio.sleep(0)
-                if decoded := self._decode(self._decoder, b""):
-                    return decoded
-            elif self._error is not None:
-                raise self._error
-            elif self._source is None:
-                self._end()
+        while not (chunk := self.take()):
+            if chunk is None:
                 raise StopAsyncIteration
-            else:
-                await self._arrival()
+            await self.arrival()
+        return chunk
 
     def abort(self, error: BaseException | None = None) -> None:
         """Give the connection up unless the body has ended; a pending or later read raises `error` (by default
@@ -145,25 +172,49 @@ class Incoming:
         if error is None:
             error = UpstreamUnreachable(f"the answer of {self._where} was given up before its end")
         self._error = error
-        self.wake()
+        self._wake()
         if source is not None:
             source.close()
 
-    def _take(self) -> bytes:
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _taken(self) -> bytes:
         chunks = self._chunks
         chunk = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self.unread = 0
-        if self._source is not None:
+        if self._source is not None and self._source.paused:
             self._source.resume()
         return chunk
 
-    async def _arrival(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
+    async def _gathered(self, limit: int) -> None:
+        """Wait until the body is there, has failed or is too long; one wake for all its packets."""
+        length = self.headers.get("content-length")
+        if length is not None and int(length) > limit:
+            raise self._too_long(limit)
+        self._gathering = True
+        self.high_water = limit
+        if self._source is not None and self._source.paused:
+            self._source.resume()
+        while self._source is not None and self.unread <= limit:
+            self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        finally:
-            self._waiter = None
+
+    async def _read_decoded(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in self:
+            size += len(chunk)
+            if size > limit:
+                raise self._too_long(limit)
+            parts.append(chunk)
+            await asyncio.sleep(0)  # a turn of the loop between two pieces of a large decoded body
+        return b"".join(parts)
 
     def _decode(self, decoder: Decoder, chunk: bytes) -> bytes:
         try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 
 from fairlead.wire.connection import Handler, ServerConnection
+from fairlead.wire.outbox import Outbox
 from fairlead.wire.refusal import Refuse, ServerLimits, refuse
 
 
@@ -15,12 +17,21 @@ class Server:
 
     Args:
         refuse: makes the bodies of the answers that the server gives by itself.
+        before_writes: called before what handlers answered goes out; must not raise.
     """
 
-    def __init__(self, handler: Handler, *, limits: ServerLimits | None = None, refuse: Refuse = refuse) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        limits: ServerLimits | None = None,
+        refuse: Refuse = refuse,
+        before_writes: Callable[[], None] | None = None,
+    ) -> None:
         self.handler = handler
         self.limits = ServerLimits() if limits is None else limits
         self.refuse = refuse
+        self.outbox = Outbox(before_writes)
         self._connections: set[ServerConnection] = set()
         self._listener: asyncio.Server | None = None
         self._empty: asyncio.Future[None] | None = None

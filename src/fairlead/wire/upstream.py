@@ -10,6 +10,7 @@ import httptools
 from fairlead.errors import FairleadError, UpstreamProtocol, UpstreamUnreachable
 from fairlead.wire.decoding import Decoder, DecodingError
 from fairlead.wire.incoming import HIGH_WATER_BYTES, Incoming
+from fairlead.wire.outbox import Outbox
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 200
@@ -19,6 +20,7 @@ class Keeper(Protocol):
     """The pool, as its connections see it."""
 
     max_decoded_bytes: int
+    outbox: Outbox
 
     def put_back(self, connection: UpstreamConnection) -> None:
         """Take a connection whose answer has been received."""
@@ -46,6 +48,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_loop",
         "_parser",
         "_paused",
+        "_sent_after",
         "_until_close",
         "closed",
         "idle_since",
@@ -66,13 +69,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._incoming: Incoming | None = None
         self._headers: dict[str, str] = {}
         self._paused = False
+        self._sent_after = 0
         self._reset()
 
     def send(self, request: bytes) -> asyncio.Future[Incoming]:
         """Write a whole request; the future is the head of its answer."""
         self._reset()
         answer = self._answer = self._loop.create_future()
-        self.transport.write(request)
+        outbox = self._keeper.outbox
+        self._sent_after = outbox.rounds
+        outbox.put(self.transport, request)
         return answer
 
     def give_up(self, answer: asyncio.Future[Incoming]) -> None:
@@ -208,7 +214,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self) -> None:
         incoming, self._incoming = self._incoming, None
         # An answer that overtook its own request leaves the rest of that request on the connection.
-        keep = self._keep_alive and incoming is not None and not self.transport.get_write_buffer_size()
+        keep = self._keep_alive and incoming is not None and self._has_left()
         if incoming is not None:
             incoming.complete()
         if keep and not self.transport.is_closing():
@@ -216,6 +222,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._keeper.put_back(self)
         else:
             self.close()
+
+    def _has_left(self) -> bool:
+        return self._keeper.outbox.rounds != self._sent_after and not self.transport.get_write_buffer_size()
 
     def _ended(self, error: Exception | None) -> None:
         if self.closed:
