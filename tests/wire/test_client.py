@@ -133,10 +133,10 @@ async def test_the_last_used_connection_is_taken_first():
         await first.read(10)
         await second.read(10)
         assert pool.idle == 2
-        last = pool._idle[-1]
+        last = next(reversed(pool._idle))
         await ask(pool)
 
-        assert pool._idle[-1] is last
+        assert next(reversed(pool._idle)) is last
 
 
 async def test_a_connection_is_not_reused_after_close():

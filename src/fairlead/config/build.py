@@ -14,6 +14,8 @@ from weakref import WeakSet
 import msgspec
 
 from fairlead.call import Call, Candidate, Request, Secret
+from fairlead.config.build_state import open_state, state_path
+from fairlead.config.descriptors import open_files_limit, streams_within
 from fairlead.config.kept import kept_secret
 from fairlead.config.schema import Config, Model, Price, Provider, Target
 from fairlead.config.secrets import resolve
@@ -24,7 +26,7 @@ from fairlead.dialects import dialect
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.pipeline import Next, Reply, Stage, compose
-from fairlead.ports import Clock, Ledger, Rng
+from fairlead.ports import Clock, Ledger, Limits, Rng
 from fairlead.ports import Provider as ProviderPort
 from fairlead.providers import facts, prices
 from fairlead.providers.gateway import GatewayErrors
@@ -46,6 +48,7 @@ from fairlead.stores.memory import MemoryLedger, MemoryLimits
 from fairlead.stores.segments import let_go, try_lock
 from fairlead.stores.spool import Spool
 from fairlead.stores.sqlite import SqliteStore
+from fairlead.stores.sqlite_state import SqliteState
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
 from fairlead.wire import Origin, Pool
@@ -89,7 +92,9 @@ class Foundation:
     spool: Spool
     ingester: Ingester
     ledger: Ledger
-    limits: MemoryLimits
+    limits: Limits
+    state: SqliteState | None
+    """What `ledger` and `limits` stand on where processes share them."""
     hashing_keys: Mapping[str, bytes]
     credentials: Mapping[str, Mapping[str, Secret]]
     """Provider to credential label to secret."""
@@ -98,6 +103,8 @@ class Foundation:
     async def aclose(self) -> None:
         """Write out what is buffered, move it into the store and let go of both."""
         self.spool.close()
+        if self.state is not None:
+            await self.state.aclose()
         try:
             await self.ingester.run_once()
         except (StateUnavailable, OSError):
@@ -255,6 +262,9 @@ def lay_foundation(
     hashing_keys = {
         "1": derive(kept_secret(folder / "secret", "FAIRLEAD_SECRET", environ, rng).reveal(), HASHING_LABEL)
     }
+    ingester = Ingester(folder, store.logs)
+    shared = state_path(config, root)
+    state = None if shared is None else open_state(shared, clock, store.logs, ingester)
     return Foundation(
         config=config,
         root=root,
@@ -263,9 +273,10 @@ def lay_foundation(
         store=store,
         keys=CachedKeys(store.keys, clock),
         spool=Spool(folder, name, clock, max_bytes=config.store.spool_max_bytes, fsync=config.store.fsync == "tick"),
-        ingester=Ingester(folder, store.logs),
-        ledger=MemoryLedger(clock, store.logs.spent),
-        limits=MemoryLimits(clock),
+        ingester=ingester,
+        ledger=MemoryLedger(clock, store.logs.spent) if state is None else state.ledger,
+        limits=MemoryLimits(clock) if state is None else state.limits,
+        state=state,
         hashing_keys=hashing_keys,
         credentials={
             provider: {label: resolve(ref, environ, root) for label, ref in entry.secret_refs.items()}
@@ -313,7 +324,9 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     credentials = {} if key is None else {"default": key}
     base_url = f"{gateway.rstrip('/')}/v1"
     codec = replace(dialect("openai_chat"), errors=GatewayErrors())
-    provider = _http_provider("gateway", base_url, codec, vendor, credentials, clock, allow_private=True)
+    provider = _http_provider(
+        "gateway", base_url, codec, vendor, credentials, clock, allow_private=True, keep_streams=False
+    )
 
     def expand(model: str) -> tuple[Candidate, ...]:
         return (Candidate(provider="gateway", model=model),)
@@ -391,9 +404,19 @@ def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvide
     base_url = entry.base_url or vendor.base_url
     codec = dialect(entry.dialect_name or vendor.dialect)
     credentials = foundation.credentials[name]
+    keep_streams = foundation.config.store.content_mode != "off"
     if base_url is not None:
         allow_private = entry.allow_private or vendor.local
-        return _http_provider(name, base_url, codec, vendor, credentials, foundation.clock, allow_private=allow_private)
+        return _http_provider(
+            name,
+            base_url,
+            codec,
+            vendor,
+            credentials,
+            foundation.clock,
+            allow_private=allow_private,
+            keep_streams=keep_streams,
+        )
     if entry.vendor != _SIM:
         raise ConfigError(f"provider {name!r} has no `base_url`, and its vendor has none either")
     return HttpProvider(
@@ -405,6 +428,7 @@ def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvide
         base_path="/v1",
         credentials=credentials,
         clock=foundation.clock,
+        keep_streams=keep_streams,
     )
 
 
@@ -417,17 +441,19 @@ def _http_provider(
     clock: Clock,
     *,
     allow_private: bool,
+    keep_streams: bool,
 ) -> HttpProvider:
     origin = Origin.of(base_url)
     return HttpProvider(
         name=name,
         dialect=codec,
         vendor=vendor,
-        transport=Pool(origin, allow_private=allow_private),
+        transport=Pool(origin, allow_private=allow_private, max_connections=streams_within(open_files_limit())),
         host=origin.authority,
         base_path=urlsplit(base_url).path.rstrip("/"),
         credentials=credentials,
         clock=clock,
+        keep_streams=keep_streams,
     )
 
 

@@ -57,11 +57,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Until the whole burst is available again."""
 
 
+def advance(tat_ns: int, now_ns: int, claim_ns: int) -> int:
+    """The TAT after a claim that is worth `claim_ns`, that is its units times the interval, if it is admitted."""
+    return max(tat_ns, now_ns) + claim_ns
+
+
 def check(quota: Quota, tat_ns: int | None, now_ns: int, amount: int = 1) -> Decision:
     """Decide about `amount` units, from the state of a limit (`None`: never used)."""
     capacity_ns = quota.burst * quota.interval_ns
     current_ns = now_ns if tat_ns is None else max(tat_ns, now_ns)
-    next_ns = current_ns + amount * quota.interval_ns
+    next_ns = advance(current_ns, now_ns, amount * quota.interval_ns)
     early_ns = next_ns - capacity_ns - now_ns
     allowed = early_ns <= 0
     kept_ns = next_ns if allowed else current_ns

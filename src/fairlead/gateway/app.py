@@ -27,10 +27,11 @@ from fairlead.errors import (
 )
 from fairlead.pipeline import Chunks, Reply
 from fairlead.ports import LogQuery, LogStore
-from fairlead.wire import Exchange
+from fairlead.wire import Exchange, HeaderBlock
 
-_PRIVATE = (("cache-control", "no-store, private"), ("vary", "Authorization"))
-_JSON = ("content-type", "application/json")
+_PRIVATE = HeaderBlock([("cache-control", "no-store, private"), ("vary", "Authorization")])
+"""On every answer: no cache between us and the caller may keep it (FAULTS C10)."""
+_JSON = [("content-type", "application/json")]
 _CALLS = "/v1/fairlead/calls/"
 _MAX_TAGS = 16
 _LATER = {
@@ -141,17 +142,18 @@ class App:
     def _answer(self, exchange: Exchange, call: Call, reply: Reply, body: bytes) -> None:
         """Settle and record, then answer: the server writes records out before answers, see `before_writes`."""
         reply.end(OK if reply.status == OK.status else Outcome("ok", reply.status))
-        exchange.respond(reply.status, _answer_headers(call, reply, whole=True), body)
+        exchange.respond(reply.status, _answer_headers(call, reply, whole=True), body, _PRIVATE)
 
     async def _relay(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply) -> None:
         outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
         last = b""
         try:
-            exchange.start(reply.status, _answer_headers(call, reply, whole=False))
+            exchange.start(reply.status, _answer_headers(call, reply, whole=False), _PRIVATE)
             async for chunk in cast("Chunks", reply.source):
                 exchange.write(chunk)
                 call.fate.committed = True
-                await exchange.drain()
+                if exchange.congested:
+                    await exchange.drain()
             outcome = Outcome("ok", reply.status)
         except FairleadError as error:
             outcome = Outcome("truncated", reply.status, error)
@@ -173,13 +175,13 @@ class App:
                 exchange.end()
 
     async def _live(self, exchange: Exchange) -> None:
-        exchange.respond(200, (_JSON, *_PRIVATE), b'{"status":"live"}')
+        exchange.respond(200, _JSON, b'{"status":"live"}', _PRIVATE)
 
     async def _ready(self, exchange: Exchange) -> None:
         if self.ready:
-            exchange.respond(200, (_JSON, *_PRIVATE), b'{"status":"ready"}')
+            exchange.respond(200, _JSON, b'{"status":"ready"}', _PRIVATE)
         else:
-            exchange.respond(503, (_JSON, *_PRIVATE), b'{"status":"draining"}')
+            exchange.respond(503, _JSON, b'{"status":"draining"}', _PRIVATE)
 
     async def _visible(self, exchange: Exchange) -> list[str]:
         principal = await self._runtime.identify(_credential(exchange))
@@ -188,13 +190,13 @@ class App:
 
     async def _models(self, exchange: Exchange) -> None:
         names = await self._visible(exchange)
-        exchange.respond(200, (_JSON, *_PRIVATE), self._fallback.models_body(names))
+        exchange.respond(200, _JSON, self._fallback.models_body(names), _PRIVATE)
 
     async def _model(self, exchange: Exchange) -> None:
         name = exchange.path.removeprefix("/v1/models/")
         if name not in await self._visible(exchange):
             raise NotFound(f"no model {name[:200]!r}; `GET /v1/models` lists those that this key may call")
-        exchange.respond(200, (_JSON, *_PRIVATE), self._fallback.model_body(name))
+        exchange.respond(200, _JSON, self._fallback.model_body(name), _PRIVATE)
 
     async def _own_call(self, exchange: Exchange) -> None:
         principal = await self._runtime.identify(_credential(exchange))
@@ -204,10 +206,10 @@ class App:
         if not own:
             raise NotFound("no such call of yours; a call can be read about a second after it ended")
         shown = {name: value for name, value in own[0].items() if name not in {"request", "response"}}
-        exchange.respond(200, (_JSON, *_PRIVATE), msgspec.json.encode(shown))
+        exchange.respond(200, _JSON, msgspec.json.encode(shown), _PRIVATE)
 
     def _refuse(self, exchange: Exchange, dialect: Dialect, error: FairleadError, call: Call | None = None) -> None:
-        headers = [_JSON, *_PRIVATE, ("x-should-retry", "true" if error.retryable else "false")]
+        headers = [*_JSON, ("x-should-retry", "true" if error.retryable else "false")]
         if error.retry_after_s is not None:
             headers.append(("retry-after", str(max(0, -int(-error.retry_after_s // 1)))))
             headers.append(("retry-after-ms", str(max(0, -int(-error.retry_after_s * 1000 // 1)))))
@@ -219,7 +221,7 @@ class App:
         if call is not None:
             headers.append(("x-fairlead-call-id", call.id))
             headers.append(("x-fairlead-attempts", str(len(call.attempts))))
-        exchange.respond(error.status, headers, dialect.errors.encode(error))
+        exchange.respond(error.status, headers, dialect.errors.encode(error), _PRIVATE)
 
 
 def _told(candidate: Candidate) -> str:
@@ -244,21 +246,23 @@ def _require(exchange: Exchange, *methods: str) -> None:
 
 
 def _credential(exchange: Exchange) -> Secret | None:
-    """`Authorization: Bearer` or `x-api-key`; both only where they agree (FAULTS H7)."""
-    bearer, api_key = _secret(exchange, "authorization"), _secret(exchange, "x-api-key")
-    if bearer is None:
-        return api_key
-    if bearer.reveal()[:7].lower() != "bearer ":
+    """`Authorization: Bearer` or `x-api-key`; both only where they agree (FAULTS H7).
+
+    No name in here is bound to the plain text: a traceback may show what they hold.
+    """
+    if "authorization" not in exchange.headers:
+        return Secret(exchange.headers["x-api-key"]) if "x-api-key" in exchange.headers else None
+    key = _bearer(exchange.headers["authorization"])
+    if key is None:
         raise InvalidRequest("send the key as `Authorization: Bearer KEY`")
-    key = Secret(bearer.reveal()[7:].strip())
-    if api_key is not None and api_key != key:
+    if "x-api-key" in exchange.headers and key != Secret(exchange.headers["x-api-key"]):
         raise InvalidRequest("`Authorization` and `x-api-key` hold different keys; send one of them")
     return key
 
 
-def _secret(exchange: Exchange, header: str) -> Secret | None:
-    value = exchange.headers.get(header)
-    return None if value is None else Secret(value)
+def _bearer(value: str) -> Secret | None:
+    scheme = value[:7]
+    return Secret(value[7:].strip()) if scheme == "Bearer " or scheme.lower() == "bearer " else None
 
 
 def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
@@ -281,7 +285,7 @@ def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
 
 
 def _answer_headers(call: Call, reply: Reply, *, whole: bool) -> list[tuple[str, str]]:
-    headers = [*reply.headers.items(), *_PRIVATE, ("x-fairlead-call-id", call.id)]
+    headers = [*reply.headers.items(), ("x-fairlead-call-id", call.id)]
     headers.append(("x-fairlead-model", _told(call.attempt.candidate)))
     if call.degraded:
         headers.append(("x-fairlead-degraded", ", ".join(call.degraded)))

@@ -43,6 +43,7 @@ class HttpProvider:
         base_path: the path of the base URL, without a trailing slash.
         host: the `Host` header.
         credentials: by credential name; empty for a keyless vendor.
+        keep_streams: whether what was streamed is wanted for the record.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class HttpProvider:
         base_path: str,
         credentials: Mapping[str, Secret],
         clock: Clock,
+        keep_streams: bool = True,
     ) -> None:
         self._name = name
+        self._keep_streams = keep_streams
         self._dialect = dialect
         self._vendor = vendor
         self._transport = transport
@@ -145,6 +148,7 @@ class HttpProvider:
             incoming,
             self._dialect.stream.scanner(forward_usage=request.include_usage),
             self._clock,
+            keep=self._keep_streams,
             account=partial(self._account, request, attempt),
             scrub=partial(self._scrub, request),
             spawn=self._spawn,
@@ -169,13 +173,13 @@ class HttpProvider:
             timer.cancel()
             attempt.usage_known()
 
-    def _account(self, request: Request, attempt: Attempt, scanner: Scanner, raw: bytes) -> None:
-        """Final usage, else the running maximum, else an estimate (FAULTS S11)."""
+    def _account(self, request: Request, attempt: Attempt, scanner: Scanner, raw: bytes, size_bytes: int) -> None:
+        """Final usage, else the running maximum, else an estimate from as much as was kept (FAULTS S11)."""
         if scanner.usage is not None:
             attempt.usage = scanner.usage
             attempt.usage_source = "final" if scanner.complete else "cumulative"
         else:
-            written = estimate_tokens(self._dialect.stream.text(raw))
+            written = estimate_tokens(self._dialect.stream.text(raw)) * max(size_bytes, 1) // max(len(raw), 1)
             attempt.usage = self._estimated(request, written)
             attempt.usage_source = "estimated"
 

@@ -14,14 +14,16 @@ from fairlead.ports import Clock
 from fairlead.providers.transport import Incoming
 
 _KEPT_BYTES = 8 * 1024 * 1024
-"""How much of a stream is kept for the log and for an estimate of its usage."""
+"""How much of a stream is kept for the log."""
+_SAMPLE_BYTES = 16 * 1024
+"""How much is kept where nothing is logged: enough to estimate the usage of a stream that nobody counted."""
 _READ_ON_S = 60.0
 """How long an answer is read on that nobody waits for and that is billed all the same."""
 _LINGER_S = 0.25
 """How long the end of the body may come after the dialect's terminator for the connection to be kept."""
 
-Account = Callable[[Scanner, bytes], None]
-"""Fills in the attempt's usage from what was scanned and what was kept."""
+Account = Callable[[Scanner, bytes, int], None]
+"""Fills in the attempt's usage from what was scanned, what was kept, and how many bytes there were in all."""
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Runs something beside the call; its owner waits for it, within a bound, when it closes."""
 
@@ -30,6 +32,7 @@ class RelayStream:
     """A stream of raw chunks, see `fairlead.pipeline.Stream`.
 
     Args:
+        keep: whether `raw` is wanted afterwards.
         scrub: takes our own credentials out of an error that the provider sent.
     """
 
@@ -40,6 +43,7 @@ class RelayStream:
         scanner: Scanner,
         clock: Clock,
         *,
+        keep: bool,
         account: Account,
         scrub: Callable[[FairleadError], None],
         spawn: Spawn,
@@ -54,7 +58,9 @@ class RelayStream:
         self._spawn = spawn
         self._held = b""
         self._kept: list[bytes] = []
-        self._kept_bytes = 0
+        self._kept_most = _KEPT_BYTES if keep else _SAMPLE_BYTES
+        self._seen_bytes = 0
+        self._may_cut = not attempt.candidate.bills_after_disconnect
         self._ended = False
         self._closed = False
         self._reason: BaseException | None = None
@@ -88,9 +94,20 @@ class RelayStream:
         if self._held:
             held, self._held = self._held, b""
             return held
+        scanner = self._scanner
         try:
+            # The usual chunk: as `_next_raw`, without its further coroutines.
+            while self._may_cut and not scanner.complete and scanner.error is None:
+                chunk = self._scanned(await self._incoming.__anext__())
+                if chunk:
+                    return chunk
             while not (chunk := await self._next_raw()):
                 pass
+        except StopAsyncIteration:
+            if self._ended or scanner.complete:
+                raise
+            self._ended = True
+            raise self._cut_short() from None
         except StreamTruncated:
             raise
         except UpstreamError as error:
@@ -113,16 +130,16 @@ class RelayStream:
             return
         self._closed = True
         if self._ended:
-            self._account(self._scanner, self.raw())
+            self._book()
         elif self._scanner.complete:
-            self._account(self._scanner, self.raw())
+            self._book()
             self._spawn(self._linger())
         elif self._attempt.candidate.bills_after_disconnect:
             self._attempt.await_usage()
             self._spawn(self._read_on())
         else:
             self._incoming.abort()
-            self._account(self._scanner, self.raw())
+            self._book()
 
     def raw(self) -> bytes:
         if len(self._kept) > 1:
@@ -143,19 +160,16 @@ class RelayStream:
         except StopAsyncIteration:
             self._ended = True
             if self._scanner.content:
-                provider = self._attempt.candidate.provider
-                raise StreamTruncated(f"the stream of provider {provider!r} ended before its terminator") from None
+                raise self._cut_short() from None
             raise
         chunk = self._scanned(raw)
-        if self._scanner.progressed:
-            self.progressed_ns = self._clock.monotonic_ns()
         if self._scanner.error is not None and not chunk:
             raise self._told()
         return chunk
 
     async def _arrival(self) -> bytes:
         """The next bytes; where the answer must not be cut, `abort` ends the wait alone."""
-        if not self._attempt.candidate.bills_after_disconnect:
+        if self._may_cut:
             return await self._incoming.__anext__()
         if self._reason is not None:
             raise self._reason
@@ -178,22 +192,33 @@ class RelayStream:
 
     def _scanned(self, raw: bytes) -> bytes:
         """Feed the scanner, and keep what it lets through: an error that echoes a credential is not among it."""
-        chunk = self._scanner.feed(raw)
-        if chunk and self._kept_bytes < _KEPT_BYTES:
-            self._kept.append(chunk)
-            self._kept_bytes += len(chunk)
+        scanner = self._scanner
+        chunk = scanner.feed(raw)
+        if scanner.progressed:
+            self.progressed_ns = self._clock.monotonic_ns()
+        if chunk:
+            if self._seen_bytes < self._kept_most:
+                self._kept.append(chunk)
+            self._seen_bytes += len(chunk)
         return chunk
+
+    def _cut_short(self) -> StreamTruncated:
+        provider = self._attempt.candidate.provider
+        return StreamTruncated(f"the stream of provider {provider!r} ended before its terminator")
+
+    def _book(self) -> None:
+        self._account(self._scanner, self.raw(), self._seen_bytes)
 
     def _account_if_counted(self) -> None:
         """A stream that failed before any content costs what the provider counted, and nothing where it did not."""
         if self._scanner.usage is not None:
-            self._account(self._scanner, self.raw())
+            self._book()
 
     async def _read_on(self) -> None:
         try:
             await self._to_end(_READ_ON_S)
         finally:
-            self._account(self._scanner, self.raw())
+            self._book()
             self._attempt.usage_known()
 
     async def _linger(self) -> None:

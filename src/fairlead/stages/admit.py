@@ -44,17 +44,13 @@ class Admit:
 
 def _tell(headers: dict[str, str], standings: Sequence[Standing]) -> None:
     """One set of headers for each kind, about the limit that is nearest to its end."""
-    tightest: dict[str, int] = {}
     for standing in standings:
-        kind, remaining = standing.kind, standing.remaining
-        if remaining >= tightest.get(kind, remaining + 1):
+        limit, left, reset = _HEADERS[standing.kind]
+        if left in headers and int(headers[left]) <= standing.remaining:
             continue
-        tightest[kind] = remaining
-        limit, left, reset = _HEADERS[kind]
         headers[limit] = str(standing.limit)
-        headers[left] = str(remaining)
-        if kind != "concurrency":
-            headers[reset] = f"{standing.reset_s:.3f}s"
+        headers[left] = str(standing.remaining)
+        headers[reset] = f"{standing.reset_s:.3f}s"
 
 
 def _late() -> StateUnavailable:
@@ -67,4 +63,9 @@ def _expected_tokens(call: Call) -> int:
 
 
 def _used_tokens(call: Call) -> int:
-    return sum(a.usage.all_input_tokens + a.usage.all_output_tokens for a in call.attempts if a.usage is not None)
+    used = 0
+    for attempt in call.attempts:
+        usage = attempt.usage
+        if usage is not None:
+            used += usage.all_input_tokens + usage.all_output_tokens
+    return used

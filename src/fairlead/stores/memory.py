@@ -206,32 +206,32 @@ _CellId = tuple[str, str]
 class _Cell:
     """What one limit has counted."""
 
-    __slots__ = ("quota", "running", "tat_ns")
+    __slots__ = ("interval_ns", "limit", "running", "tat_ns")
 
     def __init__(self) -> None:
-        self.quota: gcra.Quota | None = None
-        self.tat_ns: int | None = None
+        self.limit = 0
+        self.interval_ns = 0
+        self.tat_ns = 0
+        """Of GCRA; a time long past where the limit was never used."""
         self.running = 0
 
+    def set_limit(self, limit: int) -> None:
+        """Count in the units of this limit from now on; what was counted stays."""
+        self.limit = limit
+        self.interval_ns = gcra.quota(limit).interval_ns if limit > 0 else 0
+
     def decide(self, claim: Claim, now_ns: int) -> gcra.Decision:
-        """What the limit says to a claim; nothing is taken yet."""
+        """What the limit says to a claim, and how long to wait if it says no; nothing is taken."""
         limit = claim.rate.limit
         if claim.rate.kind == "concurrency":
-            left = limit - self.running - claim.amount
-            if left >= 0:
-                return gcra.Decision(allowed=True, tat_ns=0, remaining=left, retry_after_ns=0, reset_ns=0)
-            left = max(left + claim.amount, 0)
-            return gcra.Decision(allowed=False, tat_ns=0, remaining=left, retry_after_ns=_NS, reset_ns=0)
+            left = limit - self.running
+            wait_ns = 0 if claim.amount <= left else _NS
+            return gcra.Decision(
+                allowed=not wait_ns, tat_ns=0, remaining=max(left, 0), retry_after_ns=wait_ns, reset_ns=0
+            )
         if limit < 1:
             return gcra.Decision(allowed=False, tat_ns=now_ns, remaining=0, retry_after_ns=None, reset_ns=0)
-        return gcra.check(self.quota_of(limit), self.tat_ns, now_ns, claim.amount)
-
-    def quota_of(self, limit: int) -> gcra.Quota:
-        """The quota of a limit, made anew only when the limit was changed."""
-        quota = self.quota
-        if quota is None or quota.limit != limit:
-            quota = self.quota = gcra.quota(limit)
-        return quota
+        return gcra.check(gcra.quota(limit), self.tat_ns, now_ns, claim.amount)
 
 
 class MemoryLimits:
@@ -256,27 +256,32 @@ class MemoryLimits:
             RateLimited: one does not fit; carries the longest wait that any of them asks for.
         """
         standings: list[Standing] = []
+        taken: list[tuple[_Cell, int]] = []
         with self._lock:
             now_ns = self._clock.monotonic_ns()
-            decided: list[tuple[_Cell, Claim, gcra.Decision]] = []
             for claim in claims:
                 rate = claim.rate
-                cell = self._cells.get((rate.scope, rate.kind)) or self._new_cell(rate)
-                answer = cell.decide(claim, now_ns)
-                if not answer.allowed:
-                    raise self._refused(claims, now_ns)
-                decided.append((cell, claim, answer))
-            for cell, claim, answer in decided:
-                rate = claim.rate
-                if rate.kind == "concurrency":
-                    cell.running += claim.amount
+                kind, limit = rate.kind, rate.limit
+                cell = self._cells.get((rate.scope, kind)) or self._new_cell(rate)
+                if kind == "concurrency":
+                    after = cell.running + claim.amount
+                    left, reset_ns = limit - after, 0
                 else:
-                    cell.tat_ns = answer.tat_ns
-                standings.append(
-                    Standing(
-                        kind=rate.kind, limit=rate.limit, remaining=answer.remaining, reset_s=answer.reset_ns / _NS
-                    )
-                )
+                    if cell.limit != limit:
+                        cell.set_limit(limit)
+                    interval_ns = cell.interval_ns
+                    after = gcra.advance(cell.tat_ns, now_ns, claim.amount * interval_ns)
+                    reset_ns = after - now_ns
+                    left = (limit * interval_ns - reset_ns) // interval_ns if interval_ns else -1
+                if left < 0:
+                    raise self._refused(claims, now_ns)
+                taken.append((cell, after))
+                standings.append(Standing(kind=kind, limit=limit, remaining=left, reset_s=reset_ns / _NS))
+            for standing, (cell, after) in zip(standings, taken, strict=True):
+                if standing.kind == "concurrency":
+                    cell.running = after
+                else:
+                    cell.tat_ns = after
             self._open[id(claims)] = (claims, now_ns)
             if len(self._cells) >= self._sweep_at:
                 self._drop_idle(now_ns)
@@ -291,12 +296,12 @@ class MemoryLimits:
             held = self._open.pop(id(claims), None)
             if held is None:
                 return
-            now_ns = self._clock.monotonic_ns()
             for claim in claims:
-                if claim.rate.kind == "concurrency":
+                kind = claim.rate.kind
+                if kind == "concurrency":
                     self._cell(claim.rate).running -= claim.amount
-                elif claim.rate.kind == "tokens" and used_tokens is not None:
-                    self._settle(claim, used_tokens, held[1], now_ns)
+                elif kind == "tokens" and used_tokens is not None:
+                    self._settle(claim, used_tokens, held[1], self._clock.monotonic_ns())
 
     def _cell(self, rate: Rate) -> _Cell:
         return self._cells.get((rate.scope, rate.kind)) or self._new_cell(rate)
@@ -312,7 +317,7 @@ class MemoryLimits:
     def _settle(self, claim: Claim, used_tokens: int, claimed_at_ns: int, now_ns: int) -> None:
         cell = self._cell(claim.rate)
         cell.tat_ns = gcra.settle(
-            cell.quota_of(claim.rate.limit),
+            gcra.quota(claim.rate.limit),
             cell.tat_ns,
             now_ns,
             claimed=claim.amount,
@@ -325,7 +330,7 @@ class MemoryLimits:
         idle = [
             cell_id
             for cell_id, cell in self._cells.items()
-            if not cell.running and (cell.tat_ns is None or cell.tat_ns <= now_ns)
+            if not cell.running and cell.tat_ns <= now_ns
         ]
         for cell_id in idle:
             del self._cells[cell_id]

@@ -3,7 +3,7 @@
 from fairlead.wire.client import Pool
 from fairlead.wire.connection import Handler
 from fairlead.wire.exchange import Exchange
-from fairlead.wire.heads import head
+from fairlead.wire.heads import HeaderBlock, head
 from fairlead.wire.incoming import Incoming
 from fairlead.wire.origin import Origin
 from fairlead.wire.refusal import ServerLimits
@@ -13,6 +13,7 @@ from fairlead.wire.tls import client_context, server_context
 __all__ = [
     "Exchange",
     "Handler",
+    "HeaderBlock",
     "Incoming",
     "Origin",
     "Pool",

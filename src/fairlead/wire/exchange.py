@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from fairlead.wire.heads import Headers, status_head
+from fairlead.wire.heads import HeaderBlock, Headers, status_head
 from fairlead.wire.outbox import Outbox
 
 
@@ -15,6 +15,8 @@ class Carrier(Protocol):
 
     transport: asyncio.Transport
     outbox: Outbox
+    peer: str
+    """The address of the other end."""
     paused: bool
     """Whether the transport holds more than its high-water mark."""
     closing: bool
@@ -29,91 +31,87 @@ class Exchange:
     After a disconnect every writing method does nothing.
     """
 
-    __slots__ = (
-        "_carrier",
-        "_chunked",
-        "_head",
-        "_version",
-        "body",
-        "disconnected",
-        "ended",
-        "headers",
-        "keep_alive",
-        "method",
-        "on_disconnect",
-        "path",
-        "peer",
-        "query",
-        "started",
-        "target",
-    )
+    # Defaults stand on the class: one exchange a request is made, and most of these are never set.
+    disconnected = False
+    on_disconnect: Callable[[], None] | None = None
+    """Called before the handler is cancelled because the peer went away; must not raise."""
+    congested = False
+    """Whether the peer reads too slowly: `await drain()` before the next piece."""
+    started = False
+    ended = False
+    _head: bytes | None = None
+    _chunked = False
 
     def __init__(
         self,
         carrier: Carrier,
         method: str,
         target: bytes,
+        path: str,
+        query: str,
         headers: dict[str, str],
         body: bytes,
-        *,
         version: str,
-        keep_alive: bool,
-        peer: str,
+        keep_alive: bool,  # noqa: FBT001 - made in one place, by position because that is cheaper
     ) -> None:
+        self._carrier = carrier
         self.method = method
         self.target = target
-        path, _, query = target.decode("latin-1").partition("?")
         self.path = path
         """As sent: `%2f`, `//`, `;x` and a trailing slash are not folded away, so such a path matches nothing."""
         self.query = query
         self.headers = headers
         """Lower-case names, latin-1 values; repeated fields joined by `, `; names with an underscore left out."""
         self.body = body
-        self.peer = peer
-        """The address of the other end of the TCP connection."""
-        self.keep_alive = keep_alive
-        self.disconnected = False
-        self.on_disconnect: Callable[[], None] | None = None
-        """Called before the handler is cancelled because the peer went away; must not raise."""
-        self.started = False
-        self.ended = False
-        self._carrier = carrier
         self._version = version
-        self._head: bytes | None = None
-        self._chunked = False
+        self.keep_alive = keep_alive
+
+    @property
+    def peer(self) -> str:
+        """The address of the other end of the TCP connection."""
+        return self._carrier.peer
 
     @property
     def is_tls(self) -> bool:
         """Whether the connection is encrypted."""
         return self._carrier.transport.get_extra_info("sslcontext") is not None
 
-    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+    def respond(self, status: int, headers: Headers, body: bytes, fixed: HeaderBlock | None = None) -> None:
         """Answer completely, in one write.
 
+        Args:
+            fixed: lines that are the same in every such answer; they go before `headers`.
+
         Raises:
             RuntimeError: an answer has been started.
             ValueError: a header that cannot be sent; nothing was written.
         """
-        self._must_not_be_started()
-        head = status_head(status, headers)
+        if self.started or self.ended:
+            raise RuntimeError("the answer has already been started")
+        head = status_head(status, headers, fixed)
         self.started = self.ended = True
-        connection = self._connection_line()
-        if status in (204, 304):
-            self._send(b"%b%b\r\n" % (head, connection))
-        elif self.method == "HEAD":
-            self._send(b"%b%bcontent-length: %d\r\n\r\n" % (head, connection, len(body)))
+        if self._carrier.closing or not self.keep_alive or self._version != "1.1":
+            head += self._connection_line()
+        if self.method == "HEAD" or status in (204, 304):
+            length = b"\r\n" if status in (204, 304) else b"content-length: %d\r\n\r\n" % len(body)
+            data = head + length
         else:
-            self._send(b"%b%bcontent-length: %d\r\n\r\n%b" % (head, connection, len(body), body))
+            data = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+        self._carrier.outbox.put(self._carrier.transport, data)
 
-    def start(self, status: int, headers: Headers) -> None:
+    def start(self, status: int, headers: Headers, fixed: HeaderBlock | None = None) -> None:
         """Begin a streamed answer.  The head waits for the first chunk, so that both go out in one write.
 
+        Args:
+            fixed: lines that are the same in every such answer; they go before `headers`.
+
         Raises:
             RuntimeError: an answer has been started.
             ValueError: a header that cannot be sent; nothing was written.
         """
-        self._must_not_be_started()
-        head = status_head(status, headers)
+        if self.started or self.ended:
+            raise RuntimeError("the answer has already been started")
+        head = status_head(status, headers, fixed)
         self.started = True
         self._chunked = self._version == "1.1"
         if not self._chunked:
@@ -121,19 +119,20 @@ class Exchange:
         framing = b"transfer-encoding: chunked\r\n" if self._chunked and status not in (204, 304) else b""
         self._head = b"%b%b%b\r\n" % (head, self._connection_line(), framing)
         if self.method == "HEAD" or status in (204, 304):
-            self._flush_head()
+            self._send(b"")
             self.ended = True
 
     def write(self, chunk: bytes) -> None:
-        """Send a piece of the body with this turn of the loop.  Await `drain` between pieces."""
+        """Send a piece of the body with this turn of the loop.  Between pieces: `if exchange.congested: await exchange.drain()`."""
         if self.ended or not chunk:
             return
+        # Formatting copies the chunk, and still costs half of what `writelines` does with three pieces.
         framed = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk
         head = self._head
         if head is not None:
             self._head = None
             framed = head + framed
-        self._send(framed)
+        self._carrier.outbox.put(self._carrier.transport, framed)
 
     async def drain(self) -> None:
         """Wait while the peer reads too slowly; returns at once, without a turn of the loop, as long as it does not."""
@@ -147,12 +146,7 @@ class Exchange:
         if not self.started:
             raise RuntimeError("the answer has not been started")
         self.ended = True
-        last = b"0\r\n\r\n" if self._chunked else b""
-        head, self._head = self._head, None
-        if head is not None:
-            last = head + last
-        if last:
-            self._send(last)
+        self._send(b"0\r\n\r\n" if self._chunked else b"")
 
     def abort(self) -> None:
         """Close the connection hard: the peer sees that the answer is not whole."""
@@ -167,10 +161,6 @@ class Exchange:
             self.started = False
         return not self.started
 
-    def _must_not_be_started(self) -> None:
-        if self.started or self.ended:
-            raise RuntimeError("the answer has already been started")
-
     def _connection_line(self) -> bytes:
         if self._carrier.closing:
             self.keep_alive = False
@@ -178,10 +168,9 @@ class Exchange:
             return b"connection: close\r\n"
         return b"" if self._version == "1.1" else b"connection: keep-alive\r\n"
 
-    def _flush_head(self) -> None:
+    def _send(self, data: bytes) -> None:
         head, self._head = self._head, None
         if head is not None:
-            self._send(head)
-
-    def _send(self, data: bytes) -> None:
-        self._carrier.outbox.put(self._carrier.transport, data)
+            data = head + data
+        if data:
+            self._carrier.outbox.put(self._carrier.transport, data)

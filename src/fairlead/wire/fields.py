@@ -27,22 +27,30 @@ class Fields(Mapping[str, str]):
     @overload
     def get(self, name: str, /) -> str | None: ...
     @overload
-    def get(self, name: str, /, default: str | T) -> str | T: ...
+    def get(self, name: str, /, default: str) -> str: ...
+    @overload
+    def get(self, name: str, /, default: T) -> str | T: ...
 
-    def get(self, name: str, default: object = None, /) -> object:
+    def get(self, name: str, /, default: object = None) -> object:
         """The value of a field, or the default."""
         mark = f"\r\n{name}:"
-        at = self._lower.find(mark)
-        if at < 0:
+        lower = self._lower
+        if mark not in lower:
             return default
-        start = at + len(mark)
-        end = self._text.find("\r\n", start)
-        if end < 0:
-            return self._text[start:].strip(" \t")
-        value = self._text[start:end].strip(" \t")
-        if self._lower.find(mark, end) < 0:
-            return value
-        return ", ".join(text for key, text in self._lines() if key == name)
+        start = lower.index(mark) + len(mark)
+        if mark in lower[start:]:
+            return ", ".join(text for key, text in self._lines() if key == name)
+        return self._text[start:].partition("\r\n")[0].strip(" \t")
+
+    def coded(self) -> bool:
+        """Whether there may be a transfer coding or a content coding."""
+        return "-encoding:" in self._lower
+
+    def without(self, *names: str) -> Fields:
+        """The same fields, those of the given names left out."""
+        first, *lines = self._text.split("\r\n")
+        kept = [line for line in lines if line.partition(":")[0].lower() not in names]
+        return Fields("\r\n".join((first, *kept)).encode("latin-1"))
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)
@@ -51,7 +59,7 @@ class Fields(Mapping[str, str]):
         return value
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and f"\r\n{name}:" in self._lower
+        return f"\r\n{name}:" in self._lower
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict(self._lines()))
@@ -66,24 +74,3 @@ class Fields(Mapping[str, str]):
         for line in self._text.split("\r\n")[1:]:
             name, _, value = line.partition(":")
             yield name.lower(), value.strip(" \t")
-
-
-class Without(Mapping[str, str]):
-    """Fields with some names left out."""
-
-    __slots__ = ("_fields", "_hidden")
-
-    def __init__(self, fields: Mapping[str, str], hidden: frozenset[str]) -> None:
-        self._fields = fields
-        self._hidden = hidden
-
-    def __getitem__(self, name: str) -> str:
-        if name in self._hidden:
-            raise KeyError(name)
-        return self._fields[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._fields if name not in self._hidden)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from fairlead.errors import UpstreamProtocol, UpstreamUnreachable
 from fairlead.wire.decoding import Decoder, DecodingError
+from fairlead.wire.fields import Fields
 
 HIGH_WATER_BYTES = 256 * 1024
 """Unread bytes above which reading from the socket stops."""
@@ -46,51 +47,51 @@ class Incoming:
         "_decoder",
         "_error",
         "_exhausted",
-        "_gathering",
+        "_open",
         "_source",
         "_waiter",
-        "_where",
         "headers",
         "high_water",
         "status",
         "unread",
     )
 
-    def __init__(self, status: int, headers: Mapping[str, str], source: Source, decoder: Decoder | None) -> None:
+    def __init__(
+        self, status: int, fields: Fields, source: Source, chunks: list[bytes], decoder: Decoder | None
+    ) -> None:
         self.status = status
-        self.headers = headers
+        self.headers: Mapping[str, str] = fields if decoder is None else fields.without("content-encoding", "content-length")
         self.unread = 0
-        """Bytes received and not yet taken."""
+        """About how many bytes were received and not yet taken."""
         self.high_water = HIGH_WATER_BYTES
         """How many may be unread before reading from the socket stops."""
-        self._chunks: list[bytes] = []
-        self._source: Source | None = source
-        self._where = source.where
+        self._chunks = chunks  # the connection's own list, until the body is complete
+        self._source = source
+        self._open = True  # more may come
         self._decoder = decoder
         self._waiter: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
         self._exhausted = False
-        self._gathering = False  # the reader waits for the whole body
 
     # --- for the connection ---
 
-    def push(self, body: bytes) -> bool:
-        """Take what one packet brought of the body, and let the reader go on; says whether it is time to pause."""
-        self._chunks.append(body)
-        self.unread += len(body)
-        is_full = self.unread > self.high_water
-        if is_full or not self._gathering:
+    def arrived(self) -> None:
+        """Let the reader go on; one that waits for a whole body goes on when it is whole, or too large."""
+        if self.high_water == HIGH_WATER_BYTES or self.unread > self.high_water:
             self._wake()
-        return is_full
 
     def complete(self) -> None:
         """The body has been received as its framing says; the connection belongs to the pool again."""
-        self._source = None
-        self._wake()
+        chunks = self._chunks
+        self._chunks = chunks.copy()
+        chunks.clear()
+        self._open = False
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, error: BaseException) -> None:
         """The body will not come.  What has arrived before is still read first."""
-        self._source = None
+        self._open = False
         self._error = error
         self._wake()
 
@@ -103,14 +104,14 @@ class Incoming:
             UpstreamProtocol: not framed as HTTP says, or not of its content coding.
             UpstreamUnreachable: the connection broke before the body's end.
         """
+        if self._decoder is not None and self._decoder.pending:
+            return self._decode(self._decoder, b"")
         if self._chunks:
             chunk = self._taken()
             return chunk if self._decoder is None else self._decode(self._decoder, chunk)
-        if self._decoder is not None and self._decoder.pending:
-            return self._decode(self._decoder, b"")
         if self._error is not None:
             raise self._error
-        if self._source is not None:
+        if self._open:
             return b""
         self._end()
         return None
@@ -120,7 +121,7 @@ class Incoming:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiter = waiter
-        if self._chunks or self._source is None or (self._decoder is not None and self._decoder.pending):
+        if self._chunks or not self._open or (self._decoder is not None and self._decoder.pending):
             loop.call_soon(self._wake)
         return waiter
 
@@ -133,14 +134,17 @@ class Incoming:
         """
         if self._decoder is not None:
             return await self._read_decoded(limit)
-        if self._source is not None:
+        if self._open:
             await self._gathered(limit)
-        if self.unread > limit:
-            raise self._too_long(limit)
         if self._error is not None:
             raise self._error
+        chunks = self._chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if len(body) > limit:
+            raise self._too_long(limit)
+        self._chunks = []
         self._exhausted = True
-        return self._taken()
+        return body
 
     def __aiter__(self) -> Incoming:
         return self
@@ -168,13 +172,13 @@ class Incoming:
         self._chunks.clear()
         self._decoder = None
         self.unread = 0
-        source, self._source = self._source, None
         if error is None:
-            error = UpstreamUnreachable(f"the answer of {self._where} was given up before its end")
+            error = UpstreamUnreachable(f"the answer of {self._source.where} was given up before its end")
         self._error = error
         self._wake()
-        if source is not None:
-            source.close()
+        if self._open:
+            self._open = False
+            self._source.close()
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -188,7 +192,7 @@ class Incoming:
         chunk = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self.unread = 0
-        if self._source is not None and self._source.paused:
+        if self._open and self._source.paused:
             self._source.resume()
         return chunk
 
@@ -197,11 +201,13 @@ class Incoming:
         length = self.headers.get("content-length")
         if length is not None and int(length) > limit:
             raise self._too_long(limit)
-        self._gathering = True
-        self.high_water = limit
-        if self._source is not None and self._source.paused:
-            self._source.resume()
-        while self._source is not None and self.unread <= limit:
+        while self._open:
+            room = limit - sum(map(len, self._chunks))
+            if room < 0:
+                raise self._too_long(limit)
+            self.high_water = self.unread + room + 1
+            if self._source.paused:
+                self._source.resume()
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
 
@@ -213,7 +219,6 @@ class Incoming:
             if size > limit:
                 raise self._too_long(limit)
             parts.append(chunk)
-            await asyncio.sleep(0)  # a turn of the loop between two pieces of a large decoded body
         return b"".join(parts)
 
     def _decode(self, decoder: Decoder, chunk: bytes) -> bytes:
@@ -231,11 +236,11 @@ class Incoming:
         self._exhausted = True
 
     def _undecodable(self, error: DecodingError) -> UpstreamProtocol:
-        fault = UpstreamProtocol(f"the answer of {self._where} cannot be decoded: {error}")
+        fault = UpstreamProtocol(f"the answer of {self._source.where} cannot be decoded: {error}")
         self.abort(fault)
         return fault
 
     def _too_long(self, limit: int) -> UpstreamProtocol:
-        fault = UpstreamProtocol(f"the answer of {self._where} is longer than {limit} bytes")
+        fault = UpstreamProtocol(f"the answer of {self._source.where} is longer than {limit} bytes")
         self.abort(fault)
         return fault

@@ -35,11 +35,17 @@ class ServerLimits:
     max_headers: int = 100
     max_body_bytes: int = 32 * 1024 * 1024
     max_connections: int = 16_384
+    max_connections_per_peer: int = 1_024
+    """From one IPv4 address or one IPv6 /64."""
+    count_loopback: bool = False
+    """Whether that holds for this machine too: by default not, because a proxy on it speaks for everybody."""
     max_pipelined: int = 32
     """Requests that may wait behind the one being answered."""
     header_s: float = 10.0
     """From the first byte of a head to its last; also from connecting to the first request."""
     body_s: float = 30.0
+    """How long a body may take that comes in slower than `min_body_bytes_per_s` on average."""
+    min_body_bytes_per_s: int = 16 * 1024
     idle_s: float = 75.0
     """Between two requests of a connection."""
     write_s: float = 30.0
@@ -61,6 +67,9 @@ HEADERS_TOO_LARGE = Refusal(431, "headers_too_large", "the request's headers are
 SLOW_HEAD = Refusal(408, "request_timeout", "the request's headers did not arrive in time")
 SLOW_BODY = Refusal(408, "request_timeout", "the request's body did not arrive in time")
 CROWDED = Refusal(503, "overloaded", "too many connections are open; try again later")
+CROWDED_PEER = Refusal(
+    503, "overloaded", "too many connections are open from this address; close some, or use them again"
+)
 FAULT = Refusal(500, "internal_error", "the request could not be served because of a fault in the gateway")
 
 

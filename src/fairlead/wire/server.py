@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
 
+from fairlead.wire import refusal as no
 from fairlead.wire.connection import Handler, ServerConnection
 from fairlead.wire.outbox import Outbox
-from fairlead.wire.refusal import Refuse, ServerLimits, refuse
+from fairlead.wire.refusal import Refusal, Refuse, ServerLimits, refuse
 
 
 class Server:
@@ -33,6 +35,7 @@ class Server:
         self.refuse = refuse
         self.outbox = Outbox(before_writes)
         self._connections: set[ServerConnection] = set()
+        self._by_peer: dict[str, int] = {}
         self._listener: asyncio.Server | None = None
         self._empty: asyncio.Future[None] | None = None
         self._draining = False
@@ -106,15 +109,43 @@ class Server:
     def _connection(self) -> ServerConnection:
         return ServerConnection(self)
 
-    def joined(self, connection: ServerConnection) -> bool:
-        """Count a connection in; says whether it may stay."""
-        if self._draining or len(self._connections) >= self.limits.max_connections:
-            return False
+    def joined(self, connection: ServerConnection) -> Refusal | None:
+        """Count a connection in, or say why it may not stay."""
+        limits = self.limits
+        if self._draining or len(self._connections) >= limits.max_connections:
+            return no.CROWDED
+        peer = _network(connection.peer, count_loopback=limits.count_loopback)
+        if peer is not None:
+            held = self._by_peer.get(peer, 0)
+            if held >= limits.max_connections_per_peer:
+                return no.CROWDED_PEER
+            self._by_peer[peer] = held + 1
         self._connections.add(connection)
-        return True
+        return None
 
     def left(self, connection: ServerConnection) -> None:
         """Count a connection out."""
-        self._connections.discard(connection)
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        peer = _network(connection.peer, count_loopback=self.limits.count_loopback)
+        if peer is not None:
+            held = self._by_peer.pop(peer) - 1
+            if held:
+                self._by_peer[peer] = held
         if not self._connections and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
+
+
+def _network(peer: str, *, count_loopback: bool) -> str | None:
+    """Under what a peer is counted: its address, or the /64 of it, which is what one IPv6 subscriber has."""
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:  # a Unix socket has none
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        elif not address.is_loopback:
+            return str(ipaddress.IPv6Address(int(address) >> 64 << 64))
+    return None if address.is_loopback and not count_loopback else str(address)
