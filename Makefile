@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+FUZZ := $(VENV)/.fuzz-installed
 NODE := tests/dialect/node
 NODE_MODULES := $(NODE)/node_modules/.package-lock.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -16,6 +17,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 # What `run` hands to `fairlead serve`, and `test` to pytest: make run ARGS="--port 9000"
 ARGS ?=
+# How long `fuzz` takes, all targets together, on each core that it may use (ARGS="--jobs 1").
+HOURS ?= 1
 # `lock` takes no release that is younger than a week.
 LOCK_BEFORE ?= $(shell $(BIN)/python -c "import datetime as d; print(d.datetime.now(d.UTC).date() - d.timedelta(days=8))")
 
@@ -35,6 +38,10 @@ test: $(DEV) ## Run the tests, slow ones left out (ARGS="..." goes to pytest)
 test-all: $(DEV) $(NODE_MODULES) ## Run all tests, real clients included
 	$(BIN)/pytest $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(FUZZ) ## Fuzz all that reads strangers' bytes, HOURS=n in all (ARGS="--jobs 1 sse")
+	$(BIN)/python -m fuzz.run --hours $(HOURS) $(ARGS)
+
 .PHONY: check
 check: $(DEV) ## Lint, types, layers, generated pages, house rules
 	$(BIN)/ruff check .
@@ -44,6 +51,10 @@ check: $(DEV) ## Lint, types, layers, generated pages, house rules
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
 	$(BIN)/pytest -q tests/house tests/docs
+
+.PHONY: bench
+bench: $(DEV) ## Measure beside a bare relay and peers (QUICK=1: 90 s, Fairlead and the relay only)
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: docs
 docs: $(DEV) ## Write the generated pages of docs/reference
@@ -59,6 +70,7 @@ lock: $(DEV) ## Renew requirements/*.txt, at least a week behind the newest rele
 		pyproject.toml requirements/build.in -o requirements/runtime.txt --upgrade
 	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway --group dev -c requirements/runtime.txt \
 		pyproject.toml requirements/build.in requirements/dev.in -o requirements/dev.txt --upgrade
+	$(COMPILE) --exclude-newer $(LOCK_BEFORE) -c requirements/dev.txt requirements/fuzz.in -o requirements/fuzz.txt --upgrade
 	cd $(NODE) && npm update --package-lock-only --ignore-scripts --before=$(LOCK_BEFORE) --no-audit --no-fund
 
 .PHONY: clean
@@ -81,6 +93,10 @@ $(DEV): requirements/dev.txt requirements/runtime.txt pyproject.toml | $(BIN)/py
 	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
 	$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $(RUNTIME) $@
+
+$(FUZZ): requirements/fuzz.txt | $(DEV)
+	$(PIP) install --quiet --require-hashes -r requirements/fuzz.txt
+	@touch $@
 
 $(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json
 	@scripts/ensure_node.sh $(NODE)

@@ -86,16 +86,22 @@ Start = Callable[..., Process]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start `fairlead ARGUMENTS`; `config` is written as its fairlead.toml.  All are stopped at the end."""
+    """Start `fairlead ARGUMENTS`; `config` is written as its fairlead.toml, and `folder` is that of an earlier one.
+
+    All are stopped at the end.
+    """
     running: list[Process] = []
 
-    def begin(*arguments: str, config: str | None = None, env: Mapping[str, str] | None = None) -> Process:
-        folder = tmp_path / f"{len(running)}-{arguments[0]}"
-        folder.mkdir()
+    def begin(
+        *arguments: str, config: str | None = None, env: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> Process:
+        if folder is None:
+            folder = tmp_path / f"{len(running)}-{arguments[0]}"
+            folder.mkdir()
         if config is not None:
             (folder / "fairlead.toml").write_text(config)
         log = folder / "stderr.log"
-        with log.open("w") as errors:
+        with log.open("a") as errors:
             child = subprocess.Popen(
                 [FAIRLEAD, *arguments, "--json"],
                 cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True, env={**CLEAN_ENVIRONMENT, **(env or {})},

@@ -107,6 +107,8 @@ class Request(msgspec.Struct, kw_only=True):
     """The tier that is asked for; what it is served in stands in the usage."""
     input_bytes: int = 0
     """Bytes that may become input tokens, inline media taken out: the bound of a reservation, as tokens <= bytes."""
+    prompt_tokens: int | None = None
+    """An estimate of the input, once somebody needed it."""
     images: int = 0
     """Images and other inline media, each bounded by the model's facts."""
     end_user: str | None = None
@@ -202,7 +204,7 @@ class Call(msgspec.Struct):
     deadline_ns: int | None = None
     """Monotonic; from `x-fairlead-timeout` or the library's `timeout=`; spans all attempts."""
     body: bytes = b""
-    """The request body as received; stored if content logging is on."""
+    """The request body as received; stored if content logging is on, and let go of then."""
     alias: str = ""
     """The `[models]` entry that matched: a metric label, so never a caller's free text."""
     candidates: tuple[Candidate, ...] = ()

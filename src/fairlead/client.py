@@ -17,7 +17,7 @@ import msgspec
 from fairlead.call import Call, Outcome, Secret
 from fairlead.core.money import NANO, parse_usd
 from fairlead.dialects.openai_chat import OPENAI_CHAT
-from fairlead.errors import Cancelled, ConfigError, FairleadError, InternalError, InvalidRequest, NotYetAvailable
+from fairlead.errors import Cancelled, FairleadError, InternalError, InvalidRequest, NotYetAvailable
 from fairlead.pipeline import Chunks, Reply
 from fairlead.types import ChatEvent, ChatReply, TextDelta, ToolCall, Usage, UsageSource
 
@@ -78,7 +78,8 @@ class Client:
 
     Args:
         gateway: the address of a running gateway; without it the pipeline runs in this process.
-        key: the key for that gateway.
+        key: the key for that gateway; in this process, the virtual key whose limits and budgets apply, and without one
+            none do.  A key that is changed or revoked counts so here within a minute.
         config: instead of the `fairlead.toml` of the working folder or, without one, the environment's provider keys.
 
     Raises:
@@ -93,8 +94,6 @@ class Client:
         config: Config | None = None,
         root: Path | None = None,
     ) -> None:
-        if key is not None and gateway is None:
-            raise ConfigError("`key` goes with `gateway`; providers' keys stand in the configuration")
         self._gateway = gateway
         self._key = None if key is None else Secret(key)
         self._config = config
@@ -106,7 +105,7 @@ class Client:
         self._closed = False
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Self:
+    def from_file(cls, path: str | Path, *, key: str | None = None) -> Self:
         """A client of the pipeline that a configuration file describes.
 
         Raises:
@@ -115,7 +114,7 @@ class Client:
         from fairlead.config.load import load  # noqa: PLC0415 - only the embedded pipeline needs it
 
         where = Path(path)
-        return cls(config=load(where), root=where.resolve().parent)
+        return cls(config=load(where), root=where.resolve().parent, key=key)
 
     async def complete(
         self,
@@ -140,6 +139,7 @@ class Client:
         call = _open(
             runtime, messages, model, parameters, stream=False, timeout_s=timeout_s, tags=tags, session=session
         )
+        self._show_key(call)
         return await _complete(runtime, call)
 
     def stream(
@@ -158,6 +158,7 @@ class Client:
         """
         runtime = self._runtime()
         call = _open(runtime, messages, model, parameters, stream=True, timeout_s=timeout_s, tags=tags, session=session)
+        self._show_key(call)
         return Stream(runtime, call)
 
     async def aclose(self) -> None:
@@ -204,10 +205,15 @@ class Client:
                     self._foundation = build.lay_foundation(
                         self._settings(), root=self._root, environ=os.environ, name=f"library-{self._pid}"
                     )
-                runtime = build.build(self._foundation, auth="open")
+                runtime = build.build(self._foundation, auth="open" if self._key is None else "keys")
             self._runtimes = {each: kept for each, kept in self._runtimes.items() if not each.is_closed()}
             self._runtimes[loop] = runtime
         return runtime
+
+    def _show_key(self, call: Call) -> None:
+        """In this process a call carries the key itself; to a gateway the provider does."""
+        if self._gateway is None:
+            call.credential = self._key
 
     def _settings(self) -> Config:
         from fairlead.config import env, load  # noqa: PLC0415

@@ -224,6 +224,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """A finished segment ended inside a record, which is lost."""
     rejected: int = 0
     """Frames up to `offset` that hold no record this version knows."""
+    is_partial: bool = False
+    """The frame at `offset` goes on in the next batch: other batches may carry the same offset, with other records."""
 
 
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):

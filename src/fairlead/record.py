@@ -152,6 +152,8 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     """Open connections of callers."""
     dropped_records: int = 0
     """Records that could not be spooled since the worker started."""
+    config_reload_failed: bool = False
+    """Whether the configuration could not be read again when it was last tried."""
     degraded: dict[str, str] = msgspec.field(default_factory=dict)
     """Feature to the mode it runs in, for those that do not run as configured."""
 
@@ -162,6 +164,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Record])
 _ONE_BY_ONE = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _ONE = msgspec.msgpack.Decoder(Record)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def encode_records(records: Sequence[Record]) -> bytes:
@@ -177,11 +180,11 @@ def decode_records(payload: bytes) -> tuple[list[Record], int]:
     """The records that this version knows, in their order, and how many it does not; never raises."""
     try:
         return _DECODER.decode(payload), 0
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNREADABLE:
         pass
     try:
         raws = _ONE_BY_ONE.decode(payload)
-    except (msgspec.MsgspecError, RecursionError):
+    except _UNREADABLE:
         return [], 1
     known = list(_known(raws))
     return known, len(raws) - len(known)
@@ -191,5 +194,5 @@ def _known(raws: Iterable[msgspec.Raw]) -> Iterable[Record]:
     for raw in raws:
         try:
             yield _ONE.decode(raw)
-        except (msgspec.MsgspecError, RecursionError):
+        except _UNREADABLE:
             continue

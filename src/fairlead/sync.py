@@ -36,14 +36,14 @@ class SyncClient:
         self._portal = _Portal()
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Self:
+    def from_file(cls, path: str | Path, *, key: str | None = None) -> Self:
         """A client of the pipeline that a configuration file describes.
 
         Raises:
             ConfigError: the file cannot be used; names file and line.
         """
         made = cls()
-        made._client = Client.from_file(path)
+        made._client = Client.from_file(path, key=key)
         return made
 
     def complete(

@@ -41,7 +41,7 @@ ScopeKind = Literal["key", "user", "team", "model"]
 """What a budget or a limit is put on."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What an attempt consumed, in *disjoint* buckets: their sum is the whole, nothing is counted twice."""
 
     input_tokens: int = 0

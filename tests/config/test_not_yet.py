@@ -27,7 +27,6 @@ EXAMPLES = {
     "knowledge": "[knowledge.handbook]\npaths = ['docs/**/*.md']",
     "prompts": "[prompts]\nfolder = 'prompts'",
     "store.url": "[store]\nurl = 'postgresql://db/fairlead'",
-    "store.retention_days": "[store]\nretention_days = 30",
     "state.url": "[state]\nurl = 'redis://localhost'",
     "cache": "[cache]\nttl_s = 3600\nsemantic = { mode = 'off', max_error = 0.02 }",
     "screen": "[screen]\nmask = ['email', 'phone', 'card', 'iban']",

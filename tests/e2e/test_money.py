@@ -115,7 +115,9 @@ def test_bill_ledger_usage_and_metrics_agree_to_the_nano_dollar(
     usage = ours.cli("usage", "--by", "model", "--since", "1h")
     samples = ours.metrics()
     with sqlite3.connect(ours.folder / "fairlead.db") as db:
-        booked = db.execute("SELECT upstream_id, cost_nanousd, usage_source FROM attempts").fetchall()
+        booked = db.execute(
+            "SELECT value ->> 'upstream_id', value ->> 'cost_nanousd', value ->> 'usage_source' FROM calls, json_each(attempts)"
+        ).fetchall()
     ledger = sum(cost for _, cost, _ in booked)
     metered = sum(round(value * 1e9) for name, value in samples.items() if name.startswith("fairlead_cost_usd_total"))
     spent = int(Decimal(usage["total"]["cost_usd"]) * 10**9)

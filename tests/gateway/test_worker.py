@@ -28,7 +28,7 @@ OPEN = '[gateway]\nauth = "open"\n[models.m]\ntargets = ["sim/sim-small"]\n'
 
 
 def housekeeping(gateway: Gateway) -> Housekeeping:
-    return Housekeeping(gateway.foundation, gateway.app, gateway.server, "w")
+    return Housekeeping(gateway.foundation, gateway.app, [gateway.server], "w")
 
 
 async def degraded(gateway: Gateway) -> list[str]:

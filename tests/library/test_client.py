@@ -153,7 +153,7 @@ async def test_what_the_caller_changes_later_changes_nothing(client: fairlead.Cl
             pass
 
     with sqlite3.connect(tmp_path / "fairlead.db") as db:
-        ((request,),) = db.execute("SELECT request FROM contents").fetchall()
+        ((request,),) = db.execute("SELECT request FROM calls").fetchall()
     assert b"first" in request
 
 

@@ -19,6 +19,7 @@ from fairlead.providers.transport import Incoming, Transport
 from fairlead.stores.keycache import CachedKeys
 from fairlead.stores.memory import MemoryLedger, MemoryLimits
 from fairlead.stores.sqlite import SqliteStore
+from fairlead.stores.sqlite_state import SqliteState
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
 from fairlead.testing import FakeTransport, SeededRng, VirtualClock, answers
@@ -44,17 +45,36 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await store.aclose()
 
 
-@pytest.fixture(params=["memory"])
-def ledger(time: VirtualClock, spent: dict[str, int]) -> Ledger:
+@pytest.fixture
+async def state(tmp_path: Path, time: VirtualClock, spent: dict[str, int]) -> AsyncIterator[SqliteState]:
+    """One process's place at the shared state."""
+
     async def seed(scope: str, since_ns: int) -> int:
         return spent.get(scope, 0)
 
-    return MemoryLedger(time, seed)
+    async def booked(call_id: str, attempt: int, reserved_nanousd: int) -> int | None:
+        return None
+
+    opened = await asyncio.to_thread(SqliteState, tmp_path / "state.db", time, seed_spent=seed, booked=booked)
+    yield opened
+    await opened.aclose()
 
 
-@pytest.fixture(params=["memory"])
-def limits(time: VirtualClock) -> Limits:
-    return MemoryLimits(time)
+@pytest.fixture(params=["memory", "sqlite"])
+def ledger(request: pytest.FixtureRequest, time: VirtualClock, spent: dict[str, int]) -> Ledger:
+    async def seed(scope: str, since_ns: int) -> int:
+        return spent.get(scope, 0)
+
+    if request.param == "memory":
+        return MemoryLedger(time, seed)
+    return request.getfixturevalue("state").ledger  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def limits(request: pytest.FixtureRequest, time: VirtualClock) -> Limits:
+    if request.param == "memory":
+        return MemoryLimits(time)
+    return request.getfixturevalue("state").limits  # type: ignore[no-any-return]
 
 
 @pytest.fixture(params=["sqlite", "cached sqlite"])

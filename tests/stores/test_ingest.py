@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from fairlead.core import frame
 from fairlead.errors import StateUnavailable
-from fairlead.ports import Batch, LogQuery, UsageRow
+from fairlead.ports import Batch, LogQuery
 from fairlead.record import Gauges, Record
 from fairlead.stores.ingest import BATCH_BYTES, BATCH_RECORDS, Ingester
 from fairlead.stores.spool import Spool
@@ -56,16 +56,7 @@ class Recorder:
         self.batches.append(batch)
         return len(batch.records)
 
-    async def calls(self, query: LogQuery) -> Sequence[Mapping[str, object]]:
-        return []
-
-    async def usage(self, by: str, since_ns: int | None) -> Sequence[UsageRow]:
-        return []
-
-    async def spent(self, scope: str, since_ns: int) -> int:
-        return 0
-
-    async def counters(self) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:
+    async def offsets(self) -> Mapping[str, int]:
         return {}
 
     @property
@@ -204,6 +195,51 @@ async def test_batches_are_bounded(folder: Path, spool: Spool, make: Any) -> Non
         assert len(batch.records) <= BATCH_RECORDS
         assert sum(len(record.response or b"") for record in batch.records) <= BATCH_BYTES  # type: ignore[union-attr,misc]
     spool.close()
+
+
+async def test_a_frame_larger_than_batches_is_stored_whole(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """Its parts carry the offset of its beginning, and none is taken for another that was stored already."""
+    for number in range(8):
+        spool(make.ended(f"l{number}", response=b"x" * (BATCH_BYTES // 3)))
+    spool.flush()
+    assert await Ingester(folder, store.logs).run_once() == 8
+    assert len(await outcomes(store)) == 8
+    spool.close()
+
+
+async def test_a_new_ingester_goes_on_where_the_store_is(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """What is stored is not read again: calls that were deleted meanwhile do not come back and count twice."""
+    spool(make.ended("a"))
+    spool.flush()
+    await Ingester(folder, store.logs).run_once()
+    assert await store.logs.prune(2**62, 10) == 1
+    before = await store.logs.usage("outcome", None)
+    spool(make.ended("b"))
+    spool.flush()
+    assert await Ingester(folder, store.logs).run_once() == 1
+    (row,) = await store.logs.usage("outcome", None)
+    assert row.calls == before[0].calls + 1
+    spool.close()
+
+
+async def test_a_finished_segment_that_is_read_again_counts_nothing(
+    folder: Path, spool: Spool, store: SqliteStore, make: Any
+) -> None:
+    """A crash between the last commit and the deletion of the file is made good, after a retention run too."""
+    spool(make.ended("a"))
+    spool.close()
+    (path,) = segments(folder)
+    content = path.read_bytes()
+    await Ingester(folder, store.logs).run_once()
+    await store.logs.prune(2**62, 10)
+    path.write_bytes(content)
+    assert await Ingester(folder, store.logs).run_once() == 0
+    assert segments(folder) == []
+    assert [row.calls for row in await store.logs.usage("outcome", None)] == [1]
 
 
 async def test_a_record_larger_than_a_batch_is_read(folder: Path, spool: Spool, make: Any) -> None:
@@ -371,6 +407,9 @@ class Store:
         if children[-1] == 0:
             signal.pause()
         return len(batch.records)
+
+    async def offsets(self):
+        return {}
 
 def run():
     spool = Spool(folder, "w", SystemClock())

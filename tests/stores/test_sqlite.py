@@ -15,6 +15,9 @@ from fairlead.record import Ended, Gauges, Identity
 from fairlead.stores.sqlite import SqliteStore, migrate
 from fairlead.telemetry.metrics import count
 
+MIGRATIONS = Path(fairlead.stores.__file__).parent / "migrations"
+STEPS = len(list(MIGRATIONS.glob("*.sql")))
+
 
 async def open_store(path: Path) -> SqliteStore:
     store = SqliteStore(path, count=count)
@@ -86,7 +89,7 @@ def test_an_interrupted_migration_leaves_nothing(tmp_path: Path) -> None:
     connection.set_authorizer(None)
     assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
     migrate(connection)
-    assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (2,)
+    assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (STEPS,)
     connection.close()
 
 
@@ -103,7 +106,9 @@ def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
     for store in stores:
         asyncio.run(store.aclose())
     with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(1,), (2,)]
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [
+            (step + 1,) for step in range(STEPS)
+        ]
     connection.close()
 
 
@@ -184,9 +189,8 @@ async def test_closing_twice_is_harmless(tmp_path: Path) -> None:
 async def test_a_store_of_the_first_schema_is_brought_forward(tmp_path: Path) -> None:
     """Calls that were open before the upgrade crash without a reservation."""
     path = tmp_path / "x.db"
-    steps = Path(fairlead.stores.__file__).parent / "migrations"
     with sqlite3.connect(path) as old:
-        old.executescript((steps / "0001_start.sql").read_text())
+        old.executescript((MIGRATIONS / "0001_start.sql").read_text())
         old.execute("CREATE TABLE schema_version (version INTEGER PRIMARY KEY) STRICT")
         old.execute("INSERT INTO schema_version VALUES (1)")
         old.execute(

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from fairlead.errors import StateUnavailable
 from fairlead.record import AttemptRecord, Ended, Gauges, Identity
 from fairlead.telemetry.exposition import METRICS, Exposition, Snapshot, render
 from fairlead.telemetry.metrics import count
+from fairlead.testing import virtual_run
 from fairlead.types import Usage
 
 
@@ -52,7 +54,7 @@ def ended(duration_ns: int, **rest: Any) -> Ended:
 def counters(*records: Ended) -> dict[tuple[str, tuple[tuple[str, str], ...]], int]:
     found: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
     for record in records:
-        for metric, labels, delta in count(record):
+        for metric, labels, delta in count([record]):
             found[metric, labels] = found.get((metric, labels), 0) + delta
     return found
 
@@ -114,18 +116,75 @@ def test_workers_stand_side_by_side() -> None:
     assert ("fairlead_in_flight", (("worker", "old"),)) not in found
 
 
-async def test_exposition_asks_the_store_and_the_spool(tmp_path: Path) -> None:
+class Store:
+    """Counters that can be had, or not, or never."""
+
+    def __init__(self) -> None:
+        self.rejected = 4
+        self.is_down = False
+        self.hangs = False
+        self.asked = 0
+
+    async def counters(self) -> dict[Any, int]:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.is_down:
+            raise StateUnavailable("down")
+        return {("fairlead_rejected_records_total", ()): self.rejected}
+
+    async def gauges(self) -> list[Gauges]:
+        return []
+
+
+async def test_exposition_asks_the_store_and_the_spool() -> None:
     """A scrape shows what is stored now and what still waits."""
-
-    class Store:
-        async def counters(self) -> dict[Any, int]:
-            return {("fairlead_rejected_records_total", ()): 4}
-
-        async def gauges(self) -> list[Gauges]:
-            return []
-
-    (tmp_path / "w-1.spool").write_bytes(b"12345")
-    (tmp_path / "secret").write_bytes(b"not counted")
-    found = samples(await Exposition(Store(), tmp_path).render())
+    found = samples(await Exposition(Store(), lambda: 5, lambda: True).render())
     assert found["fairlead_rejected_records_total", ()] == 4
     assert found["fairlead_spool_bytes", ()] == 5
+    assert found["fairlead_store_up", ()] == 1
+
+
+async def test_a_store_that_does_not_answer_shows_what_was_known_last() -> None:
+    """A scrape is answered all the same, says that it is old, and is new again afterwards."""
+    store, sizes_bytes = Store(), iter([1, 2, 3])
+    exposition = Exposition(store, lambda: next(sizes_bytes), lambda: True)
+    await exposition.render()
+    store.is_down, store.rejected = True, 9
+    found = samples(await exposition.render())
+    assert [found[name, ()] for name in ("fairlead_rejected_records_total", "fairlead_store_up")] == [4, 0]
+    assert found["fairlead_spool_bytes", ()] == 2
+    store.is_down = False
+    found = samples(await exposition.render())
+    assert [found[name, ()] for name in ("fairlead_rejected_records_total", "fairlead_store_up")] == [9, 1]
+
+
+async def test_a_store_that_takes_no_records_is_not_up() -> None:
+    """Though it can be read."""
+    found = samples(await Exposition(Store(), lambda: 5, lambda: False).render())
+    assert [found[name, ()] for name in ("fairlead_rejected_records_total", "fairlead_store_up")] == [4, 0]
+
+
+def test_a_store_that_hangs_is_asked_once() -> None:
+    """Every scrape is answered after two seconds, and they do not heap up."""
+
+    async def scrapes() -> None:
+        store = Store()
+        store.hangs = True
+        exposition = Exposition(store, lambda: 5, lambda: True)
+        for _ in range(3):
+            assert samples(await exposition.render())["fairlead_store_up", ()] == 0
+        assert store.asked == 1
+
+    virtual_run(scrapes())
+
+
+async def test_a_spool_that_cannot_be_read_has_no_size() -> None:
+    """Nothing is said rather than nothing is there."""
+
+    def fails() -> int:
+        raise OSError
+
+    found = samples(await Exposition(Store(), fails, lambda: True).render())
+    assert ("fairlead_spool_bytes", ()) not in found
+    assert found["fairlead_rejected_records_total", ()] == 4

@@ -36,7 +36,7 @@ def ended(*attempts: AttemptRecord, **rest: Any) -> Ended:
 
 def counted(record: Ended) -> dict[tuple[str, tuple[tuple[str, str], ...]], int]:
     found: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
-    for metric, labels, delta in count(record):
+    for metric, labels, delta in count([record]):
         found[metric, labels] = found.get((metric, labels), 0) + delta
     return found
 
@@ -129,7 +129,7 @@ def test_no_label_carries_a_callers_words(model: str, key_name: str) -> None:
             ),
         ),
     )
-    values = {value for _, labels, _ in count(record) for _, value in labels}
+    values = {value for _, labels, _ in count([record]) for _, value in labels}
     assert not values & set(marked)
 
 

@@ -54,14 +54,11 @@ class _Program(TyperGroup):
             complain(error.message)
             code = _FAILED
         except OSError as error:
-            complain(_explained(error))
+            from fairlead.config.launch import explained
+
+            complain(explained(error))
             code = _FAILED
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def _explained(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
 app = typer.Typer(

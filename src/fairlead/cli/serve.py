@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairlead.cli.settings import ConfigOption, JsonOption, Settings, find_settings
-from fairlead.cli.terminal import emit
+from fairlead.cli.terminal import complain, emit
 from fairlead.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,17 +39,29 @@ def serve(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run the gateway until Ctrl-C or SIGTERM."""
+    """Run the gateway until Ctrl-C or SIGTERM.
+
+    SIGHUP, or a change of the file, reads the configuration again; SIGUSR2 starts fresh processes while the old ones
+    finish what they have.
+    """
     _check_installed()
     import asyncio
 
     from fairlead.config.build import sole_gateway
+    from fairlead.config.descriptors import few_streams, lift_open_files_limit, open_files_limit
+    from fairlead.config.reload import Source
     from fairlead.gateway.supervisor import Supervisor
 
-    found = find_settings(config)
     given = {"workers": workers, "host": host, "port": port, "admin_port": admin_port}
-    changed = overridden(found.config, {name: value for name, value in given.items() if value is not None})
-    settings = Settings(config=changed, root=found.root, file=found.file)
+    overrides = {name: value for name, value in given.items() if value is not None}
+    found = find_settings(config)
+    settings = Settings(config=overridden(found.config, overrides), root=found.root, file=found.file)
+    source = Source(read=lambda: overridden(find_settings(found.file).config, overrides), file=found.file)
+
+    lift_open_files_limit()
+    narrow = few_streams(open_files_limit())
+    if narrow is not None:
+        complain(narrow)
 
     def ready(ports: Ports) -> None:
         if json:
@@ -60,7 +72,7 @@ def serve(
         welcome(settings, ports.data, ports.admin)
 
     with sole_gateway(settings.config, settings.root):
-        asyncio.run(Supervisor(settings.config, settings.root, ready).run())
+        asyncio.run(Supervisor(settings.config, settings.root, ready, source=source).run())
 
 
 def overridden(config: Config, gateway: Mapping[str, object]) -> Config:

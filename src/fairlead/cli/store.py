@@ -9,6 +9,7 @@ import typer
 
 from fairlead.cli.settings import ConfigOption, JsonOption, Settings, find_settings, ingester, opened_store
 from fairlead.cli.terminal import console, emit
+from fairlead.errors import ConfigError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -56,6 +57,24 @@ def ingest(config: ConfigOption = None, json: JsonOption = False) -> None:
     _tell(asyncio.run(run()), json=json)
 
 
+@app.command()
+def prune(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Delete calls older than `[store] retention_days`; the gateway does it by itself."""
+    settings = find_settings(config)
+    days = settings.config.store.retention_days
+    if days is None:
+        raise ConfigError("`[store] retention_days` is not set, so calls are kept for ever; set it to delete old ones")
+
+    async def run(retention_days: int) -> dict[str, Any]:
+        from fairlead.keeper.retention import prune_once
+        from fairlead.stores.system import SystemClock
+
+        async with opened_store(settings) as store:
+            return {"deleted_calls": await prune_once(store.logs.prune, SystemClock(), retention_days)}
+
+    _tell(asyncio.run(run(days)), json=json)
+
+
 async def report(settings: Settings) -> dict[str, Any]:
     """How the store stands, without making or migrating it."""
     from fairlead.config.build import spool_folder, store_path
@@ -76,24 +95,20 @@ async def report(settings: Settings) -> dict[str, Any]:
 
 
 async def _inside(path: Path) -> tuple[int, int | None]:
-    """Schema version, and how many calls are in there; `None` before the first migration."""
-    from fairlead.stores.sqlite import SqliteStore
+    """Schema version, and how many calls are in there; `None` where the schema is not the one of this version."""
+    from fairlead.stores.sqlite import SqliteStore, is_current, schema_version
 
     store = SqliteStore(path, count=lambda _: ())
     try:
-        version = await store.run(_version)
-        rows = await store.logs.usage("outcome", None) if version else ()
-        return version, sum(row.calls for row in rows) if version else None
+        version = await store.run(schema_version)
+        return version, await store.run(_count_calls) if await store.run(is_current) else None
     finally:
         await store.aclose()
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    tables = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").fetchall()
-    if not tables:
-        return 0
-    (version,) = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
-    return int(version)
+def _count_calls(connection: sqlite3.Connection) -> int:
+    (calls,) = connection.execute("SELECT count(*) FROM calls").fetchone()
+    return int(calls)
 
 
 def _size_bytes(path: Path) -> int:

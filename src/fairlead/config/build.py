@@ -137,6 +137,8 @@ class Runtime:
     """Calls that are under way apart from their caller; waited for at shutdown."""
     streams: WeakSet[SupportsAclose] = field(default_factory=WeakSet)
     """Streams that a library's user still holds."""
+    in_flight: int = 0
+    """Calls that a face has under way here."""
     _counter: int = 0
 
     def new_call(self, request: Request, *, body: bytes, credential: Secret | None = None) -> Call:
@@ -278,23 +280,57 @@ def lay_foundation(
         limits=MemoryLimits(clock) if state is None else state.limits,
         state=state,
         hashing_keys=hashing_keys,
-        credentials={
-            provider: {label: resolve(ref, environ, root) for label, ref in entry.secret_refs.items()}
-            for provider, entry in config.providers.items()
-        },
+        credentials=_credentials(config, root, environ),
         catalogue=Catalogue(config),
     )
 
 
-def build(foundation: Foundation, *, auth: str, stages: Mapping[str, Stage] | None = None) -> Runtime:
+def relaid(foundation: Foundation, config: Config, environ: Mapping[str, str]) -> Foundation:
+    """The same stores and state under another configuration; what is bound to them stays as it is.
+
+    Raises:
+        ConfigError: a secret or a vendor that cannot be used.
+    """
+    return replace(
+        foundation,
+        config=config,
+        credentials=_credentials(config, foundation.root, environ),
+        catalogue=Catalogue(config),
+    )
+
+
+def unchanged_providers(before: Foundation, after: Foundation) -> frozenset[str]:
+    """The providers that are the same under both configurations, down to their credentials."""
+    ours, theirs = before.config, after.config
+    if ours.store.content_mode != theirs.store.content_mode:
+        return frozenset()
+    return frozenset(
+        name
+        for name, entry in theirs.providers.items()
+        if entry == ours.providers.get(name) and before.credentials[name] == after.credentials[name]
+    )
+
+
+def build(
+    foundation: Foundation,
+    *,
+    auth: str,
+    stages: Mapping[str, Stage] | None = None,
+    kept: Mapping[str, ProviderPort] | None = None,
+) -> Runtime:
     """Build the pipeline for the running loop.
 
     Args:
-        auth: `keys`, `open` or `passthrough`; the library is `open`.
+        auth: `keys`, `open` or `passthrough`; the library is `open`, or `keys` with a key of its own.
         stages: further stages, or others in place of ours, by their names in `ORDER`.
+        kept: providers that are there already, with the connections that they have.
     """
     config, clock = foundation.config, foundation.clock
-    providers = {name: _provider(foundation, name, entry) for name, entry in config.providers.items()}
+    there = kept or {}
+    providers = {
+        name: there[name] if name in there else _provider(foundation, name, entry)
+        for name, entry in config.providers.items()
+    }
     identify = _identifier(foundation, auth)
     made: dict[str, Stage] = {
         "observe": Observe(foundation.spool, clock, config.store.content_mode),
@@ -397,6 +433,13 @@ def _dispatch(providers: Mapping[str, ProviderPort]) -> Next:
         return providers[call.attempt.candidate.provider].send(call)
 
     return send
+
+
+def _credentials(config: Config, root: Path, environ: Mapping[str, str]) -> dict[str, dict[str, Secret]]:
+    return {
+        provider: {label: resolve(ref, environ, root) for label, ref in entry.secret_refs.items()}
+        for provider, entry in config.providers.items()
+    }
 
 
 def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvider:

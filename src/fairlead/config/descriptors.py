@@ -8,7 +8,9 @@ from typing import Final
 MOST_STREAMS: Final = 10_000
 """More than so many are not aimed for in one process, whatever the limit."""
 _OWN: Final = 500
-"""Descriptors for everything but streams: store, spool, secrets, health checks, idle connections."""
+"""Descriptors for everything but streams: store, spool, secrets, and callers' connections that idle."""
+_IDLE: Final = 300
+"""So many of them may be connections on which nothing is asked."""
 _PER_STREAM: Final = 2
 """The caller's connection and the provider's."""
 _LEAST: Final = 16
@@ -49,8 +51,13 @@ def streams_within(limit: int | None) -> int:
     return max(_LEAST, min(MOST_STREAMS, (limit - _OWN) // _PER_STREAM))
 
 
-def warning(limit: int | None) -> str | None:
-    """What an operator has to know before the first call is refused for want of descriptors; `None`: nothing."""
+def connections_within(limit: int | None) -> int:
+    """How many connections of callers are let in: those of all streams, and some that idle."""
+    return streams_within(limit) + _IDLE
+
+
+def few_streams(limit: int | None) -> str | None:
+    """What an operator has to know before a call is refused for want of descriptors; `None`: nothing (FAULTS S21)."""
     streams = streams_within(limit)
     if streams >= _FEW:
         return None

@@ -6,16 +6,20 @@ The pipe of the order stays open; its end of file means that the supervisor is g
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from fairlead.config.schema import Config
 from fairlead.config.secrets import secret_path
 from fairlead.errors import ConfigError, FairleadError
+
+_LONGEST_ORDER: Final = 1 << 26
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +33,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Of this child: `keeper`, `worker-1`, ..."""
     port: int
+    listeners: tuple[int, ...] = ()
+    """Descriptors of the sockets to serve, inherited and bound to `port`; without any, the child binds one."""
 
     def tls_files(self) -> tuple[str, str] | None:
         """The certificate chain and its key, the same for both ports; `None` for plain HTTP.
@@ -41,6 +47,15 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
             return None
         root = Path(self.root)
         return str(secret_path(tls.cert, root)), str(secret_path(tls.key, root))
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a worker that runs is told, one line of JSON each."""
+
+    config: Config | None = None
+    """Go over to this configuration."""
+    reload_failed: bool = False
+    """The configuration could not be read again, so the one before goes on."""
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,7 +73,8 @@ def run(serve: Callable[[Launch], Awaitable[None]]) -> int:
     What is logged goes to stderr under the child's name.  What ends the child before its time is told to the
     supervisor, who says it in one line; only a fault of ours leaves a traceback.
     """
-    launch = msgspec.json.decode(sys.stdin.buffer.readline(), type=Launch)
+    with open(0, "rb", buffering=0, closefd=False) as orders:
+        launch = msgspec.json.decode(orders.readline(), type=Launch)
     _configure_logging(launch.name)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -82,17 +98,29 @@ def explained(error: OSError) -> str:
 
 
 def cannot_listen(host: str, port: int, setting: str, error: OSError) -> ConfigError:
-    """The error for a port that cannot be bound, with the setting that chooses another."""
-    return ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; set another `[gateway] {setting}`")
+    """The error for a port that cannot be bound, with what chooses another."""
+    reason = error.strerror or error
+    if error.errno == errno.EADDRINUSE:
+        reason = f"port {port} is in use by another program"
+    option = setting.replace("_", "-")
+    return ConfigError(
+        f"cannot listen on {host}:{port}: {reason}; set another `[gateway] {setting}`, or give `--{option} N`"
+    )
 
 
 async def parent_gone(told: asyncio.Event) -> None:
     """Set `told` when the supervisor's end of the pipe closes, or cannot be watched any more."""
+    await heed(lambda _: None, told)
+
+
+async def heed(obey: Callable[[Order], None], told: asyncio.Event) -> None:
+    """Pass on what the supervisor orders, and set `told` when there is no supervisor any more."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=_LONGEST_ORDER)
     try:
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        await reader.read()
+        while line := await reader.readline():
+            obey(msgspec.json.decode(line, type=Order))
     finally:
         told.set()
 

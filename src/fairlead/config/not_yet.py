@@ -30,12 +30,6 @@ class NotYet:
 
 NOT_YET: Final = (
     NotYet(
-        path="gateway.workers",
-        feature="more than one worker process",
-        available=lambda value: value == 1,
-        remedy="set it to 1",
-    ),
-    NotYet(
         path="providers.*.dialect",
         feature="this wire format",
         available=lambda value: value in DIALECTS,
@@ -57,12 +51,11 @@ NOT_YET: Final = (
         available=lambda value: not value.startswith(("postgresql:", "postgres:")),
         remedy='use `url = "sqlite:///fairlead.db"`',
     ),
-    NotYet(path="store.retention_days", feature="deleting old records"),
     NotYet(
         path="state.url",
-        feature="state that processes share",
-        available=lambda value: not value.startswith(("sqlite:", "redis:", "rediss:", "valkey:")),
-        remedy='use `url = "memory:"`',
+        feature="state that machines share",
+        available=lambda value: not value.startswith(("redis:", "rediss:", "valkey:")),
+        remedy='use `url = "sqlite:///fairlead.state.db"`',
     ),
     NotYet(path="cache", feature="the response cache"),
     NotYet(path="screen", feature="masking personal data"),

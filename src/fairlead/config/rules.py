@@ -73,8 +73,24 @@ def _places(config: Config) -> Iterator[Problem]:
     path = config.store.url.removeprefix("sqlite:///")
     if path == config.store.url or not path:
         yield Problem(("store", "url"), "`store.url` must be `sqlite:///PATH`, such as `sqlite:///fairlead.db`")
-    if config.state.url != "memory:":
-        yield Problem(("state", "url"), "`state.url` must be `memory:`")
+    yield from _state(config)
+
+
+def _state(config: Config) -> Iterator[Problem]:
+    url, workers = config.state.url, config.gateway.workers
+    if url is None:
+        return
+    if url == "memory:":
+        if workers > 1:
+            yield Problem(
+                ("state", "url"),
+                f"`state.url` is `memory:`, with which each of the {workers} workers would count limits and budgets by "
+                'itself; remove it, or set `url = "sqlite:///fairlead.state.db"`',
+            )
+    elif url.removeprefix("sqlite:///") in ("", url):
+        yield Problem(("state", "url"), "`state.url` must be `memory:` or `sqlite:///PATH`")
+    elif url == config.store.url:
+        yield Problem(("state", "url"), "`state.url` must not be `store.url`; give it a file of its own")
 
 
 def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[str, Vendor]) -> Iterator[Problem]:

@@ -298,7 +298,7 @@ class Store(Table, frozen=True, kw_only=True):
     """How much of requests and answers is stored: all, a hash, or nothing.  Absent: `full`, on loopback only;
     on any other address it must be set."""
     retention_days: Positive | None = None
-    """How long records are kept; absent: for ever."""
+    """How many days calls are kept, with their bodies; absent: for ever.  Totals and counters stay."""
     fsync: Literal["off", "tick"] = "off"
     """`tick` forces records to the disk before answers leave: they then survive a power loss too."""
     spool: str | None = None
@@ -315,8 +315,9 @@ class Store(Table, frozen=True, kw_only=True):
 class State(Table, frozen=True, kw_only=True):
     """`[state]`: where limits and reservations are counted."""
 
-    url: str = "memory:"
-    """`memory:` counts in the process."""
+    url: str | None = None
+    """`memory:` counts in each process by itself, `sqlite:///PATH` over all processes of this machine that name the same
+    file.  Absent: `memory:` for one worker, a file beside the store for more."""
 
 
 class SemanticCache(Table, frozen=True, kw_only=True):

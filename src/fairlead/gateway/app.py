@@ -59,6 +59,8 @@ class App:
         self, runtime: Runtime, logs: LogStore, dialects: Sequence[Dialect], local_hosts: frozenset[str] | None
     ) -> None:
         self._runtime = runtime
+        self.earlier: list[Runtime] = []
+        """Pipelines on which calls are ending."""
         self._local_hosts = local_hosts
         self._logs = logs
         self._fallback = dialects[0]
@@ -70,8 +72,17 @@ class App:
         }
         self.ready = True
         """Readiness: false while draining."""
-        self.in_flight = 0
+
+    @property
+    def in_flight(self) -> int:
         """Chat calls under way."""
+        return self._runtime.in_flight + sum(runtime.in_flight for runtime in self.earlier)
+
+    def swap(self, runtime: Runtime, local_hosts: frozenset[str] | None) -> None:
+        """Let new calls use another pipeline; those under way end on the one that they began on."""
+        self.earlier = [each for each in (*self.earlier, self._runtime) if each.in_flight]
+        self._runtime = runtime
+        self._local_hosts = local_hosts
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one exchange; whatever fails becomes an answer in the caller's dialect."""
@@ -88,11 +99,12 @@ class App:
         dialect = self._chats.get(path)
         if dialect is not None:
             _require(exchange, "POST")
-            self.in_flight += 1
+            runtime = self._runtime
+            runtime.in_flight += 1
             try:
                 await self._chat(exchange, dialect)
             finally:
-                self.in_flight -= 1
+                runtime.in_flight -= 1
             return
         endpoint = self._gets.get(path)
         if endpoint is None and path.startswith((_CALLS, "/v1/models/")):
@@ -148,6 +160,7 @@ class App:
         outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
         last = b""
         try:
+            exchange.body = b""  # a stream may be open for minutes
             exchange.start(reply.status, _answer_headers(call, reply, whole=False), _PRIVATE)
             async for chunk in cast("Chunks", reply.source):
                 exchange.write(chunk)

@@ -6,12 +6,15 @@ import asyncio
 import signal
 import sys
 from contextlib import suppress
+from typing import Final
 
 import msgspec
 
-from fairlead.config.launch import Launch, News
+from fairlead.config.launch import Launch, News, Order
 from fairlead.errors import ConfigError
 
+RETIRE: Final = signal.SIGUSR2
+"""To the supervisor: bring up fresh processes.  To a worker: others serve by now, so end once its callers know."""
 _LAST_WORDS_S = 1.0
 
 
@@ -44,12 +47,17 @@ class Child:
     @property
     def ended_well(self) -> bool:
         """Whether it ended because it was told to."""
-        return self.fault is None and self._process.returncode in (0, -signal.SIGTERM)
+        return self.fault is None and self._process.returncode in (0, -signal.SIGTERM, -RETIRE)
 
     @property
     def age_s(self) -> float:
         """Time since its start."""
         return self._loop.time() - self._began_s
+
+    def tell(self, order: Order) -> None:
+        """Give it a further order; one that has ended needs none."""
+        if self.runs and self._process.stdin is not None:
+            self._process.stdin.write(msgspec.json.encode(order) + b"\n")
 
     def send_signal(self, number: signal.Signals) -> None:
         """Harmless once it has ended."""

@@ -1,24 +1,28 @@
-"""The supervisor: one keeper, N workers, restarted when they die, drained in the order that loses nothing."""
+"""The supervisor: holds the ports, keeps a crew of processes running, and changes what they run with while they serve.
+
+SIGTERM and SIGINT drain, a second one cuts.  SIGHUP, or a change of the file, reloads the configuration.  SIGUSR2 starts
+a fresh crew and retires the one before once the new one serves.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import socket
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fairlead.config.launch import Launch, cannot_listen
-from fairlead.config.schema import Config, Gateway
-from fairlead.errors import ConfigError
-from fairlead.gateway.child import Child, say
+from fairlead.config.reload import FIXED, Source, Watch, held_back
+from fairlead.config.schema import Config
+from fairlead.errors import FairleadError
+from fairlead.gateway.child import RETIRE, say
+from fairlead.gateway.crew import Command, Crew, Patience, command_of
+from fairlead.gateway.listeners import Listeners
 
-_KEEPER = "keeper"
-_RESTART_S = 0.1
-_RESTART_MAX_S = 5.0
+__all__ = ["Patience", "Ports", "Supervisor"]
+
+_WATCH_S = 0.25
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
@@ -29,31 +33,13 @@ class Ports:
     admin: int
 
 
-@dataclass(slots=True, kw_only=True, frozen=True)
-class Patience:
-    """How long the supervisor waits for a child."""
-
-    start_s: float = 60.0
-    beyond_drain_s: float = 10.0
-    """A worker that was told to end may take so much longer than `[gateway] drain_s`."""
-    keeper_s: float = 60.0
-    cut_s: float = 5.0
-    """How long any of them may take after the second signal."""
-    young_s: float = 30.0
-    """A child that ends younger is started again after longer and longer pauses."""
-
-
-def _command(name: str) -> Sequence[str]:
-    module = "fairlead.keeper.main" if name == _KEEPER else "fairlead.gateway.worker"
-    return (sys.executable, "-m", module)
-
-
 class Supervisor:
     """Runs the processes of one gateway.
 
     Args:
         root: the folder that relative paths of the configuration start from.
         on_ready: called once all processes serve.
+        source: where the configuration is read again; absent: it stays as it is.
         command: the command line of a child by its name.
     """
 
@@ -63,17 +49,23 @@ class Supervisor:
         root: Path,
         on_ready: Callable[[Ports], None],
         *,
+        source: Source | None = None,
         patience: Patience | None = None,
-        command: Callable[[str], Sequence[str]] = _command,
+        command: Command = command_of,
     ) -> None:
         self._config = config
         self._root = root
         self._on_ready = on_ready
+        self._source = source or Source(read=lambda: config)
         self._patience = patience or Patience()
         self._command = command
         self._stopping = asyncio.Event()
         self._cutting = asyncio.Event()
-        self._children: dict[str, Child] = {}
+        self._rereading = asyncio.Event()
+        self._restarting = asyncio.Event()
+        self._crews: list[Crew] = []
+        """The newest last; those before are ending."""
+        self._retiring: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Start everything, keep it running, and stop it in order on SIGTERM or SIGINT.
@@ -81,24 +73,26 @@ class Supervisor:
         Raises:
             ConfigError: a port is taken, or a process could not start; all others are stopped by then.
         """
-        held = _hold_both(self._config.gateway)
-        data, admin = (sock.getsockname()[1] for sock in held)
+        listeners = Listeners(self._config.gateway)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told, number)
-        living = loop.create_task(self._live(data, admin), name="children")
+        loop.add_signal_handler(signal.SIGHUP, self._rereading.set)
+        loop.add_signal_handler(RETIRE, self._restarting.set)
+        living = loop.create_task(self._live(listeners), name="children")
         stopping = loop.create_task(self._stopping.wait(), name="stop")
         try:
             await asyncio.wait({living, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if living.done():
                 await living
         finally:
-            living.cancel()
-            stopping.cancel()
-            await asyncio.gather(living, stopping, return_exceptions=True)
-            await self._stop()
-            for sock in held:
-                sock.close()
+            # Nobody may go on waiting in a socket that no worker serves any more.
+            listeners.close()
+            tasks = (living, stopping, *self._retiring)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(crew.stop(self._cutting) for crew in self._crews))
 
     def _told(self, number: signal.Signals) -> None:
         """The first signal drains; a further one reaches the workers again, which then cut what is open."""
@@ -106,113 +100,107 @@ class Supervisor:
             self._stopping.set()
             return
         self._cutting.set()
-        for child in self._workers():
-            child.send_signal(number)
+        for crew in self._crews:
+            crew.send_signal(number)
 
-    async def _live(self, data: int, admin: int) -> None:
-        """Start the keeper, then the workers at the same time, and keep all of them running."""
-        ports = {_KEEPER: admin, **{f"worker-{n}": data for n in range(1, self._config.gateway.workers + 1)}}
-        await self._start(_KEEPER, admin)
-        await self._ready(_KEEPER)
-        for name in ports:
-            if name != _KEEPER:
-                await self._start(name, data)
-        for child in self._workers():
-            await self._ready(child.name)
-        self._on_ready(Ports(data=data, admin=admin))
-        await asyncio.gather(*(self._keep(name, port) for name, port in ports.items()))
+    async def _live(self, listeners: Listeners) -> None:
+        await self._enlist(self._config, listeners)
+        self._on_ready(Ports(data=listeners.data_port, admin=listeners.admin_port))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(), name="watch-configuration")
+            group.create_task(self._reload(), name="reload")
+            group.create_task(self._keep(listeners), name="keep")
 
-    async def _start(self, name: str, port: int) -> None:
-        order = Launch(config=self._config, root=str(self._root), name=name, port=port)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command(name),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ConfigError(f"the {name} process cannot be started: {error.strerror or error}") from error
-        self._children[name] = Child(process, order)
+    async def _enlist(self, config: Config, listeners: Listeners) -> None:
+        """Start a crew.
 
-    async def _ready(self, name: str) -> None:
-        await self._children[name].ready(self._patience.start_s)
+        Raises:
+            ConfigError: it could not be started.
+        """
+        crew = Crew(
+            config,
+            self._root,
+            data_port=listeners.data_port,
+            admin_port=listeners.admin_port,
+            sockets=listeners.spread(config.gateway.workers),
+            patience=self._patience,
+            command=self._command,
+        )
+        self._crews.append(crew)
+        await crew.start()
 
-    async def _keep(self, name: str, port: int) -> None:
-        """Restart a child whenever it dies, with growing pauses while it dies young."""
-        pause_s = _RESTART_S
-        while True:
-            child = self._children[name]
-            fault = await child.ended()
-            if child.age_s >= self._patience.young_s:
-                pause_s = _RESTART_S
-            while True:
-                say(f"{fault}; starting it again in {pause_s:g} s")
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _RESTART_MAX_S)
-                try:
-                    await self._start(name, port)
-                    await self._ready(name)
-                except ConfigError as error:
-                    fault = f"{name} did not start ({error.message})"
-                else:
-                    break
+    # --- another configuration in the same processes ---
 
-    async def _stop(self) -> None:
-        """Workers first, so that the keeper sees their last records."""
-        await self._end(self._workers(), self._config.gateway.drain_s + self._patience.beyond_drain_s)
-        await self._end([child for name, child in self._children.items() if name == _KEEPER], self._patience.keeper_s)
-
-    async def _end(self, children: Sequence[Child], patience_s: float) -> None:
-        """Tell those that run to end, and kill those that have not in time."""
-        running = [child for child in children if child.runs]
-        if not running:
+    async def _watch(self) -> None:
+        """Notice changes of the file; within a second in all, it is in use."""
+        if self._source.file is None:
             return
-        for child in running:
-            child.send_signal(signal.SIGTERM)
-        over: asyncio.Future[Any] = asyncio.gather(*(child.ended() for child in running))
-        cutting: asyncio.Future[Any] = asyncio.ensure_future(self._cutting.wait())
-        await asyncio.wait({over, cutting}, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-        if cutting.done():
-            await asyncio.wait({over}, timeout=self._patience.cut_s)
-        cutting.cancel()
-        for child in running:
-            if child.runs:
-                say(f"{child.name} does not end; killing it")
-                child.send_signal(signal.SIGKILL)
-            elif not child.ended_well:
-                say(await child.ended())
-        await over
+        watch = await asyncio.to_thread(Watch, self._source.file)
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if await asyncio.to_thread(watch.changed):
+                self._rereading.set()
 
-    def _workers(self) -> list[Child]:
-        return [child for name, child in self._children.items() if name != _KEEPER]
+    async def _reload(self) -> None:
+        """However often it was asked for meanwhile, it is read once more."""
+        while True:
+            await self._rereading.wait()
+            self._rereading.clear()
+            crew = self._crews[-1]
+            try:
+                wanted = await asyncio.to_thread(self._source.usable, self._root, os.environ)
+            except FairleadError as error:
+                _say_each(error.message, "the configuration stays as it was: ")
+                crew.reload_failed()
+                continue
+            config, waiting = held_back(crew.config, wanted)
+            crew.reload(config)
+            say("the configuration was read again")
+            if waiting:
+                names = ", ".join(f"`{path}`" for path in waiting)
+                say(f"{names}: in use after {'a full stop and start' if set(waiting) & set(FIXED) else 'SIGUSR2'}")
+
+    # --- other processes ---
+
+    async def _keep(self, listeners: Listeners) -> None:
+        """Keep the newest crew running; at a restart, until the next one serves."""
+        while True:
+            crew = self._crews[-1]
+            keeping = asyncio.ensure_future(crew.keep())
+            try:
+                await self._succeeded(listeners)
+            finally:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+            retiring = asyncio.ensure_future(self._retire(crew))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+
+    async def _succeeded(self, listeners: Listeners) -> None:
+        """Wait until a fresh crew was asked for and serves."""
+        while True:
+            await self._restarting.wait()
+            self._restarting.clear()
+            current = self._crews[-1]
+            try:
+                wanted = await asyncio.to_thread(self._source.usable, self._root, os.environ)
+                config, waiting = held_back(current.config, wanted, FIXED)
+                await self._enlist(config, listeners)
+            except FairleadError as error:
+                _say_each(error.message, "no restart: ")
+                if self._crews[-1] is not current:
+                    await self._crews.pop().stop(self._cutting)
+                continue
+            for path in waiting:
+                say(f"`{path}`: in use after a full stop and start")
+            say(f"restarted: {config.gateway.workers} fresh workers serve")
+            return
+
+    async def _retire(self, crew: Crew) -> None:
+        await crew.retire(self._cutting)
+        self._crews.remove(crew)
 
 
-def _hold_both(gateway: Gateway) -> tuple[socket.socket, socket.socket]:
-    data = _hold(gateway.host, gateway.port, "port")
-    try:
-        return data, _hold(gateway.host, gateway.admin_port, "admin_port")
-    except ConfigError:
-        data.close()
-        raise
-
-
-def _hold(host: str, port: int, setting: str) -> socket.socket:
-    """Bind a port without listening, so that our children may share it and nobody else can take it.
-
-    Raises:
-        ConfigError: it is taken, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            port = probe.getsockname()[1]
-        held = socket.socket(family)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((host, port))
-    except OSError as error:
-        raise cannot_listen(host, port, setting, error) from error
-    return held
+def _say_each(message: str, before: str) -> None:
+    for line in message.splitlines():
+        say(before + line)

@@ -1,4 +1,4 @@
-"""A data worker: serves the data port with a pipeline of its own, until told to drain."""
+"""A data worker: serves its sockets of the data port with a pipeline of its own, until told to drain."""
 
 from __future__ import annotations
 
@@ -6,20 +6,27 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from fairlead.config.build import Foundation, build, lay_foundation
-from fairlead.config.launch import Launch, News, announce, cannot_listen, parent_gone, run
-from fairlead.dialects import DIALECTS
+from fairlead.config.build import Foundation, lay_foundation
+from fairlead.config.descriptors import connections_within, open_files_limit
+from fairlead.config.launch import Launch, News, announce, cannot_listen, heed, run
 from fairlead.gateway.app import App
+from fairlead.gateway.child import RETIRE
+from fairlead.gateway.pipelines import Pipelines
 from fairlead.record import Gauges
-from fairlead.wire import Server, server_context
+from fairlead.wire import Exchange, Server, ServerLimits, server_context
 
 _HOUSEKEEPING_S = 0.5
+_FAREWELL_S = 5.0
+"""How long a worker that has a successor answers with `connection: close` before it closes idle connections."""
+_LOOK_S = 0.05
 _DROPPED_SHOWN_NS = 60_000_000_000
 """How long after its last dropped record a worker calls itself degraded, so that a scrape sees it."""
-_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 _log = logging.getLogger(__name__)
 
@@ -28,37 +35,52 @@ async def serve(launch: Launch) -> None:
     """Serve until SIGTERM or the supervisor's end, then drain; a second SIGTERM cuts what is still open.
 
     Raises:
-        ConfigError: the store, a secret, a TLS file or the port cannot be used.
+        ConfigError: the store, the state, a secret, a TLS file or the port cannot be used.
     """
-    config, root = launch.config, Path(launch.root)
     name = f"{launch.name}-{os.getpid()}"
-    foundation = lay_foundation(config, root=root, environ=os.environ, name=name)
+    foundation = lay_foundation(launch.config, root=Path(launch.root), environ=os.environ, name=name)
     await foundation.ingester.run_once()
-    runtime = build(foundation, auth=config.gateway.auth)
-    hosts = _LOOPBACK_HOSTS if config.gateway.auth == "open" else None
-    app = App(runtime, foundation.store.logs, tuple(DIALECTS.values()), hosts)
-    server = Server(app, before_writes=foundation.spool.flush)
-    await _listen(server, launch)
+    pipelines = Pipelines(foundation)
+    servers = await _listen(pipelines.app, launch, foundation.spool.flush)
+    end = _End()
+    housekeeping = Housekeeping(foundation, pipelines.app, servers, name, lambda: pipelines.reload_failed)
     loop = asyncio.get_running_loop()
-    drain, cut = asyncio.Event(), asyncio.Event()
-
-    def told() -> None:
-        (cut if drain.is_set() else drain).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told)
-    housekeeping = loop.create_task(Housekeeping(foundation, app, server, name).run(), name="housekeeping")
-    orphaned = loop.create_task(parent_gone(drain), name="parent-watch")
+    tasks = [
+        loop.create_task(housekeeping.run(), name="housekeeping"),
+        loop.create_task(pipelines.run(), name="configuration"),
+        loop.create_task(heed(pipelines.obey, end.drain), name="orders"),
+    ]
     announce(News(ready=True))
-    await drain.wait()
-    app.ready = False
-    server.stop_accepting()
-    await _drain(server, cut, config.gateway.drain_s)
-    for task in (housekeeping, orphaned):
+    await end.comes()
+    pipelines.app.ready = False
+    for server in servers:
+        server.stop_accepting()
+    if not end.drain.is_set():
+        await _take_leave(servers, pipelines.app, end.drain)
+    await _drain(servers, end.cut, pipelines.config.gateway.drain_s)
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(housekeeping, orphaned, return_exceptions=True)
-    await runtime.aclose()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await pipelines.aclose()
     await foundation.aclose()
+
+
+class _End:
+    """What signals say about the end: retire as others serve, drain, and cut at the second time of asking."""
+
+    def __init__(self) -> None:
+        self.retire, self.drain, self.cut = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told)
+        loop.add_signal_handler(RETIRE, self.retire.set)
+
+    def _told(self) -> None:
+        (self.cut if self.drain.is_set() else self.drain).set()
+
+    async def comes(self) -> None:
+        """Wait until it has been told."""
+        await _first(self.retire.wait(), self.drain.wait())
 
 
 class Housekeeping:
@@ -66,13 +88,22 @@ class Housekeeping:
 
     Args:
         name: of this worker in its gauges.
+        reload_failed: whether the configuration could not be read again.
     """
 
-    def __init__(self, foundation: Foundation, app: App, server: Server, name: str) -> None:
+    def __init__(
+        self,
+        foundation: Foundation,
+        app: App,
+        servers: Sequence[Server],
+        name: str,
+        reload_failed: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._foundation = foundation
         self._app = app
-        self._server = server
+        self._servers = servers
         self._name = name
+        self._reload_failed = reload_failed
         self._dropped = 0
         self._dropped_ns: int | None = None
 
@@ -93,7 +124,7 @@ class Housekeeping:
     async def round(self) -> None:
         """Refresh the keys and write the gauges."""
         foundation = self._foundation
-        degraded: dict[str, str] = {}
+        degraded = {} if foundation.state is None else foundation.state.degraded
         if not await foundation.keys.refresh():
             degraded["keys"] = "cached"
         if self._drops():
@@ -104,8 +135,9 @@ class Housekeeping:
                 at_ns=foundation.clock.now_ns(),
                 reserved_nanousd=foundation.ledger.reserved_nanousd(),
                 in_flight=self._app.in_flight,
-                connections=self._server.connections,
+                connections=sum(server.connections for server in self._servers),
                 dropped_records=foundation.spool.dropped,
+                config_reload_failed=self._reload_failed(),
                 degraded=degraded,
             )
         )
@@ -118,25 +150,64 @@ class Housekeeping:
         return self._dropped_ns is not None and now_ns - self._dropped_ns < _DROPPED_SHOWN_NS
 
 
-async def _listen(server: Server, launch: Launch) -> None:
+async def _listen(app: App, launch: Launch, before_writes: Callable[[], None]) -> list[Server]:
+    """Serve every socket that was handed down, each by a server of its own."""
     files, gateway = launch.tls_files(), launch.config.gateway
     context = None if files is None else server_context(*files)
-    try:
-        await server.start(gateway.host, launch.port, ssl_context=context, reuse_port=True)
-    except OSError as error:
-        raise cannot_listen(gateway.host, launch.port, "port", error) from error
+    limits = ServerLimits(max_connections=connections_within(open_files_limit()))
+    if not launch.listeners:
+        server = Server(app, limits=limits, before_writes=before_writes)
+        try:
+            await server.start(gateway.host, launch.port, ssl_context=context, reuse_port=True)
+        except OSError as error:
+            raise cannot_listen(gateway.host, launch.port, "port", error) from error
+        return [server]
+    servers = []
+    for descriptor in launch.listeners:
+        server = Server(app, limits=limits, before_writes=before_writes)
+        await server.start(sock=socket.socket(fileno=descriptor), ssl_context=context)
+        servers.append(server)
+    return servers
 
 
-async def _drain(server: Server, cut: asyncio.Event, drain_s: float) -> None:
+async def _take_leave(servers: Sequence[Server], app: App, drain: asyncio.Event) -> None:
+    """Answer with `connection: close` for a while, so that callers who keep connections find a successor by themselves.
+
+    A connection that is closed while it idles can cross a request on its way; one that was told to close cannot.
+    """
+
+    async def last_time(exchange: Exchange) -> None:
+        exchange.keep_alive = False
+        await app(exchange)
+
+    for server in servers:
+        server.handler = last_time
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + _FAREWELL_S
+    while any(server.connections for server in servers) and loop.time() < ends and not drain.is_set():
+        await _first(drain.wait(), asyncio.sleep(_LOOK_S))
+
+
+async def _drain(servers: Sequence[Server], cut: asyncio.Event, drain_s: float) -> None:
     """Let open answers finish, but no longer than `drain_s`, and no longer than a second signal says."""
-    draining = asyncio.ensure_future(server.drain(drain_s))
+    draining = asyncio.gather(*(server.drain(drain_s) for server in servers))
     cutting = asyncio.ensure_future(cut.wait())
     await asyncio.wait({draining, cutting}, return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
         draining.cancel()
         await asyncio.gather(draining, return_exceptions=True)
-        await server.drain(0.0)
+        await asyncio.gather(*(server.drain(0.0) for server in servers))
     cutting.cancel()
+
+
+async def _first(*waits: Awaitable[Any]) -> None:
+    """Wait for any of them."""
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(each) for each in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def main() -> int:

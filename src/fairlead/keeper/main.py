@@ -19,6 +19,8 @@ from fairlead.config.build_keeper import KeeperParts, build_keeper
 from fairlead.config.launch import Launch, News, announce, cannot_listen, explained, parent_gone, run
 from fairlead.errors import InternalError, StateUnavailable
 from fairlead.keeper.app import create_app
+from fairlead.keeper.retention import keep_pruning
+from fairlead.ports import Rng
 from fairlead.wire import server_context
 
 _TICK_S = 0.1
@@ -53,16 +55,21 @@ async def serve(launch: Launch) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     control = loop.create_task(server.serve(sockets=[listener]), name="control plane")
-    ingesting = loop.create_task(keep_ingesting(parts.ingest, parts.clock.sleep), name="ingest")
-    watching = loop.create_task(parent_gone(told), name="parent watch")
+    own = [
+        loop.create_task(keep_ingesting(parts.ingest, parts.clock.sleep, parts.rng), name="ingest"),
+        loop.create_task(parent_gone(told), name="parent watch"),
+    ]
+    retention_days = launch.config.store.retention_days
+    if retention_days is not None:
+        own.append(loop.create_task(keep_pruning(parts.prune, parts.clock, retention_days), name="retention"))
     announce(News(ready=True))
     try:
-        await until_told(told, [control, ingesting, watching])
+        await until_told(told, [control, *own])
     finally:
         server.should_exit = True
-        ingesting.cancel()
-        watching.cancel()
-        await asyncio.gather(control, ingesting, watching, return_exceptions=True)
+        for task in own:
+            task.cancel()
+        await asyncio.gather(control, *own, return_exceptions=True)
     try:
         await parts.ingest()
     finally:
@@ -88,7 +95,9 @@ async def until_told(told: asyncio.Event, tasks: Sequence[asyncio.Task[Any]]) ->
         raise InternalError(f"the task {task.get_name()!r} ended, which it never should")
 
 
-async def keep_ingesting(ingest: Callable[[], Awaitable[int]], sleep: Callable[[float], Awaitable[None]]) -> None:
+async def keep_ingesting(
+    ingest: Callable[[], Awaitable[int]], sleep: Callable[[float], Awaitable[None]], rng: Rng
+) -> None:
     """Ingest ten times a second; while the store or the spool cannot be used, at growing intervals, said once."""
     pause_s = _TICK_S
     while True:
@@ -96,14 +105,20 @@ async def keep_ingesting(ingest: Callable[[], Awaitable[int]], sleep: Callable[[
             await ingest()
         except (StateUnavailable, OSError) as error:
             if pause_s == _TICK_S:
-                reason = explained(error) if isinstance(error, OSError) else error.message
+                reason = explained(error) if isinstance(error, OSError) else _told(error)
                 _log.warning("records wait in the spool, as they cannot be stored: %s", reason)
             pause_s = min(pause_s * 2, _PAUSE_MAX_S)
-        else:
-            if pause_s != _TICK_S:
-                _log.info("records are stored again")
+            # Several keepers that one outage stopped do not come back in step.
+            await sleep(pause_s * (0.75 + rng.random() / 2))
+            continue
+        if pause_s != _TICK_S:
+            _log.info("records are stored again")
             pause_s = _TICK_S
         await sleep(pause_s)
+
+
+def _told(error: StateUnavailable) -> str:
+    return error.message if error.detail is None else f"{error.message} ({error.detail})"
 
 
 def _control_plane(launch: Launch, parts: KeeperParts) -> _Server:

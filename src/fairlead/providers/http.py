@@ -31,6 +31,7 @@ _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 1024 * 1024
 _READ_ON_S = 60.0
 """How long an answer is waited for that nobody else waits for and that is billed all the same."""
+_LONG_PROMPT_BYTES = 16 * 1024
 _GRACE_S = 2.0
 """How long closing waits for such answers."""
 
@@ -154,6 +155,7 @@ class HttpProvider:
             spawn=self._spawn,
         )
         await stream.peek()
+        self._let_go(request)
         return Reply(200, stream, self._reply_headers(incoming, "text/event-stream"))
 
     async def _read_on(self, call: Call, attempt: Attempt, answering: asyncio.Task[Reply]) -> None:
@@ -183,12 +185,23 @@ class HttpProvider:
             attempt.usage = self._estimated(request, written)
             attempt.usage_source = "estimated"
 
+    def _let_go(self, request: Request) -> None:
+        """A long prompt is not kept for as long as its stream runs; only an estimate of its tokens is."""
+        if request.input_bytes > _LONG_PROMPT_BYTES and request.chat is None:
+            request.prompt_tokens = self._prompt_tokens(request)
+            request.fields = {}
+
     def _estimated(self, request: Request, output_tokens: int) -> Usage:
-        try:
-            prompt = prompt_tokens(request.chat or self._dialect.request.decode(request.fields))
-        except InvalidRequest:  # a relay passes on what it cannot read; its size is known all the same
-            prompt = estimate_prompt(request.input_bytes)
+        prompt = self._prompt_tokens(request)
         return Usage(input_tokens=prompt, output_tokens=output_tokens, service_tier=request.service_tier)
+
+    def _prompt_tokens(self, request: Request) -> int:
+        if request.prompt_tokens is not None:
+            return request.prompt_tokens
+        try:
+            return prompt_tokens(request.chat or self._dialect.request.decode(request.fields))
+        except InvalidRequest:  # a relay passes on what it cannot read; its size is known all the same
+            return estimate_prompt(request.input_bytes)
 
     def _request_head(self, request: Request, candidate: Candidate) -> bytes:
         if request.credential is not None:

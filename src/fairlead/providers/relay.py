@@ -8,13 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 from fairlead.call import Attempt
+from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.dialects.codec import Scanner
 from fairlead.errors import EmptyStream, FairleadError, StreamTruncated, UpstreamError
 from fairlead.ports import Clock
 from fairlead.providers.transport import Incoming
 
-_KEPT_BYTES = 8 * 1024 * 1024
-"""How much of a stream is kept for the log."""
 _SAMPLE_BYTES = 16 * 1024
 """How much is kept where nothing is logged: enough to estimate the usage of a stream that nobody counted."""
 _READ_ON_S = 60.0
@@ -32,7 +31,7 @@ class RelayStream:
     """A stream of raw chunks, see `fairlead.pipeline.Stream`.
 
     Args:
-        keep: whether `raw` is wanted afterwards.
+        keep: whether `raw` is wanted afterwards, up to `CONTENT_BYTES`.
         scrub: takes our own credentials out of an error that the provider sent.
     """
 
@@ -57,8 +56,8 @@ class RelayStream:
         self._scrub = scrub
         self._spawn = spawn
         self._held = b""
-        self._kept: list[bytes] = []
-        self._kept_most = _KEPT_BYTES if keep else _SAMPLE_BYTES
+        self._kept = bytearray()
+        self._kept_most = CONTENT_BYTES if keep else _SAMPLE_BYTES
         self._seen_bytes = 0
         self._may_cut = not attempt.candidate.bills_after_disconnect
         self._ended = False
@@ -142,9 +141,7 @@ class RelayStream:
             self._book()
 
     def raw(self) -> bytes:
-        if len(self._kept) > 1:
-            self._kept = [b"".join(self._kept)]
-        return self._kept[0] if self._kept else b""
+        return clip(bytes(self._kept), self._kept_most, self._seen_bytes)
 
     async def _next_raw(self) -> bytes:
         """One read: what of it may go to the caller, possibly nothing.
@@ -197,8 +194,9 @@ class RelayStream:
         if scanner.progressed:
             self.progressed_ns = self._clock.monotonic_ns()
         if chunk:
-            if self._seen_bytes < self._kept_most:
-                self._kept.append(chunk)
+            room = self._kept_most - self._seen_bytes
+            if room > 0:
+                self._kept += chunk if len(chunk) <= room else chunk[:room]
             self._seen_bytes += len(chunk)
         return chunk
 
@@ -207,7 +205,7 @@ class RelayStream:
         return StreamTruncated(f"the stream of provider {provider!r} ended before its terminator")
 
     def _book(self) -> None:
-        self._account(self._scanner, self.raw(), self._seen_bytes)
+        self._account(self._scanner, bytes(self._kept), self._seen_bytes)
 
     def _account_if_counted(self) -> None:
         """A stream that failed before any content costs what the provider counted, and nothing where it did not."""

@@ -53,6 +53,7 @@ class Observe:
         return reply
 
     def _admitted(self, call: Call) -> None:
+        """Afterwards nobody needs the body any more: a stream may be open for minutes."""
         attempt = call.attempt
         candidate = attempt.candidate
         self._sink(
@@ -72,6 +73,7 @@ class Observe:
                 request=self._kept(call.body),
             )
         )
+        call.body = b""
 
     def _over(self, call: Call, outcome: Outcome, source: Source | None = None) -> None:
         """Write the record as soon as every attempt's usage is known; how long the call took is known now."""

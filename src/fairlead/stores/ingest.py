@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from fairlead.core import frame
-from fairlead.ports import Batch, LogStore
+from fairlead.ports import Batch
 from fairlead.record import Admitted, Ended, Record, decode_records
 from fairlead.stores.segments import let_go, segments, try_lock
 
-BATCH_RECORDS: Final = 500
+BATCH_RECORDS: Final = 1_000
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """A batch is no bigger, unless one record alone is (FAULTS D7)."""
 _LOCK_NAME: Final = "ingest.lock"
 _LARGEST_READ: Final = frame.HEADER_BYTES + frame.MAX_PAYLOAD_BYTES
 
 
-class Ingester:
-    """Moves what workers have spooled into a `LogStore`; any number may try, one at a time does it.
+class SpoolStore(Protocol):
+    """Where records go.  Both methods raise `StateUnavailable` where the store cannot answer."""
 
-    How far a segment was read stands in the store, in the transaction of the records themselves; the store takes a
-    record once however often it comes.  So a new ingester starts each segment over and the store passes over what it
-    has, and a crash at any point loses nothing and counts nothing twice.
+    async def ingest(self, batch: Batch) -> int:
+        """Store a batch once, however often it is delivered; returns how many calls it ended."""
+        ...
+
+    async def offsets(self) -> Mapping[str, int]:
+        """How far each segment was stored."""
+        ...
+
+
+class Ingester:
+    """Moves what workers have spooled into a store; any number may try, one at a time does it.
+
+    How far a segment was read stands in the store, in the transaction of the records themselves, and there a new
+    ingester goes on.  The store takes a record once however often it comes, so a crash at any point loses nothing and
+    counts nothing twice.
     """
 
-    def __init__(self, folder: Path, store: LogStore) -> None:
+    def __init__(self, folder: Path, store: SpoolStore) -> None:
         self._folder = folder
         self._store = store
-        self._offsets: dict[str, int] = {}
+        self._offsets: dict[str, int] | None = None
         self.torn = 0
         """Segments that ended inside a record, which was cut off."""
         self.skipped_bytes = 0
@@ -50,48 +62,50 @@ class Ingester:
         """
         locks = _Locks()
         try:
-            if not await asyncio.to_thread(_lock_folder, self._folder, locks):
-                return 0
-            return await self._run(locks)
+            # A lock is let go only after the last `Ended` of its calls is on disk, perhaps in a later segment.  So:
+            # first see which are orphaned, then list again and read everything, and only then say what crashed.
+            survey = await asyncio.to_thread(_survey, self._folder, locks)
+            return 0 if survey is None else await self._run(*survey)
         finally:
             locks.release()
 
-    async def _run(self, locks: _Locks) -> int:
-        # A lock is let go only after the last `Ended` of its calls is on disk, perhaps in a later segment.  So: first
-        # see which are orphaned, then list again and read everything, and only then say what crashed.
-        orphans = await asyncio.to_thread(_lock_orphans, self._folder, locks)
+    async def _run(self, orphans: Sequence[Path], sizes_bytes: Mapping[Path, int]) -> int:
+        if self._offsets is None:
+            self._offsets = dict(await self._store.offsets())
+        there = {path.name for path in sizes_bytes}
+        self._offsets = {name: offset for name, offset in self._offsets.items() if name in there}
         ended = self.backlog_bytes = 0
         rests_bytes: dict[Path, int] = {}
-        for path in await asyncio.to_thread(segments, self._folder):
-            ended_here, rests_bytes[path] = await self._read(path)
-            ended += ended_here
+        for path, size_bytes in sizes_bytes.items():
+            if size_bytes > self._offsets.get(path.name, 0):
+                ended_here, rests_bytes[path] = await self._read(path, self._offsets)
+                ended += ended_here
         for path in orphans:
             torn = rests_bytes.pop(path, 0) > 0
-            offset = self._offsets.get(path.name, 0)
+            offset = self._offsets.pop(path.name, 0)
             ended += await self._store.ingest(
                 Batch(segment=path.name, offset=offset, records=(), finished=True, torn=torn)
             )
             self.torn += torn
             await asyncio.to_thread(path.unlink, missing_ok=True)
-            self._offsets.pop(path.name, None)
         self.backlog_bytes = sum(rests_bytes.values())
         return ended
 
-    async def _read(self, path: Path) -> tuple[int, int]:
+    async def _read(self, path: Path, offsets: dict[str, int]) -> tuple[int, int]:
         """Ingest a segment from where this ingester left it to its last whole record.
 
         Returns how many calls that ended, and how many bytes are left.
         """
         ended = 0
-        offset = self._offsets.get(path.name, 0)
+        offset = offsets.get(path.name, 0)
         size_bytes = BATCH_BYTES
         while chunk := await asyncio.to_thread(_read_at, path, offset, size_bytes):
             decoded = frame.decode(chunk)
             for batch in self._batches(path.name, offset, decoded):
                 ended += await self._store.ingest(batch)
-                self._offsets[path.name] = batch.offset
+                offsets[path.name] = batch.offset
             offset += decoded.consumed
-            self._offsets[path.name] = offset
+            offsets[path.name] = offset
             self.skipped_bytes += decoded.skipped_bytes
             if decoded.consumed > 0:
                 size_bytes = BATCH_BYTES
@@ -114,7 +128,7 @@ class Ingester:
             for record in known:
                 content_bytes = _content_bytes(record)
                 if records and (len(records) >= BATCH_RECORDS or size_bytes + content_bytes > BATCH_BYTES):
-                    yield Batch(segment=segment, offset=offset + done, records=tuple(records))
+                    yield Batch(segment=segment, offset=offset + done, records=tuple(records), is_partial=True)
                     records, size_bytes = [], 0
                 records.append(record)
                 size_bytes += content_bytes
@@ -161,16 +175,15 @@ def _content_bytes(record: Record) -> int:
     return 0
 
 
-def _lock_folder(folder: Path, locks: _Locks) -> bool:
+def _survey(folder: Path, locks: _Locks) -> tuple[list[Path], dict[Path, int]] | None:
+    """The segments that no writer holds, now locked, and the sizes of all; `None` if another ingester is at work."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / _LOCK_NAME
     path.touch(mode=0o600)
-    return locks.take(path)
-
-
-def _lock_orphans(folder: Path, locks: _Locks) -> list[Path]:
-    """The segments that no writer holds."""
-    return [path for path in segments(folder) if locks.take(path)]
+    if not locks.take(path):
+        return None
+    orphans = [path for path in segments(folder) if locks.take(path)]
+    return orphans, {path: path.stat().st_size for path in segments(folder)}
 
 
 def _read_at(path: Path, offset: int, size_bytes: int) -> bytes:

@@ -327,11 +327,7 @@ class MemoryLimits:
 
     def _drop_idle(self, now_ns: int) -> None:
         """Forget what has run empty: it decides like one that never was."""
-        idle = [
-            cell_id
-            for cell_id, cell in self._cells.items()
-            if not cell.running and cell.tat_ns <= now_ns
-        ]
+        idle = [cell_id for cell_id, cell in self._cells.items() if not cell.running and cell.tat_ns <= now_ns]
         for cell_id in idle:
             del self._cells[cell_id]
         self._sweep_at = max(_SWEEP_FROM, 2 * len(self._cells))

@@ -10,84 +10,49 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.core.money import format_usd
-from fairlead.errors import InvalidRequest
-from fairlead.ports import LogQuery, UsageRow
+from fairlead.ports import LogQuery
 from fairlead.record import Gauges
 
 _MOST_CALLS: Final = 10_000
+_ATTEMPT: Final = (
+    "number",
+    "provider",
+    "credential",
+    "model",
+    "started_ns",
+    "first_token_ns",
+    "ended_ns",
+    "status",
+    "upstream_id",
+    "error_class",
+    "error_code",
+    "usage",
+    "usage_source",
+    "reserved_nanousd",
+    "cost_usd",
+    "cost_nanousd",
+)
+"""What is shown of an attempt, in this order."""
 
 _ONE: Final = """
-    SELECT calls.*, contents.request, contents.response
-    FROM calls LEFT JOIN contents ON contents.call_id = calls.id
-    WHERE calls.id = :call_id
-      AND calls.started_at_ns >= :since_ns AND calls.started_at_ns < :until_ns
+    SELECT * FROM all_calls
+    WHERE id = :call_id AND started_at_ns >= :since_ns AND started_at_ns < :until_ns
 """
 _NEWEST: Final = """
-    SELECT calls.*, contents.request, contents.response
-    FROM calls LEFT JOIN contents ON contents.call_id = calls.id
-    WHERE calls.started_at_ns >= :since_ns AND calls.started_at_ns < :until_ns
-      AND (:text IS NULL
-           OR instr(contents.request, :text) OR instr(contents.response, :text)
-           OR instr(contents.request, :escaped) OR instr(contents.response, :escaped))
-    ORDER BY calls.started_at_ns DESC, calls.id DESC LIMIT :limit
+    SELECT * FROM all_calls
+    WHERE started_at_ns >= :since_ns AND started_at_ns < :until_ns
+      AND (:text IS NULL OR instr(request, :text) OR instr(response, :text)
+           OR instr(request, :escaped) OR instr(response, :escaped))
+    ORDER BY started_at_ns DESC, id DESC LIMIT :limit
 """
 _AFTER: Final = """
-    SELECT calls.*, contents.request, contents.response
-    FROM calls LEFT JOIN contents ON contents.call_id = calls.id
-    WHERE (calls.started_at_ns, calls.id) > (SELECT started_at_ns, id FROM calls WHERE id = :after_id)
-      AND calls.started_at_ns >= :since_ns AND calls.started_at_ns < :until_ns
-      AND (:text IS NULL
-           OR instr(contents.request, :text) OR instr(contents.response, :text)
-           OR instr(contents.request, :escaped) OR instr(contents.response, :escaped))
-    ORDER BY calls.started_at_ns, calls.id LIMIT :limit
+    SELECT * FROM all_calls
+    WHERE (started_at_ns, id) > (SELECT started_at_ns, id FROM all_calls WHERE id = :after_id)
+      AND started_at_ns >= :since_ns AND started_at_ns < :until_ns
+      AND (:text IS NULL OR instr(request, :text) OR instr(response, :text)
+           OR instr(request, :escaped) OR instr(response, :escaped))
+    ORDER BY started_at_ns, id LIMIT :limit
 """
-
-_BY_CALL: Final = """
-    , count(*) AS calls,
-    sum(outcome NOT IN ('ok', 'cancelled')) AS errors,
-    coalesce(sum(input_tokens), 0) AS input_tokens,
-    coalesce(sum(output_tokens), 0) AS output_tokens,
-    sum(CASE WHEN outcome = 'crashed' THEN 0 ELSE spent_nanousd END) AS cost_nanousd,
-    sum(is_unpriced) AS unpriced_calls
-    FROM (
-        SELECT calls.*,
-            (SELECT sum(input_tokens) FROM attempts WHERE call_id = calls.id) AS input_tokens,
-            (SELECT sum(output_tokens) FROM attempts WHERE call_id = calls.id) AS output_tokens,
-            EXISTS (SELECT 1 FROM attempts WHERE call_id = calls.id AND cost_nanousd IS NULL) AS is_unpriced
-        FROM calls WHERE outcome IS NOT NULL AND started_at_ns >= ?
-    )
-    GROUP BY 1 ORDER BY cost_nanousd DESC, 1
-"""
-_BY_ATTEMPT: Final = """
-    , count(DISTINCT calls.id) AS calls,
-    count(DISTINCT CASE WHEN attempts.error_class <> 'cancelled'
-        OR attempts.call_id IS NULL AND calls.outcome NOT IN ('ok', 'cancelled')
-        THEN calls.id END) AS errors,
-    coalesce(sum(attempts.input_tokens), 0) AS input_tokens,
-    coalesce(sum(attempts.output_tokens), 0) AS output_tokens,
-    coalesce(sum(attempts.cost_nanousd), 0) AS cost_nanousd,
-    count(DISTINCT CASE WHEN attempts.call_id IS NOT NULL AND attempts.cost_nanousd IS NULL THEN calls.id END)
-        AS unpriced_calls
-    FROM calls LEFT JOIN attempts ON attempts.call_id = calls.id
-    WHERE calls.outcome IS NOT NULL AND calls.started_at_ns >= ?
-    GROUP BY 1 ORDER BY cost_nanousd DESC, 1
-"""
-_USAGE: Final[Mapping[str, str]] = {
-    "model": "SELECT coalesce(attempts.model, '') AS name" + _BY_ATTEMPT,
-    "provider": "SELECT coalesce(attempts.provider, '') AS name" + _BY_ATTEMPT,
-    "key": "SELECT coalesce(key_id, '') AS name" + _BY_CALL,
-    "user": "SELECT coalesce(user, '') AS name" + _BY_CALL,
-    "team": "SELECT coalesce(team, '') AS name" + _BY_CALL,
-    "alias": "SELECT alias AS name" + _BY_CALL,
-    "outcome": "SELECT outcome AS name" + _BY_CALL,
-    "day": "SELECT date(started_at_ns / 1000000000, 'unixepoch') AS name" + _BY_CALL,
-}
-_SPENT: Final[Mapping[str, str]] = {
-    "key": "SELECT coalesce(sum(spent_nanousd), 0) FROM calls WHERE key_id = ? AND started_at_ns >= ?",
-    "user": "SELECT coalesce(sum(spent_nanousd), 0) FROM calls WHERE user = ? AND started_at_ns >= ?",
-    "team": "SELECT coalesce(sum(spent_nanousd), 0) FROM calls WHERE team = ? AND started_at_ns >= ?",
-    "model": "SELECT coalesce(sum(spent_nanousd), 0) FROM calls WHERE alias = ? AND started_at_ns >= ?",
-}
 
 
 def calls(connection: sqlite3.Connection, query: LogQuery) -> Sequence[Mapping[str, object]]:
@@ -105,41 +70,7 @@ def calls(connection: sqlite3.Connection, query: LogQuery) -> Sequence[Mapping[s
     statement = _NEWEST if query.after_id is None else _AFTER
     if query.call_id is not None:
         statement = _ONE
-    rows = connection.execute(statement, parameters).fetchall()
-    return [_call(row, connection.execute(_ATTEMPTS, (row["id"],)).fetchall()) for row in rows]
-
-
-_ATTEMPTS: Final = "SELECT * FROM attempts WHERE call_id = ? ORDER BY number"
-
-
-def usage(connection: sqlite3.Connection, by: str, since_ns: int | None) -> Sequence[UsageRow]:
-    """Totals by one of a fixed set of groups."""
-    statement = _USAGE.get(by)
-    if statement is None:
-        raise InvalidRequest(f"usage cannot be grouped by {by!r}; one of {', '.join(sorted(_USAGE))}", param="by")
-    rows = connection.execute(statement, (since_ns if since_ns is not None else 0,))
-    return [
-        UsageRow(
-            group=row["name"],
-            calls=row["calls"],
-            errors=row["errors"],
-            input_tokens=row["input_tokens"],
-            output_tokens=row["output_tokens"],
-            cost_nanousd=row["cost_nanousd"],
-            unpriced_calls=row["unpriced_calls"],
-        )
-        for row in rows
-    ]
-
-
-def spent(connection: sqlite3.Connection, scope: str, since_ns: int) -> int:
-    """What a scope's calls admitted since have cost."""
-    kind, _, name = scope.partition(":")
-    statement = _SPENT.get(kind)
-    if statement is None:
-        raise InvalidRequest(f"{scope!r} is no scope; write it as `key:ID`, `user:NAME`, `team:NAME` or `model:NAME`")
-    (nanousd,) = connection.execute(statement, (name, since_ns)).fetchone()
-    return int(nanousd)
+    return [_call(row) for row in connection.execute(statement, parameters)]
 
 
 def counters(connection: sqlite3.Connection) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], int]:
@@ -155,7 +86,7 @@ def gauges(connection: sqlite3.Connection) -> Sequence[Gauges]:
     return [msgspec.json.decode(row["record"], type=Gauges) for row in rows]
 
 
-def _call(row: sqlite3.Row, attempts: Sequence[sqlite3.Row]) -> dict[str, object]:
+def _call(row: sqlite3.Row) -> dict[str, object]:
     return {
         "call_id": row["id"],
         "started_at": _iso(row["started_at_ns"]),
@@ -173,7 +104,7 @@ def _call(row: sqlite3.Row, attempts: Sequence[sqlite3.Row]) -> dict[str, object
         "team": row["team"],
         "provider": row["provider"],
         "status": row["status"],
-        "outcome": row["outcome"] or "open",
+        "outcome": row["outcome"],
         "error_class": row["error_class"],
         "error_code": row["error_code"],
         "error_message": row["error_message"],
@@ -185,31 +116,17 @@ def _call(row: sqlite3.Row, attempts: Sequence[sqlite3.Row]) -> dict[str, object
         "tags": _decoded(row["tags"], []),
         "session": row["session"],
         "degraded": _decoded(row["degraded"], []),
-        "attempts": [_attempt(attempt) for attempt in attempts],
+        "attempts": [_attempt(attempt) for attempt in _decoded(row["attempts"], [])],
         "request": _text(row["request"]),
         "response": _text(row["response"]),
     }
 
 
-def _attempt(row: sqlite3.Row) -> dict[str, object]:
-    return {
-        "number": row["number"],
-        "provider": row["provider"],
-        "credential": row["credential"],
-        "model": row["model"],
-        "started_ns": row["started_ns"],
-        "first_token_ns": row["first_token_ns"],
-        "ended_ns": row["ended_ns"],
-        "status": row["status"],
-        "upstream_id": row["upstream_id"],
-        "error_class": row["error_class"],
-        "error_code": row["error_code"],
-        "usage": _decoded(row["usage"], None),
-        "usage_source": row["usage_source"],
-        "reserved_nanousd": row["reserved_nanousd"],
-        "cost_usd": _usd(row["cost_nanousd"]),
-        "cost_nanousd": row["cost_nanousd"],
-    }
+def _attempt(stored: Mapping[str, Any]) -> dict[str, object]:
+    attempt = {name: stored.get(name) for name in _ATTEMPT}
+    attempt["usage_source"] = attempt["usage_source"] or "none"
+    attempt["cost_usd"] = _usd(stored.get("cost_nanousd"))
+    return attempt
 
 
 def _escaped(text: str) -> bytes:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final, Literal, Protocol
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from fairlead.errors import StateUnavailable
 from fairlead.record import Gauges
 from fairlead.telemetry import metrics
 from fairlead.telemetry.metrics import BUCKETS_S, Labels
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _NS: Final = 1_000_000_000
+_STORE_TIMEOUT_S: Final = 2.0
 GAUGES_FRESH_S: Final = 10.0
 """A worker that has been silent for so much longer than another is gone, and its gauges with it."""
 
@@ -60,7 +61,19 @@ METRICS: Final = (
     _described("gauge", "fairlead_in_flight", ("worker",), "Calls under way."),
     _described("gauge", "fairlead_connections", ("worker",), "Open connections of callers."),
     _described(
+        "gauge",
+        "fairlead_config_reload_failed",
+        ("worker",),
+        "1 where the configuration could not be read again when it was last tried, and the one before goes on.",
+    ),
+    _described(
         "gauge", "fairlead_degraded", ("worker", "feature", "mode"), "1 where a feature runs in a degraded mode."
+    ),
+    _described(
+        "gauge",
+        "fairlead_store_up",
+        (),
+        "1 while the store takes records and answers; at 0 they wait in the spool, and what else is shown may be old.",
     ),
     _described(
         "gauge",
@@ -77,7 +90,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     counters: Mapping[tuple[str, Labels], int]
     gauges: Sequence[Gauges] = ()
-    spool_bytes: int = 0
+    spool_bytes: int | None = None
+    store_up: bool = True
 
 
 class SnapshotCollector:
@@ -116,26 +130,50 @@ class Measured(Protocol):
 
 
 class Exposition:
-    """Answers `GET /metrics`.
+    """Answers `GET /metrics`, with the last known counters where the store does not answer.
 
     Args:
-        folder: of the spool.
+        spool_bytes: what the spool takes on disk; may block, raises `OSError`.
+        is_storing: whether the store took what it was last given.
     """
 
-    def __init__(self, store: Measured, folder: Path) -> None:
+    def __init__(self, store: Measured, spool_bytes: Callable[[], int], is_storing: Callable[[], bool]) -> None:
         self._store = store
-        self._folder = folder
+        self._spool_bytes = spool_bytes
+        self._is_storing = is_storing
+        self._known = Snapshot(counters={})
+        self._asking: asyncio.Task[bool] | None = None
 
     async def render(self) -> bytes:
-        """The body, of type `CONTENT_TYPE`.
+        """The body, of type `CONTENT_TYPE`.  Raises nothing."""
+        answered = await self._ask()
+        snapshot = msgspec.structs.replace(self._known, store_up=answered and self._is_storing())
+        try:
+            spool_bytes = await asyncio.to_thread(self._spool_bytes)
+        except OSError:
+            return render(snapshot)
+        return render(msgspec.structs.replace(snapshot, spool_bytes=spool_bytes))
 
-        Raises:
-            StateUnavailable: the store cannot answer.
+    async def _ask(self) -> bool:
+        """Learn the newest counters; whether the store answered in time.
+
+        One question at a time, however many scrapes wait for it: a store that hangs collects none.
         """
-        counters = await self._store.counters()
-        gauges = await self._store.gauges()
-        spool_bytes = await asyncio.to_thread(_spool_bytes, self._folder)
-        return render(Snapshot(counters=counters, gauges=gauges, spool_bytes=spool_bytes))
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._refresh(), name="metrics")
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._asking), _STORE_TIMEOUT_S)
+        except TimeoutError:
+            return False
+
+    async def _refresh(self) -> bool:
+        try:
+            counters = await self._store.counters()
+            gauges = await self._store.gauges()
+        except StateUnavailable:
+            return False
+        self._known = Snapshot(counters=counters, gauges=gauges)
+        return True
 
 
 def render(snapshot: Snapshot) -> bytes:
@@ -143,16 +181,6 @@ def render(snapshot: Snapshot) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(SnapshotCollector(lambda: snapshot))
     return generate_latest(registry)
-
-
-def _spool_bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.glob("*.spool"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:  # ingested and deleted meanwhile
-            continue
-    return total
 
 
 def _by_metric(counters: Mapping[tuple[str, Labels], int]) -> dict[str, dict[Labels, int]]:
@@ -173,9 +201,12 @@ def _standing(snapshot: Snapshot) -> dict[str, list[tuple[Labels, int]]]:
         found["fairlead_reserved_usd"].append(((worker,), gauges.reserved_nanousd))
         found["fairlead_in_flight"].append(((worker,), gauges.in_flight))
         found["fairlead_connections"].append(((worker,), gauges.connections))
+        found["fairlead_config_reload_failed"].append(((worker,), int(gauges.config_reload_failed)))
         for feature, mode in sorted(gauges.degraded.items()):
             found["fairlead_degraded"].append(((worker, ("feature", feature), ("mode", mode)), 1))
-    found["fairlead_spool_bytes"].append(((), snapshot.spool_bytes))
+    found["fairlead_store_up"].append(((), int(snapshot.store_up)))
+    if snapshot.spool_bytes is not None:
+        found["fairlead_spool_bytes"].append(((), snapshot.spool_bytes))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which metric counters an ended call moves.  Pure: the store applies them in the transaction of the record.
+"""Which metric counters ended calls move.  Pure: the store applies them in the transaction of the record.
 
 Counters are integers in the smallest unit: nano-USD, nanoseconds.  A histogram is three counters: `_bucket` with its
 `le`, `_sum` and `_count`; each observation moves only the first bucket that holds it, and exposition sums them up.
@@ -7,8 +7,10 @@ Label values are names from configuration or the price table, never a caller's o
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from fairlead.record import AttemptRecord, Ended
@@ -30,6 +32,8 @@ FIRST_TOKEN: Final = "fairlead_time_to_first_token_seconds"  # noqa: S105 - a me
 OUTPUT_TOKEN: Final = "fairlead_time_per_output_token_seconds"  # noqa: S105 - a metric's name
 
 _NS: Final = 1_000_000_000
+_LONGEST_NS: Final = 10**15
+"""Eleven days: a longer time is a fault in a record, and sums must not overflow."""
 BUCKETS_S: Final[dict[str, tuple[float, ...]]] = {
     CALL_DURATION: (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0),
     FIRST_TOKEN: (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0),
@@ -42,60 +46,87 @@ _LE: Final = {
 }
 _PARTS: Final = {metric: (f"{metric}_bucket", f"{metric}_sum", f"{metric}_count") for metric in BUCKETS_S}
 _TOKEN_BUCKETS: Final = (
-    ("input_tokens", ("bucket", "input")),
-    ("cache_read_tokens", ("bucket", "cache_read")),
-    ("cache_write_5m_tokens", ("bucket", "cache_write_5m")),
-    ("cache_write_1h_tokens", ("bucket", "cache_write_1h")),
-    ("output_tokens", ("bucket", "output")),
-    ("reasoning_tokens", ("bucket", "reasoning")),
-    ("audio_input_tokens", ("bucket", "audio_input")),
-    ("audio_output_tokens", ("bucket", "audio_output")),
-    ("image_input_tokens", ("bucket", "image_input")),
-    ("image_output_tokens", ("bucket", "image_output")),
+    "input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "audio_input",
+    "audio_output",
+    "image_input",
+    "image_output",
 )
+_tokens = attrgetter(*(f"{bucket}_tokens" for bucket in _TOKEN_BUCKETS))
+"""A usage's buckets, in that order."""
 
 
-def count(record: Ended) -> list[Delta]:
-    """The counters that one ended call moves, each with its labels and by how much."""
-    alias = ("alias", record.alias or "none")
-    moved: list[Delta] = [(CALLS, (alias, ("dialect", record.dialect), ("outcome", record.outcome)), 1)]
-    if record.error_class is not None:
-        moved.append((ERRORS, (("class", record.error_class), alias), 1))
-    if record.outcome != "crashed":
-        moved += _observe(CALL_DURATION, (alias,), record.duration_ns)
-    for attempt in record.attempts:
-        _count_attempt(moved, attempt)
+def count(records: Iterable[Ended]) -> list[Delta]:
+    """The counters that ended calls move, each with its labels and by how much; each series once."""
+    calls: Counter[tuple[str, str, str, str | None]] = Counter()
+    durations: defaultdict[str, list[int]] = defaultdict(list)
+    attempts: defaultdict[tuple[str, str], list[AttemptRecord]] = defaultdict(list)
+    for record in records:
+        alias = record.alias or "none"
+        calls[alias, record.dialect, record.outcome, record.error_class] += 1
+        if record.outcome != "crashed":
+            durations[alias].append(record.duration_ns)
+        for attempt in record.attempts:
+            attempts[attempt.provider, attempt.label].append(attempt)
+    moved = list(_calls(calls))
+    for alias, durations_ns in durations.items():
+        moved += _observed(CALL_DURATION, (("alias", alias),), durations_ns)
+    for (provider, label), tried in attempts.items():
+        moved += _attempts((("provider", provider), ("model", label)), tried)
     return moved
 
 
-def _count_attempt(moved: list[Delta], attempt: AttemptRecord) -> None:
-    who = (("provider", attempt.provider), ("model", attempt.label))
-    moved.append((ATTEMPTS, (*who, ("outcome", attempt.error_class or "ok")), 1))
+def _calls(calls: Mapping[tuple[str, str, str, str | None], int]) -> Iterator[Delta]:
+    for (alias, dialect, outcome, error_class), number in calls.items():
+        yield CALLS, (("alias", alias), ("dialect", dialect), ("outcome", outcome)), number
+        if error_class is not None:
+            yield ERRORS, (("class", error_class), ("alias", alias)), number
+
+
+def _attempts(who: Labels, attempts: Sequence[AttemptRecord]) -> Iterator[Delta]:
+    for error_class, number in Counter([attempt.error_class for attempt in attempts]).items():
+        yield ATTEMPTS, (*who, ("outcome", error_class or "ok")), number
+    used = [_tokens(attempt.usage) for attempt in attempts if attempt.usage is not None]
+    for bucket, tokens in zip(_TOKEN_BUCKETS if used else (), map(sum, zip(*used, strict=True)), strict=True):
+        if tokens > 0:
+            yield TOKENS, (*who, ("bucket", bucket)), tokens
+    costs_nanousd = [attempt.cost_nanousd for attempt in attempts if attempt.cost_nanousd is not None]
+    if len(costs_nanousd) < len(attempts):
+        yield UNPRICED, who, len(attempts) - len(costs_nanousd)
+    if any(costs_nanousd):
+        yield COST, who, sum(costs_nanousd)
+    started = [attempt for attempt in attempts if attempt.first_token_ns is not None]
+    yield from _observed(FIRST_TOKEN, who, [(each.first_token_ns or 0) - each.started_ns for each in started])
+    yield from _observed(OUTPUT_TOKEN, who, [gap_ns for each in started if (gap_ns := _gap_ns(each)) is not None])
+
+
+def _gap_ns(attempt: AttemptRecord) -> int | None:
+    """The time between its tokens, where it has at least two."""
     usage = attempt.usage
-    if usage is not None:
-        for field, bucket in _TOKEN_BUCKETS:
-            tokens = getattr(usage, field)
-            if tokens:
-                moved.append((TOKENS, (*who, bucket), tokens))
-    if attempt.cost_nanousd is None:
-        moved.append((UNPRICED, who, 1))
-    elif attempt.cost_nanousd:
-        moved.append((COST, who, attempt.cost_nanousd))
-    _observe_speed(moved, attempt, who)
+    if usage is None or attempt.ended_ns is None or attempt.first_token_ns is None:
+        return None
+    output_tokens = usage.all_output_tokens
+    return None if output_tokens < 2 else (attempt.ended_ns - attempt.first_token_ns) // (output_tokens - 1)
 
 
-def _observe_speed(moved: list[Delta], attempt: AttemptRecord, who: Labels) -> None:
-    """First token after the attempt's start; then the time between tokens, of attempts with at least two."""
-    if attempt.first_token_ns is None:
+def _observed(metric: str, labels: Labels, values_ns: Sequence[int]) -> Iterator[Delta]:
+    """The histogram's counters; a bucket takes what is above the bound before it, up to and with its own."""
+    if not values_ns:
         return
-    moved += _observe(FIRST_TOKEN, who, attempt.first_token_ns - attempt.started_ns)
-    output_tokens = 0 if attempt.usage is None else attempt.usage.all_output_tokens
-    if attempt.ended_ns is not None and output_tokens > 1:
-        moved += _observe(OUTPUT_TOKEN, who, (attempt.ended_ns - attempt.first_token_ns) // (output_tokens - 1))
-
-
-def _observe(metric: str, labels: Labels, value_ns: int) -> Sequence[Delta]:
-    value_ns = max(value_ns, 0)
-    le = _LE[metric][bisect_left(_BOUNDS_NS[metric], value_ns)]
+    ascending_ns = sorted(values_ns)
+    if ascending_ns[0] < 0 or ascending_ns[-1] > _LONGEST_NS:
+        ascending_ns = [min(max(value_ns, 0), _LONGEST_NS) for value_ns in ascending_ns]
     bucket, total, number = _PARTS[metric]
-    return (bucket, (*labels, le), 1), (total, labels, value_ns), (number, labels, 1)
+    below = 0
+    for le, bound_ns in zip(_LE[metric], (*_BOUNDS_NS[metric], _LONGEST_NS), strict=True):
+        up_to = bisect_right(ascending_ns, bound_ns)
+        if up_to > below:
+            yield bucket, (*labels, le), up_to - below
+        below = up_to
+    yield total, labels, sum(ascending_ns)
+    yield number, labels, len(ascending_ns)

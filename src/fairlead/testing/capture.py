@@ -99,7 +99,7 @@ class ListLogStore:
     async def ingest(self, batch: Batch) -> int:
         """Store a batch once, however often it is delivered; returns how many calls it ended."""
         self._answer()
-        if not batch.finished and batch.offset <= self._offsets.get(batch.segment, -1):
+        if not (batch.finished or batch.is_partial) and batch.offset <= self._offsets.get(batch.segment, -1):
             return 0
         self._offsets[batch.segment] = batch.offset
         ended = sum(self._store(batch.segment, record) for record in batch.records)

@@ -20,13 +20,14 @@ class Decoder:
         cap: the most bytes that may come out over the whole body.
     """
 
-    __slots__ = ("_cap", "_inflate", "_is_deflate", "_tail", "_total")
+    __slots__ = ("_begun", "_cap", "_inflate", "_is_deflate", "_tail", "_total")
 
     def __init__(self, coding: str, cap: int) -> None:
         if coding not in {"gzip", "x-gzip", "deflate"}:
             raise DecodingError(f"the content coding {coding!r} is not known here")
         self._inflate = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self._is_deflate = coding == "deflate"
+        self._is_deflate = coding == "deflate"  # until it is known in which of its two forms
+        self._begun = b""
         self._cap = cap
         self._total = 0
         self._tail = b""
@@ -65,11 +66,17 @@ class Decoder:
             raise DecodingError("the coded body is cut short")
 
     def _decompress(self, data: bytes) -> bytes:
-        try:
-            return self._inflate.decompress(data, _PIECE_BYTES)
-        except zlib.error:
-            # Some servers send `deflate` without the zlib wrapper that RFC 9110 (8.4.1.2) asks for.
-            if not self._is_deflate or self._total:
-                raise
-            self._inflate = zlib.decompressobj(_RAW_DEFLATE)
-            return self._inflate.decompress(data, _PIECE_BYTES)
+        if self._is_deflate:
+            # Some servers send `deflate` without the zlib wrapper that RFC 9110 (8.4.1.2) asks for: two bytes tell.
+            data = self._begun = self._begun + data
+            if len(data) < 2:
+                return b""
+            if not _is_wrapped(data):
+                self._inflate = zlib.decompressobj(_RAW_DEFLATE)
+            self._is_deflate, self._begun = False, b""
+        return self._inflate.decompress(data, _PIECE_BYTES)
+
+
+def _is_wrapped(data: bytes) -> bool:
+    """Whether this is the header of zlib (RFC 1950, 2.2) or of gzip (RFC 1952, 2.3.1)."""
+    return data[:2] == b"\x1f\x8b" or (data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0)

@@ -60,7 +60,9 @@ class Incoming:
         self, status: int, fields: Fields, source: Source, chunks: list[bytes], decoder: Decoder | None
     ) -> None:
         self.status = status
-        self.headers: Mapping[str, str] = fields if decoder is None else fields.without("content-encoding", "content-length")
+        self.headers: Mapping[str, str] = (
+            fields if decoder is None else fields.without("content-encoding", "content-length")
+        )
         self.unread = 0
         """About how many bytes were received and not yet taken."""
         self.high_water = HIGH_WATER_BYTES

@@ -32,6 +32,8 @@ class Origin:
         Raises:
             ConfigError: not an http or https URL, one with credentials, or a host outside ASCII.
         """
+        if "\\" in url or not url.isprintable() or " " in url:
+            raise ConfigError("a base URL holds a backslash, a space or a control character; take it out")
         remedy = "give it as `https://host[:port]/path`, an internationalised name in its `xn--` form"
         try:
             parts = urlsplit(url)

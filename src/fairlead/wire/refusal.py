@@ -57,6 +57,8 @@ class ServerLimits:
 MALFORMED = Refusal(400, "malformed_request", "the request is not valid HTTP/1.1")
 BAD_TARGET = Refusal(400, "malformed_request", "the request target must be an absolute path, such as `/v1/models`")
 BAD_HOST = Refusal(400, "malformed_request", "the request needs exactly one valid `Host` header")
+REPEATED = Refusal(400, "malformed_request", "`Host`, `Content-Type` and headers that hold a key may stand only once")
+BAD_ENCODING = Refusal(400, "malformed_request", "bodies are taken as they are; leave out `Content-Encoding`")
 BAD_VERSION = Refusal(505, "http_version_not_supported", "only HTTP/1.1 and HTTP/1.0 are spoken here")
 BAD_CODING = Refusal(400, "malformed_request", "`Transfer-Encoding` can only be `chunked`, and only in HTTP/1.1")
 CHUNK_FLOOD = Refusal(400, "malformed_request", "the chunks of the body are mostly framing")

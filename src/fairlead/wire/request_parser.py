@@ -15,8 +15,10 @@ IDLE, HEAD, BODY = range(3)
 
 _HOST_BYTES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~:[]%"
 _METHODS = {name.encode(): name for name in ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")}
-_TELLING = frozenset({"expect", "transfer-encoding", "upgrade"})
+_TELLING = frozenset({"content-encoding", "expect", "transfer-encoding", "upgrade"})
 """Headers that a usual request has not; what they ask for is looked at when there is one."""
+_SINGLE = frozenset({"authorization", "content-type", "host", "idempotency-key", "x-api-key"})
+"""Headers that say two things when they come twice, and no two programs believe the same one."""
 
 _USUAL = (
     "accept",
@@ -266,8 +268,8 @@ class RequestParser:
         text = value.strip().decode("latin-1")
         if key not in headers:
             headers[key] = text
-        elif key == "host":
-            self.fail(no.BAD_HOST)
+        elif key in _SINGLE:
+            self.fail(no.REPEATED)
         else:
             self._extra_fields += 1
             self._extra_bytes += len(name) + 2
@@ -308,6 +310,8 @@ class RequestParser:
         if "transfer-encoding" in headers:
             self._headers = {}  # trailers go here, and nobody reads them
             self._extra_fields = 0
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            self.fail(no.BAD_ENCODING)
         expected = headers.get("expect")
         if expected is None:
             return

@@ -15,6 +15,7 @@ from fairlead.wire.outbox import Outbox
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 200
+_INTERIM = (b"HTTP/1.1 1", b"HTTP/1.0 1")
 _FINAL = tuple(b"HTTP/1.%d %d" % (minor, first) for minor in (0, 1) for first in range(2, 10))
 """How the head of an answer begins that is not an interim one."""
 _MOST_PIECES = 16
@@ -56,6 +57,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_permits",
         "_pieces",
         "_reusable",
+        "_sent_after",
         "closed",
         "on_body",
         "on_message_begin",
@@ -80,6 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head = b""
         self._overhead_bytes = 0  # what came without being an answer's head or body: interim heads, chunk lines
         self._reusable: bool | None = None  # known at the answer's end
+        self._sent_after = 0
         self._pieces: list[bytes] = []
         self._permits: list[None] = []
         self.on_body = self._pieces.append
@@ -90,7 +93,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Write a whole request; the future is its answer, once the head has arrived."""
         self._permits.append(None)
         answer = self._answer = self._loop.create_future()
-        self.transport.write(request)
+        outbox = self._keeper.outbox
+        self._sent_after = outbox.rounds
+        outbox.put(self.transport, request)
         return answer
 
     def give_up(self, answer: asyncio.Future[Incoming]) -> None:
@@ -190,7 +195,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _skip_interim(self, head: bytes, end: int) -> tuple[bytes, int]:
         """Cut interim answers off; a head that is not whole yet is kept for the next read."""
-        while end >= 0 and head[9:10] == b"1":
+        while end >= 0 and head.startswith(_INTERIM):
             self._check_interim(head[:end])
             head = head[end + 4 :]
             end = head.find(b"\r\n\r\n")
@@ -247,12 +252,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._head = b""
         self._overhead_bytes = 0
         # An answer that overtook its own request leaves the rest of that request on the connection.
-        if reusable and not self.transport.get_write_buffer_size():
+        if reusable and self._has_left():
             if self.paused:
                 self.resume()
             self._keeper.put_back(self)
         else:
             self.close()
+
+    def _has_left(self) -> bool:
+        return self._keeper.outbox.rounds != self._sent_after and not self.transport.get_write_buffer_size()
 
     def _ended(self, error: Exception | None) -> None:
         if self.closed:

@@ -61,9 +61,10 @@ class ChatScanner:
 
     def _take(self, chunk: bytes) -> bytes:
         self._flows = False
+        ends_later = self._rest.endswith(b"\r")  # a CR ends an event only once something follows that is no LF
         if self._rest:
             self._rest += chunk
-        if b"\n" not in chunk and b"\r" not in chunk:
+        if not ends_later and b"\n" not in chunk and b"\r" not in chunk:
             self._rest = self._rest or bytearray(chunk)
             self._check_rest()
             return b""

@@ -1,0 +1,1 @@
+"""Fuzz targets for what reads bytes that strangers wrote; see `fuzz/README.md`."""
