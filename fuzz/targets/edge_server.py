@@ -14,6 +14,8 @@ from fuzz.plan import Plan, read, seed
 
 _LIMITS = ServerLimits(max_header_bytes=1024, max_headers=24, max_body_bytes=2048, max_pipelined=6)
 _TURNS = 200
+_LEAVES = 8
+"""The flag of a plan whose client leaves once it has sent everything."""
 _loop = Loop()
 
 
@@ -46,7 +48,7 @@ def check(data: bytes) -> None:
     handler = _Handler(streamed=bool(plan.flags & 1), slow=bool(plan.flags & 2))
     written = _loop.run(_serve(plan, handler))
     _check_handled(handler.handled, requests(plan.payload))
-    _check_answers(written, handler.handled)
+    _check_answers(written, handler.handled, left=bool(plan.flags & _LEAVES))
 
 
 async def _serve(plan: Plan, handler: _Handler) -> bytes:
@@ -62,7 +64,7 @@ async def _serve(plan: Plan, handler: _Handler) -> bytes:
         transport.protocol.data_received(piece)
         if plan.flags & 4:
             await asyncio.sleep(0)
-    if not plan.flags & 8:  # else the client leaves at once
+    if not plan.flags & _LEAVES:
         await _until(lambda: transport.closed)
     if not transport.closed:
         transport.protocol.eof_received()
@@ -104,7 +106,7 @@ def _headers(message: Message) -> dict[str, str]:
     return headers
 
 
-def _check_answers(written: bytes, handled: list[Exchange]) -> None:
+def _check_answers(written: bytes, handled: list[Exchange], *, left: bool) -> None:
     """Each request's own answer, in order, then at most one refusal."""
     rest = written
     for number, exchange in enumerate(handled):
@@ -122,6 +124,8 @@ def _check_answers(written: bytes, handled: list[Exchange]) -> None:
         body = digits
         if b"transfer-encoding: chunked" in lines:
             body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(digits), digits)
+        if left and body.startswith(rest):
+            return  # in the middle of a streamed answer
         assert rest.startswith(body), (rest, body)
         rest = rest[len(body) :]
     rest = _after_continue(rest)

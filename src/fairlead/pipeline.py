@@ -48,8 +48,15 @@ class Stream(Protocol[T_co]):
         ...
 
 
-Chunks = Stream[bytes]
-"""Raw bytes in the caller's dialect, as the provider sent them."""
+
+class Chunks(Stream[bytes], Protocol):
+    """Raw bytes in the caller's dialect, as the provider sent them."""
+
+    outlet: Callable[[bytes], bool] | None
+    """May be offered a chunk while the reader waits, in the turn of the loop in which it came; one that it takes (it
+    says so) does not come out of `__anext__`.  Must not raise."""
+
+
 Events = Stream[ChatEvent]
 """Decoded events, where the two ends speak different dialects or a stage needs content."""
 Source = bytes | Chunks | Events

@@ -88,6 +88,10 @@ class Scanner(Protocol):
     """Whether the last `feed` saw anything but comments, pings and empty events: what moves the clock of content
     (FAULTS S5)."""
 
+    def flows(self, chunk: bytes) -> bool:
+        """Whether a chunk goes to the caller as it is, holds content, and need not be fed."""
+        ...
+
     def feed(self, chunk: bytes) -> bytes:
         """Take raw bytes, give back what may go to the caller: whole events only, and without a usage event that
         the caller did not ask for.  May be empty.

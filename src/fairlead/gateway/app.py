@@ -162,7 +162,9 @@ class App:
         try:
             exchange.body = b""  # a stream may be open for minutes
             exchange.start(reply.status, _answer_headers(call, reply, whole=False), _PRIVATE)
-            async for chunk in cast("Chunks", reply.source):
+            source = cast("Chunks", reply.source)
+            source.outlet = exchange.offer
+            async for chunk in source:
                 exchange.write(chunk)
                 call.fate.committed = True
                 if exchange.congested:

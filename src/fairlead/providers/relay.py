@@ -20,6 +20,8 @@ _READ_ON_S = 60.0
 """How long an answer is read on that nobody waits for and that is billed all the same."""
 _LINGER_S = 0.25
 """How long the end of the body may come after the dialect's terminator for the connection to be kept."""
+_COMMENT = b":"
+"""Put after the last byte: it ends an event whose blank line is a bare CR, and begins nothing that goes out."""
 
 Account = Callable[[Scanner, bytes, int], None]
 """Fills in the attempt's usage from what was scanned, what was kept, and how many bytes there were in all."""
@@ -55,6 +57,7 @@ class RelayStream:
         self._account = account
         self._scrub = scrub
         self._spawn = spawn
+        self.outlet: Callable[[bytes], bool] | None = None
         self._held = b""
         self._kept = bytearray()
         self._kept_most = CONTENT_BYTES if keep else _SAMPLE_BYTES
@@ -95,6 +98,8 @@ class RelayStream:
             return held
         scanner = self._scanner
         try:
+            if self._may_cut and self.outlet is not None:
+                self._incoming.tap = self._passed_by
             # The usual chunk: as `_next_raw`, without its further coroutines.
             while self._may_cut and not scanner.complete and scanner.error is None:
                 chunk = self._scanned(await self._incoming.__anext__())
@@ -105,6 +110,8 @@ class RelayStream:
         except StopAsyncIteration:
             if self._ended or scanner.complete:
                 raise
+            if chunk := self._scanned(_COMMENT):
+                return chunk
             self._ended = True
             raise self._cut_short() from None
         except StreamTruncated:
@@ -128,6 +135,7 @@ class RelayStream:
         if self._closed:
             return
         self._closed = True
+        self._incoming.tap = self.outlet = None
         if self._ended:
             self._book()
         elif self._scanner.complete:
@@ -153,13 +161,14 @@ class RelayStream:
         if self._scanner.error is not None:
             raise self._told()
         try:
-            raw = await self._arrival()
+            chunk = self._scanned(await self._arrival())
         except StopAsyncIteration:
-            self._ended = True
-            if self._scanner.content:
-                raise self._cut_short() from None
-            raise
-        chunk = self._scanned(raw)
+            chunk = self._scanned(_COMMENT)
+            if not chunk and self._scanner.error is None:
+                self._ended = True
+                if self._scanner.content:
+                    raise self._cut_short() from None
+                raise
         if self._scanner.error is not None and not chunk:
             raise self._told()
         return chunk
@@ -187,6 +196,15 @@ class RelayStream:
         self._scrub(error)
         return error
 
+    def _passed_by(self, chunk: bytes) -> bool:
+        """Let a chunk past the reader, where nothing in it is to be followed and it can leave at once."""
+        outlet = self.outlet
+        if outlet is None or not self._scanner.flows(chunk) or not outlet(chunk):
+            return False
+        self.progressed_ns = self._clock.monotonic_ns()
+        self._keep(chunk)
+        return True
+
     def _scanned(self, raw: bytes) -> bytes:
         """Feed the scanner, and keep what it lets through: an error that echoes a credential is not among it."""
         scanner = self._scanner
@@ -194,11 +212,14 @@ class RelayStream:
         if scanner.progressed:
             self.progressed_ns = self._clock.monotonic_ns()
         if chunk:
-            room = self._kept_most - self._seen_bytes
-            if room > 0:
-                self._kept += chunk if len(chunk) <= room else chunk[:room]
-            self._seen_bytes += len(chunk)
+            self._keep(chunk)
         return chunk
+
+    def _keep(self, chunk: bytes) -> None:
+        room = self._kept_most - self._seen_bytes
+        if room > 0:
+            self._kept += chunk if len(chunk) <= room else chunk[:room]
+        self._seen_bytes += len(chunk)
 
     def _cut_short(self) -> StreamTruncated:
         provider = self._attempt.candidate.provider

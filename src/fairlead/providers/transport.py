@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 
@@ -12,6 +12,8 @@ class Incoming(Protocol):
     status: int
     headers: Mapping[str, str]
     """Lower-case names; repeated fields joined by `, `."""
+    tap: Callable[[bytes], bool] | None
+    """May be offered what arrives while the reader waits; what it takes (it says so) wakes nobody.  Must not raise."""
 
     async def read(self, limit: int) -> bytes:
         """The whole body.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from fairlead.errors import UpstreamProtocol, UpstreamUnreachable
 from fairlead.ports import Clock
@@ -81,6 +81,7 @@ class FakeIncoming:
     def __init__(self, answer: Answer, request: Received, clock: Clock, script: Script) -> None:
         self.status = answer.code
         self.headers: Mapping[str, str] = parse_head(b"GET / " + answer.head())[2]
+        self.tap: Callable[[bytes], bool] | None = None
         self._ending = answer.ending
         self._pause_s = answer.pause_s
         self._pieces = deque(answer.sent())

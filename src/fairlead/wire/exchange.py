@@ -123,7 +123,7 @@ class Exchange:
             self.ended = True
 
     def write(self, chunk: bytes) -> None:
-        """Send a piece of the body with this turn of the loop.  Between pieces: `if exchange.congested: await exchange.drain()`."""
+        """Send a piece of the body.  Between pieces: `if exchange.congested: await exchange.drain()`."""
         if self.ended or not chunk:
             return
         # Formatting copies the chunk, and still costs half of what `writelines` does with three pieces.
@@ -132,7 +132,17 @@ class Exchange:
         if head is not None:
             self._head = None
             framed = head + framed
-        self._carrier.outbox.put(self._carrier.transport, framed)
+            self._carrier.outbox.flush()  # an earlier answer leaves before
+        transport = self._carrier.transport
+        if not transport.is_closing():
+            transport.write(framed)
+
+    def offer(self, chunk: bytes) -> bool:
+        """Write a piece of the body if it can leave at once; says whether it did."""
+        if self.congested or self.ended or self.disconnected:
+            return False
+        self.write(chunk)
+        return True
 
     async def drain(self) -> None:
         """Wait while the peer reads too slowly; returns at once, without a turn of the loop, as long as it does not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from fairlead.errors import UpstreamProtocol, UpstreamUnreachable
@@ -53,6 +53,7 @@ class Incoming:
         "headers",
         "high_water",
         "status",
+        "tap",
         "unread",
     )
 
@@ -67,6 +68,9 @@ class Incoming:
         """About how many bytes were received and not yet taken."""
         self.high_water = HIGH_WATER_BYTES
         """How many may be unread before reading from the socket stops."""
+        self.tap: Callable[[bytes], bool] | None = None
+        """Offered what arrives while the reader waits, in that very turn of the loop; what it takes (it says so) wakes
+        nobody."""
         self._chunks = chunks  # the connection's own list, until the body is complete
         self._source = source
         self._open = True  # more may come
@@ -79,6 +83,12 @@ class Incoming:
 
     def arrived(self) -> None:
         """Let the reader go on; one that waits for a whole body goes on when it is whole, or too large."""
+        if self.tap is not None and self._waiter is not None and self._decoder is None and self._chunks:
+            chunk = self._taken()
+            if self.tap(chunk):
+                return
+            self._chunks.append(chunk)
+            self.unread = len(chunk)
         if self.high_water == HIGH_WATER_BYTES or self.unread > self.high_water:
             self._wake()
 

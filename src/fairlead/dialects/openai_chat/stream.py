@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.core.sse import MAX_EVENT_BYTES, SseError, SseParser, split_events
+from fairlead.core.sse import EventSplitter, SseError, SseParser
 from fairlead.dialects.openai_chat._json import load_object, loads
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.events import ChatEventDecoder, ChatEventEncoder
@@ -14,6 +14,7 @@ from fairlead.errors import FairleadError, UpstreamProtocol
 from fairlead.types import Usage
 
 _CONTENT_FIELDS = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
+_BARE = b"data:"
 _BEGINNING_BYTES = 256
 """How much of an unfinished event is looked at to tell it from a ping."""
 
@@ -26,15 +27,15 @@ class ChatScanner:
     """
 
     __slots__ = (
-        "_flows", "_forward_usage", "_head", "_rest", "complete", "content", "error", "progressed", "usage",
+        "_flows", "_forward_usage", "_head", "_splitter", "complete", "content", "error", "progressed", "usage",
     )  # fmt: skip
 
     def __init__(self, *, forward_usage: bool) -> None:
         self._forward_usage = forward_usage
-        self._rest = bytearray()
+        self._splitter = EventSplitter()
         self._flows = False
         """Content was seen, nothing is held back and nothing has ended the stream: a plain chunk goes on as it is."""
-        self._head = b""
+        self._head = _BARE
         """How the events of this stream begin, up to their choices, where that is plain and need not be looked at again."""
         self.usage: Usage | None = None
         self.content = False
@@ -42,18 +43,23 @@ class ChatScanner:
         self.error: FairleadError | None = None
         self.progressed = False
 
+    def flows(self, chunk: bytes) -> bool:
+        """Whether a chunk goes on as it is: providers write whole events, of a JSON object each, so that after the first
+        content nearly every one does."""
+        if not self._flows or not chunk.endswith(b"}\n\n"):
+            return False
+        head = self._head if chunk.startswith(self._head) else _BARE
+        return chunk.startswith(head) and _is_plain(chunk, len(head))
+
     def feed(self, chunk: bytes) -> bytes:
         """Take raw bytes, give back the whole events among them that may go to the caller.
 
         Raises:
-            UpstreamProtocol: an event over `MAX_EVENT_BYTES`, or one that must be decoded and is no JSON object.
+            UpstreamProtocol: a line over 1 MiB, an event over 4 MiB, or one that must be decoded and is no JSON object.
         """
-        # Providers write whole events, of a JSON object each: after the first content nearly every chunk ends here.
-        if self._flows and chunk.endswith(b"}\n\n"):
-            seen = len(self._head) if chunk.startswith(self._head) else 0
-            if (seen or chunk.startswith(b"data:")) and _is_plain(chunk, seen):
-                self.progressed = True
-                return chunk
+        if self.flows(chunk):
+            self.progressed = True
+            return chunk
         self.progressed = False
         if self.complete or self.error is not None:
             return b""
@@ -61,29 +67,19 @@ class ChatScanner:
 
     def _take(self, chunk: bytes) -> bytes:
         self._flows = False
-        ends_later = self._rest.endswith(b"\r")  # a CR ends an event only once something follows that is no LF
-        if self._rest:
-            self._rest += chunk
-        if not ends_later and b"\n" not in chunk and b"\r" not in chunk:
-            self._rest = self._rest or bytearray(chunk)
-            self._check_rest()
-            return b""
         try:
-            events, rest = split_events(bytes(self._rest) if self._rest else chunk)
+            events = self._splitter.feed(chunk)
         except SseError as error:
             raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
-        self._rest = bytearray(rest)
-        self._check_rest()
-        self.progressed = self.progressed or any(map(_says_something, events))
+        held = self._splitter.held
+        self.progressed = any(map(_says_something, events)) or (
+            bool(held) and _says_something(bytes(held[:_BEGINNING_BYTES]))
+        )
+        if not events:
+            return b""
         passed = [event for event in events if self._passes(event)]
-        self._flows = self.content and not self._rest and not self.complete and self.error is None
+        self._flows = self.content and not held and not self.complete and self.error is None
         return b"".join(passed)
-
-    def _check_rest(self) -> None:
-        rest = self._rest
-        if len(rest) > MAX_EVENT_BYTES:
-            raise UpstreamProtocol(f"The provider sent an event longer than {MAX_EVENT_BYTES} bytes.")
-        self.progressed = bool(rest) and _says_something(bytes(rest[:_BEGINNING_BYTES]))
 
     def _passes(self, event: bytes) -> bool:
         if self.complete or self.error is not None:
@@ -99,7 +95,7 @@ class ChatScanner:
                 self.complete = True
             elif data and not self._chunk(data):
                 return False
-        if self.content and not self._head:
+        if self.content and self._head is _BARE:
             self._head = _plain_head(event)
         return True
 
@@ -197,7 +193,7 @@ def _plain_head(event: bytes) -> bytes:
     """What stands before the choices of an event, as far as nothing in it has to be looked at in the next one."""
     head, found, _ = event.partition(b'"choices":')
     head += found
-    return head if found and b"\n" not in head and _is_plain(head, 0) else b"data:"
+    return head if found and b"\n" not in head and _is_plain(head, 0) else _BARE
 
 
 def _says_something(event: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fairlead.errors import UpstreamProtocol, UpstreamUnreachable
 from fairlead.ports import Clock
@@ -41,6 +41,7 @@ class SimIncoming:
     def __init__(self, script: Script, clock: Clock) -> None:
         self.status = script.status
         self.headers: Mapping[str, str] = script.headers
+        self.tap: Callable[[bytes], bool] | None = None
         self._script = script
         self._clock = clock
         self._next = 0
