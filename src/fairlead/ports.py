@@ -111,7 +111,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     amount: int = 1
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """The tightest limit after a decision, for the `x-ratelimit-*` headers."""
 
     kind: Literal["requests", "tokens", "concurrency"]

@@ -7,6 +7,7 @@ tokens of a request, output too, once the whole input is *over* its threshold.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 import msgspec
 
@@ -15,6 +16,17 @@ from fairlead.types import Usage
 _PICO_IN_NANO = 1_000
 _NS = 1_000_000_000
 _HOUR_NS = 3_600 * _NS
+_RARER = attrgetter(
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
+    "tool_requests",
+)
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,12 +129,18 @@ def cost(prices: ModelPrices, usage: Usage, variant: str | None = None, *, secon
                 rate = tier.rates
     picousd = rate.request + _time(prices, seconds)
     picousd += usage.input_tokens * rate.input + usage.output_tokens * rate.output
-    picousd += usage.cache_read_tokens * rate.cache_read + usage.reasoning_tokens * rate.reasoning
+    if any(_RARER(usage)):
+        picousd += _rarer(rate, usage)
+    return (picousd + _PICO_IN_NANO // 2) // _PICO_IN_NANO
+
+
+def _rarer(rate: Rates, usage: Usage) -> int:
+    """Pico-USD of all but plain input and output tokens."""
+    picousd = usage.cache_read_tokens * rate.cache_read + usage.reasoning_tokens * rate.reasoning
     picousd += usage.cache_write_5m_tokens * rate.cache_write_5m + usage.cache_write_1h_tokens * rate.cache_write_1h
     picousd += usage.audio_input_tokens * rate.audio_input + usage.audio_output_tokens * rate.audio_output
     picousd += usage.image_input_tokens * rate.image_input + usage.image_output_tokens * rate.image_output
-    picousd += usage.tool_requests * rate.tool_request
-    return (picousd + _PICO_IN_NANO // 2) // _PICO_IN_NANO
+    return picousd + usage.tool_requests * rate.tool_request
 
 
 def worst_case(

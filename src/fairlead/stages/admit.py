@@ -45,12 +45,11 @@ class Admit:
 def _tell(headers: dict[str, str], standings: Sequence[Standing]) -> None:
     """One set of headers for each kind, about the limit that is nearest to its end."""
     for standing in standings:
-        limit, left, reset = _HEADERS[standing.kind]
-        if left in headers and int(headers[left]) <= standing.remaining:
+        names = _HEADERS[standing.kind]
+        if names[1] in headers and int(headers[names[1]]) <= standing.remaining:
             continue
-        headers[limit] = str(standing.limit)
-        headers[left] = str(standing.remaining)
-        headers[reset] = f"{standing.reset_s:.3f}s"
+        values = "%d %d %.3fs" % (standing.limit, standing.remaining, standing.reset_s)  # noqa: UP031 - half the time
+        headers.update(zip(names, values.split(" "), strict=True))
 
 
 def _late() -> StateUnavailable:

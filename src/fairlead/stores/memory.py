@@ -206,11 +206,12 @@ _CellId = tuple[str, str]
 class _Cell:
     """What one limit has counted."""
 
-    __slots__ = ("interval_ns", "limit", "running", "tat_ns")
+    __slots__ = ("interval_ns", "limit", "quota", "running", "tat_ns")
 
     def __init__(self) -> None:
         self.limit = 0
         self.interval_ns = 0
+        self.quota: gcra.Quota | None = None
         self.tat_ns = 0
         """Of GCRA; a time long past where the limit was never used."""
         self.running = 0
@@ -218,7 +219,8 @@ class _Cell:
     def set_limit(self, limit: int) -> None:
         """Count in the units of this limit from now on; what was counted stays."""
         self.limit = limit
-        self.interval_ns = gcra.quota(limit).interval_ns if limit > 0 else 0
+        self.quota = gcra.quota(limit) if limit > 0 else None
+        self.interval_ns = 0 if self.quota is None else self.quota.interval_ns
 
     def decide(self, claim: Claim, now_ns: int) -> gcra.Decision:
         """What the limit says to a claim, and how long to wait if it says no; nothing is taken."""
@@ -256,34 +258,33 @@ class MemoryLimits:
             RateLimited: one does not fit; carries the longest wait that any of them asks for.
         """
         standings: list[Standing] = []
-        taken: list[tuple[_Cell, int]] = []
+        taken: list[tuple[_Cell, int, int]] = []
+        cells = self._cells
         with self._lock:
             now_ns = self._clock.monotonic_ns()
             for claim in claims:
-                rate = claim.rate
+                rate, amount = claim.rate, claim.amount
                 kind, limit = rate.kind, rate.limit
-                cell = self._cells.get((rate.scope, kind)) or self._new_cell(rate)
+                cell = cells.get((rate.scope, kind)) or self._new_cell(rate)
+                taken.append((cell, cell.running, cell.tat_ns))
                 if kind == "concurrency":
-                    after = cell.running + claim.amount
-                    left, reset_ns = limit - after, 0
+                    cell.running += amount
+                    left = limit - cell.running
+                    standings.append(Standing(kind, limit, left, 0.0))
                 else:
                     if cell.limit != limit:
                         cell.set_limit(limit)
                     interval_ns = cell.interval_ns
-                    after = gcra.advance(cell.tat_ns, now_ns, claim.amount * interval_ns)
-                    reset_ns = after - now_ns
+                    cell.tat_ns = after_ns = gcra.advance(cell.tat_ns, now_ns, amount * interval_ns)
+                    reset_ns = after_ns - now_ns
                     left = (limit * interval_ns - reset_ns) // interval_ns if interval_ns else -1
+                    standings.append(Standing(kind, limit, left, reset_ns / _NS))
                 if left < 0:
+                    for counted, running, tat_ns in reversed(taken):
+                        counted.running, counted.tat_ns = running, tat_ns
                     raise self._refused(claims, now_ns)
-                taken.append((cell, after))
-                standings.append(Standing(kind=kind, limit=limit, remaining=left, reset_s=reset_ns / _NS))
-            for standing, (cell, after) in zip(standings, taken, strict=True):
-                if standing.kind == "concurrency":
-                    cell.running = after
-                else:
-                    cell.tat_ns = after
             self._open[id(claims)] = (claims, now_ns)
-            if len(self._cells) >= self._sweep_at:
+            if len(cells) >= self._sweep_at:
                 self._drop_idle(now_ns)
         return standings
 
@@ -316,8 +317,12 @@ class MemoryLimits:
 
     def _settle(self, claim: Claim, used_tokens: int, claimed_at_ns: int, now_ns: int) -> None:
         cell = self._cell(claim.rate)
+        if cell.limit != claim.rate.limit or cell.quota is None:
+            cell.set_limit(claim.rate.limit)
+        if cell.quota is None:
+            return  # a limit of 0 has admitted nothing
         cell.tat_ns = gcra.settle(
-            gcra.quota(claim.rate.limit),
+            cell.quota,
             cell.tat_ns,
             now_ns,
             claimed=claim.amount,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from itertools import chain
 
 Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -62,12 +63,10 @@ def _lines(headers: Headers) -> bytes:
         pairs = headers.items() if isinstance(headers, dict) else headers
     else:
         pairs = headers.items() if isinstance(headers, Mapping) else headers
-    text = ""
-    for name, value in pairs:
-        if name in _FRAMING:
-            raise ValueError(f"header {name!r} is set by the connection")
-        text += f"{name}: {value}\r\n"
     breaks = len(headers)
+    text = ("%s: %s\r\n" * breaks) % tuple(chain.from_iterable(pairs))
+    if not _FRAMING.isdisjoint(names := dict(pairs)):
+        raise ValueError(f"header {min(_FRAMING & names.keys())!r} is set by the connection")
     # Counting finds a stray CR or LF without looking at each header.
     if text.count("\r") != breaks or text.count("\n") != breaks or "\0" in text:
         raise ValueError("a header holds a line break or NUL")
