@@ -89,8 +89,7 @@ def _notes(results: Results) -> list[str]:
     here = results.machine
     notes = [
         "Medians over the rounds, with the lowest and the highest; ratios are taken round by round.",
-        "Milliseconds are what a subject adds to the upstream alone: open loop at 30 % of its own capacity, and one "
-        "connection.",
+        "Milliseconds are what a subject adds to the upstream: open loop at 30 % of its own capacity, and 1 connection.",
         f"Others were at work on this machine before the run: load {here.load_before:.2f}."
         if here.load_before > 0.5
         else f"The machine was quiet before the run: load {here.load_before:.2f}.",

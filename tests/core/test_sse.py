@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.core.sse import MAX_EVENT_BYTES, MAX_LINE_BYTES, SseError, SseEvent, SseParser, encode, split_events
+from fairlead.core.sse import (
+    MAX_EVENT_BYTES,
+    MAX_LINE_BYTES,
+    EventSplitter,
+    SseError,
+    SseEvent,
+    SseParser,
+    encode,
+    split_events,
+)
 
 
 def parsed(*chunks: bytes) -> list[tuple[bytes, bytes]]:
@@ -178,3 +187,49 @@ def test_large_events_under_the_caps_pass():
 
     assert len(SseParser().feed(event * 6)) == 6
     assert len(split_events(event * 6)[0]) == 6
+
+
+@given(streams, st.lists(st.integers(0, 200), max_size=6))
+def test_a_splitter_finds_the_same_events_at_any_cuts(stream, cuts):
+    """What it gives out and holds is what splitting the whole at once gives."""
+    at = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    splitter = EventSplitter()
+
+    events = [event for a, b in itertools.pairwise(at) for event in splitter.feed(stream[a:b])]
+
+    assert (events, bytes(splitter.held)) == split_events(stream)
+
+
+@pytest.mark.parametrize("piece", [b"x" * 1000, b"x" * 65536])
+@pytest.mark.parametrize("before", [b"data: a\n\n", b"data: a\r\n", b"data: a\n\ndata: "])
+def test_a_splitter_cuts_an_endless_line(before, piece):
+    """At its cap, wherever in the stream it begins."""
+    splitter = EventSplitter()
+    splitter.feed(before)
+    for _ in range((MAX_LINE_BYTES - 10) // len(piece)):
+        assert splitter.feed(piece) == []
+
+    with pytest.raises(SseError, match="line"):
+        splitter.feed(piece + piece)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_splitter_cuts_an_endless_event(end):
+    """At its cap, after a look at each byte and not at all of them with each piece."""
+    splitter = EventSplitter()
+    line = b"data: " + b"x" * 100 + end
+    for _ in range(MAX_EVENT_BYTES // len(line)):
+        assert splitter.feed(line) == []
+
+    with pytest.raises(SseError, match="event"):
+        splitter.feed(line)
+
+
+def test_a_splitter_sees_a_long_line_between_others():
+    """Also where it ends within the piece that completes it, or completes its event."""
+    long = b"data: " + b"x" * MAX_LINE_BYTES
+    for rest in (b"\ndata: a", b"\n\n", b"\ndata: a\n\n"):
+        splitter = EventSplitter()
+        splitter.feed(b"data: a\n")
+        with pytest.raises(SseError, match="line"):
+            splitter.feed(long + rest)

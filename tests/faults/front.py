@@ -73,6 +73,23 @@ async def connection(gateway: Any) -> AsyncIterator[tuple[asyncio.StreamReader, 
         writer.transport.abort()
 
 
+async def until(reached: Callable[[], object], within_s: float = 10.0) -> None:
+    """Wait until `reached()` is true, but no longer than that."""
+    loop = asyncio.get_running_loop()
+    ends_s = loop.time() + within_s
+    while not reached():
+        assert loop.time() < ends_s, f"not reached within {within_s} s"
+        await asyncio.sleep(0.002)
+
+
+async def recorded(gateway: Any, count: int = 1) -> list[Any]:
+    """The records, newest first, as soon as there are so many."""
+    while len(records := await gateway.records()) < count:  # noqa: ASYNC110 - the store is asked, it does not tell
+        await asyncio.sleep(0.01)
+    assert len(records) == count
+    return list(records)
+
+
 def request(method: str, target: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
     """The bytes of a request; a body that is not bytes becomes JSON."""
     raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()

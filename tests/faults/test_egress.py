@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import subprocess
+import zlib
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -184,6 +186,44 @@ async def test_x6_no_part_of_an_error_carries_a_key(begin: Begin, answer: Answer
         canary.watch("records", repr(await gateway.records()))
 
     canary.assert_absent()
+
+
+def coded(body: bytes, coding: str, **headers: str) -> Answer:
+    """A 200 with a content coding that nobody asked for."""
+    encode = {"gzip": gzip.compress, "deflate": zlib.compress}[coding]
+    return answers.status(
+        200, {"content-type": "application/json", "content-encoding": coding, **headers}, encode(body)
+    )
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_a_compressed_answer_is_undone(begin: Begin, coding: str) -> None:
+    """A provider that compresses although it was asked not to: the caller reads plain JSON, and usage is counted."""
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
+    body |= {"id": "x", "object": "chat.completion", "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
+    async with FakeUpstream([coded(json.dumps(body).encode(), coding)]) as upstream:
+        gateway = await begin(UPSTREAM.format(auth="open", base_url=upstream.base_url), ENVIRON)
+        answer = await chat(gateway)
+        (record,) = await gateway.records()
+
+    assert (answer.status, answer.json["choices"], "content-encoding" in answer.headers) == (
+        200,
+        body["choices"],
+        False,
+    )
+    assert record["usage"]["input_tokens"] == 7
+
+
+async def test_a_compressed_bomb_is_a_protocol_error(begin: Begin) -> None:
+    """What decodes to more than the cap is cut off there, and the gateway serves the next call."""
+    bomb = coded(b'{"choices": "' + bytes(80 * 1024 * 1024), "gzip")
+    async with FakeUpstream([bomb]) as upstream:
+        gateway = await begin(UPSTREAM.format(auth="open", base_url=upstream.base_url), ENVIRON)
+        answer = await chat(gateway)
+        after = await chat(gateway)
+
+    assert (answer.status, answer.json["error"]["code"]) == (502, "upstream_protocol_error")
+    assert after.status == 200
 
 
 async def test_x5_what_a_caller_sends_as_a_secret_is_echoed_nowhere(begin: Begin) -> None:

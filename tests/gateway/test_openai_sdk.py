@@ -286,6 +286,7 @@ async def test_a_hundred_parallel_calls_on_a_budget_for_ten(begin: Begin) -> Non
     (record,) = await gateway.records()
     worst = record["attempts"][0]["reserved_nanousd"]
     sdk = gateway.sdk(await gateway.key("k1", budget_nanousd=10 * worst, budget_window="day"))
+    await sdk.models.list()  # the key is known: a busy machine may not look a hundred times for a new one in time
 
     async def one() -> bool:
         try:

@@ -64,13 +64,13 @@ def uses(tree: ast.Module) -> Iterator[str]:
             yield from {ast.unparse(node)} & ATTRIBUTES
 
 
-def test_nothing_runs_data_as_code(sources):
+def test_x13_nothing_runs_data_as_code(sources):
     """X13: no eval, pickle, YAML or shell; no child process but for the places that were reviewed."""
     found = {(source.name, use) for source in sources for use in uses(source.tree)}
     assert found - EXCEPTIONS.keys() == set()
 
 
-def test_no_line_waives_a_security_rule_that_matters(sources):
+def test_x13_no_line_waives_a_security_rule_that_matters(sources):
     """X13: `noqa` reaches no further than the waivers listed here, and the package waives none as a whole."""
     waived = {
         rule
@@ -90,7 +90,7 @@ def test_no_line_waives_a_security_rule_that_matters(sources):
     assert [rule for rule in ignored if re.fullmatch(r"S\d*", rule)] == []
 
 
-def test_templates_are_sandboxed_and_stay_with_the_prompts(sources):
+def test_x13_templates_are_sandboxed_and_stay_with_the_prompts(sources):
     """X13: jinja2 is imported under `prompts/` alone, and only its sandbox."""
     found = {
         (source.name, name)

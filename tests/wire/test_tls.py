@@ -100,7 +100,7 @@ async def test_a_bad_certificate_is_refused(authority, files, case):
 
 
 async def test_the_system_authorities_are_the_default(authority):
-    """Without a `ca_file` a private authority is not trusted."""
+    """Without authorities of its own a private authority is not trusted."""
     async with (
         serving(echo, ssl_context=context_of(authority.issue_cert("localhost"))) as server,
         pooling(f"https://localhost:{server.port}") as pool,

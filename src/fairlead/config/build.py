@@ -14,6 +14,7 @@ from weakref import WeakSet
 import msgspec
 
 from fairlead.call import Call, Candidate, Request, Secret
+from fairlead.config.build_egress import Egress, egress, networks
 from fairlead.config.build_state import open_state, state_path
 from fairlead.config.descriptors import open_files_limit, streams_within
 from fairlead.config.kept import kept_secret
@@ -51,7 +52,7 @@ from fairlead.stores.sqlite import SqliteStore
 from fairlead.stores.sqlite_state import SqliteState
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
-from fairlead.wire import Origin, Pool
+from fairlead.wire import AllowPrivate, Origin, Pool
 
 ORDER = (
     "observe", "authorize", "admit", "resolve", "screen", "fit", "cache", "validate", "route", "retry", "budget",
@@ -98,6 +99,8 @@ class Foundation:
     hashing_keys: Mapping[str, bytes]
     credentials: Mapping[str, Mapping[str, Secret]]
     """Provider to credential label to secret."""
+    egresses: Mapping[str, Egress]
+    """How each provider is reached."""
     catalogue: Catalogue
 
     async def aclose(self) -> None:
@@ -265,6 +268,7 @@ def lay_foundation(
         "1": derive(kept_secret(folder / "secret", "FAIRLEAD_SECRET", environ, rng).reveal(), HASHING_LABEL)
     }
     ingester = Ingester(folder, store.logs)
+    catalogue = Catalogue(config)
     shared = state_path(config, root)
     state = None if shared is None else open_state(shared, clock, store.logs, ingester)
     return Foundation(
@@ -281,7 +285,8 @@ def lay_foundation(
         state=state,
         hashing_keys=hashing_keys,
         credentials=_credentials(config, root, environ),
-        catalogue=Catalogue(config),
+        egresses=_egresses(config, catalogue, root, environ),
+        catalogue=catalogue,
     )
 
 
@@ -289,13 +294,15 @@ def relaid(foundation: Foundation, config: Config, environ: Mapping[str, str]) -
     """The same stores and state under another configuration; what is bound to them stays as it is.
 
     Raises:
-        ConfigError: a secret or a vendor that cannot be used.
+        ConfigError: a secret, a TLS file or a vendor that cannot be used.
     """
+    catalogue = Catalogue(config)
     return replace(
         foundation,
         config=config,
         credentials=_credentials(config, foundation.root, environ),
-        catalogue=Catalogue(config),
+        egresses=_egresses(config, catalogue, foundation.root, environ),
+        catalogue=catalogue,
     )
 
 
@@ -307,7 +314,9 @@ def unchanged_providers(before: Foundation, after: Foundation) -> frozenset[str]
     return frozenset(
         name
         for name, entry in theirs.providers.items()
-        if entry == ours.providers.get(name) and before.credentials[name] == after.credentials[name]
+        if entry == ours.providers.get(name)
+        and before.credentials[name] == after.credentials[name]
+        and before.egresses[name] == after.egresses[name]
     )
 
 
@@ -361,7 +370,7 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     base_url = f"{gateway.rstrip('/')}/v1"
     codec = replace(dialect("openai_chat"), errors=GatewayErrors())
     provider = _http_provider(
-        "gateway", base_url, codec, vendor, credentials, clock, allow_private=True, keep_streams=False
+        "gateway", base_url, codec, vendor, credentials, clock, Egress(), allow_private=True, keep_streams=False
     )
 
     def expand(model: str) -> tuple[Candidate, ...]:
@@ -442,6 +451,16 @@ def _credentials(config: Config, root: Path, environ: Mapping[str, str]) -> dict
     }
 
 
+def _egresses(config: Config, catalogue: Catalogue, root: Path, environ: Mapping[str, str]) -> dict[str, Egress]:
+    found: dict[str, Egress] = {}
+    for name, entry in config.providers.items():
+        vendor = catalogue.vendor(entry)
+        private = bool(entry.allow_private) or vendor.local
+        base_url = entry.base_url or vendor.base_url
+        found[name] = egress(entry, base_url=base_url, private=private, root=root, environ=environ)
+    return found
+
+
 def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvider:
     vendor = foundation.catalogue.vendor(entry)
     base_url = entry.base_url or vendor.base_url
@@ -449,7 +468,7 @@ def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvide
     credentials = foundation.credentials[name]
     keep_streams = foundation.config.store.content_mode != "off"
     if base_url is not None:
-        allow_private = entry.allow_private or vendor.local
+        allow_private = vendor.local or networks(entry.allow_private)
         return _http_provider(
             name,
             base_url,
@@ -457,6 +476,7 @@ def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvide
             vendor,
             credentials,
             foundation.clock,
+            foundation.egresses[name],
             allow_private=allow_private,
             keep_streams=keep_streams,
         )
@@ -482,8 +502,9 @@ def _http_provider(
     vendor: facts.Vendor,
     credentials: Mapping[str, Secret],
     clock: Clock,
+    way: Egress,
     *,
-    allow_private: bool,
+    allow_private: AllowPrivate,
     keep_streams: bool,
 ) -> HttpProvider:
     origin = Origin.of(base_url)
@@ -491,7 +512,13 @@ def _http_provider(
         name=name,
         dialect=codec,
         vendor=vendor,
-        transport=Pool(origin, allow_private=allow_private, max_connections=streams_within(open_files_limit())),
+        transport=Pool(
+            origin,
+            ssl_context=way.ssl_context,
+            allow_private=allow_private,
+            max_connections=streams_within(open_files_limit()),
+            proxy=way.proxy,
+        ),
         host=origin.authority,
         base_path=urlsplit(base_url).path.rstrip("/"),
         credentials=credentials,

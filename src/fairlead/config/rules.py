@@ -19,6 +19,9 @@ SIM = "sim"
 SIM_MODELS = ("sim-small", "sim-large", "sim-reasoner", "sim-long")
 """The models of the simulator that answers in process."""
 
+NO_PROXY = "none"
+"""The value of `proxy` that turns a proxy of the environment off."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIM_ONLY = ("seed", "latency_s", "tokens_per_s", "error_rate", "faults")
 _PICO_PER_MILLION = 1_000_000
@@ -110,11 +113,57 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
         for key in _SIM_ONLY:
             if getattr(provider, key) is not None:
                 yield Problem((*path, key), f'`{here}.{key}` works with `vendor = "sim"` only; remove it')
-    private = provider.allow_private or (vendor is not None and vendor.local)
+    private = bool(provider.allow_private) or (vendor is not None and vendor.local)
+    for index, network in enumerate(provider.allow_private if isinstance(provider.allow_private, tuple) else ()):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            yield Problem(
+                (*path, "allow_private", index),
+                f"`{here}.allow_private[{index}]` is not a network, such as `10.0.0.0/8`: {error}",
+            )
     if provider.base_url is not None:
         for message in _url_faults(provider.base_url, private=private):
             yield Problem((*path, "base_url"), f"`{here}.base_url` {message}")
+    yield from _egress(path, provider, vendor)
     yield from _credentials(config, path, provider, vendor)
+
+
+def _egress(path: KeyPath, provider: Provider, vendor: Vendor | None) -> Iterator[Problem]:
+    """How the provider is reached: TLS files and proxy."""
+    here, tls = written(path), provider.tls
+    base_url = provider.base_url or (None if vendor is None else vendor.base_url)
+    if tls is not None:
+        for key, ref in (("ca", tls.ca), ("cert", tls.cert), ("key", tls.key)):
+            if ref is not None and not (ref.startswith("file:") and is_reference(ref)):
+                yield Problem((*path, "tls", key), f"`{here}.tls.{key}` must be `file:PATH`")
+        if tls.cert is None and tls.key is not None:
+            yield Problem((*path, "tls", "key"), f"`{here}.tls.key` belongs to a certificate; add `cert`")
+        if base_url is None or not base_url.lower().startswith("https:"):
+            yield Problem((*path, "tls"), f"`{here}.tls` works with an `https://` base URL only; remove it")
+    if provider.proxy is not None and provider.proxy != NO_PROXY:
+        if base_url is None:
+            yield Problem((*path, "proxy"), f"`{here}.proxy` is of no use in process; remove it")
+        for message in _proxy_faults(provider.proxy):
+            yield Problem((*path, "proxy"), f"`{here}.proxy` {message}")
+    if provider.proxy_auth is not None:
+        if provider.proxy in (None, NO_PROXY):
+            yield Problem((*path, "proxy_auth"), f"`{here}.proxy_auth` needs `proxy`")
+        if not is_reference(provider.proxy_auth):
+            yield Problem((*path, "proxy_auth"), f"`{here}.proxy_auth` {_NOT_A_REFERENCE}")
+
+
+def _proxy_faults(url: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        yield "is not a URL"
+        return
+    if "@" in parts.netloc:
+        yield "must not carry a user or a password; use `proxy_auth`"
+    elif parts.scheme != "http" or not host or parts.path not in ("", "/") or parts.query or parts.fragment:
+        yield f"must be `http://HOST:PORT`, or `{NO_PROXY}`"
 
 
 def _url_faults(url: str, *, private: bool) -> Iterator[str]:

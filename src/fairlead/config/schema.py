@@ -68,6 +68,17 @@ class ProviderLimits(Table, frozen=True, kw_only=True):
     """Whether to learn limits from the provider's response headers."""
 
 
+class ProviderTls(Table, frozen=True, kw_only=True):
+    """`[providers.NAME] tls`: what both ends of an HTTPS connection prove."""
+
+    ca: str | None = None
+    """Authorities in PEM form, as `file:PATH`, to trust for this provider instead of the system's."""
+    cert: str | None = None
+    """Our own certificate chain in PEM form, as `file:PATH`, for a provider that wants one."""
+    key: str | None = None
+    """Its private key in PEM form, as `file:PATH`; a file that others can read is refused."""
+
+
 class Provider(Table, frozen=True, kw_only=True):
     """`[providers.NAME]`: a place that answers calls."""
 
@@ -81,8 +92,16 @@ class Provider(Table, frozen=True, kw_only=True):
     """A reference to the credential: `env:NAME`, `file:PATH` or `cmd:COMMAND`."""
     credentials: tuple[str, ...] = ()
     """References to several credentials, instead of `api_key`."""
-    allow_private: bool = False
-    """Whether private and loopback addresses may be called; local vendors imply it."""
+    allow_private: bool | tuple[str, ...] = False
+    """Whether private and loopback addresses may be called: all of them, or those of the networks listed, such as
+    `["10.0.0.0/8"]`; metadata services never.  Local vendors imply all of them."""
+    tls: ProviderTls | None = None
+    """Authorities and a client certificate of our own; absent: the system's authorities, and no certificate."""
+    proxy: str | None = None
+    """An HTTP proxy, as `http://HOST:PORT`, through which the provider is reached with CONNECT; `none` for no proxy.
+    Absent: `HTTPS_PROXY` and `NO_PROXY` of the environment, for `https://` providers without `allow_private`."""
+    proxy_auth: str | None = None
+    """A reference to `user:password` for the proxy."""
     limits: ProviderLimits | None = None
     """The provider's own limits, which Fairlead then stays under."""
     seed: int | None = None

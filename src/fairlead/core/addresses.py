@@ -34,6 +34,11 @@ METADATA = frozenset(
 )
 """Cloud metadata services: they hand out credentials, so no setting allows them."""
 
+METADATA_NAMES = frozenset(
+    {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
+)
+"""Names of such services; they matter where somebody else resolves them."""
+
 _SPECIAL_V4 = tuple(
     (IPv4Network(network), kind)
     for network, kind in (

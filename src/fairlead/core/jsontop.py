@@ -90,10 +90,10 @@ def _depth_exceeds(body: bytes, limit: int) -> bool:
 
 def _is_compact(body: bytes, fields: dict[str, msgspec.Raw]) -> bool:
     """Whether the body is as short as these fields can be written, which leaves no room for a duplicate."""
-    shortest = 1 + len(fields) * 4 if fields else 2
-    for key, value in fields.items():
-        shortest += (len(key) if key.isascii() else len(key.encode())) + len(value)
-    return shortest == len(body)
+    if not fields:
+        return len(body) == 2
+    # A key counts its characters: one that is not ASCII is longer than that, and goes the long way.
+    return 1 + len(fields) * 4 + sum(map(len, fields)) + sum(map(len, fields.values())) == len(body)
 
 
 def _refuse_duplicates(body: bytes, fields: dict[str, msgspec.Raw]) -> None:

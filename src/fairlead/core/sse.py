@@ -172,6 +172,75 @@ def split_events(buffer: bytes) -> tuple[list[bytes], bytes]:
     return events, rest
 
 
+class EventSplitter:
+    """Cuts a stream that comes in pieces into raw whole events, looking at every byte once.
+
+    What it gives out, joined, and `held` behind it are the stream so far, byte for byte.  A blank line that is a bare
+    CR ends an event only once something follows it.
+    """
+
+    __slots__ = ("_line_at", "_seen_cr", "held")
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+        """The beginning of an event that is not whole yet."""
+        self._line_at = 0
+        self._seen_cr = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The events that these bytes complete.
+
+        Raises:
+            SseError: a line over 1 MiB or an event over 4 MiB.
+        """
+        held = self.held
+        if not held:
+            return self._split(chunk)
+        at = len(held)
+        held += chunk
+        self._seen_cr = self._seen_cr or b"\r" in chunk
+        # The longest part of an end that the bytes before can hold is CRLF and CR.
+        end = _find_end(held, max(0, at - 3), with_cr=self._seen_cr)
+        if end < 0:
+            self._check_held(at, chunk)
+            return []
+        first, rest = bytes(held[:end]), bytes(held[end:])
+        _check_part(first)
+        return [first, *self._split(rest)]
+
+    def _split(self, buffer: bytes) -> list[bytes]:
+        events, rest = split_events(buffer)
+        self.held = bytearray(rest)
+        self._line_at = _last_line_at(rest)
+        self._seen_cr = b"\r" in rest
+        _check_line(len(rest) - self._line_at)
+        return events
+
+    def _check_held(self, at: int, chunk: bytes) -> None:
+        held = self.held
+        if len(held) > MAX_EVENT_BYTES:
+            raise SseError(f"an event is longer than {MAX_EVENT_BYTES} bytes")
+        if last_at := _last_line_at(chunk):
+            if len(held) - self._line_at > MAX_LINE_BYTES:
+                _check_line(max(map(len, held[self._line_at :].splitlines())))
+            self._line_at = at + last_at
+        _check_line(len(held) - self._line_at)
+
+
+def _find_end(buffer: bytearray, start: int, *, with_cr: bool) -> int:
+    """Where the first event ends that ends behind `start`, or -1."""
+    if with_cr:
+        match = _EVENT_END.search(buffer, start)
+        return -1 if match is None else match.end()
+    end = buffer.find(b"\n\n", start)
+    return end + 2 if end >= 0 else -1
+
+
+def _last_line_at(buffer: bytes) -> int:
+    """Where the last line begins; 0 without a line end."""
+    return 1 + max(buffer.rfind(b"\n"), buffer.rfind(b"\r"))
+
+
 def _check_part(part: bytes) -> None:
     if len(part) <= MAX_LINE_BYTES:
         return

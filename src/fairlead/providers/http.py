@@ -24,6 +24,7 @@ from fairlead.pipeline import Reply
 from fairlead.ports import Clock
 from fairlead.providers.facts import Vendor
 from fairlead.providers.relay import RelayStream
+from fairlead.providers.scrub import request_id, scrub
 from fairlead.providers.transport import Incoming, Transport
 from fairlead.types import Usage
 
@@ -106,7 +107,7 @@ class HttpProvider:
         head = self._request_head(call.request, attempt.candidate)
         incoming = await self._transport.send(head, body, attempt.candidate.timeouts.connect_s)
         attempt.upstream_status = incoming.status
-        attempt.upstream_id = incoming.headers.get(self._vendor.request_id_header)
+        attempt.upstream_id = request_id(incoming.headers, self._vendor.request_id_header, self._sent(call.request))
         try:
             if incoming.status != 200:
                 await self._refused(call.request, incoming)
@@ -227,11 +228,12 @@ class HttpProvider:
         return headers
 
     def _scrub(self, request: Request, error: FairleadError) -> None:
-        """Take our own keys out of what the provider said (FAULTS X6)."""
-        own = request.credential
-        for secret in self._secrets if own is None else (own,):
-            error.message = error.message.replace(secret.reveal(), "***")
-        error.args = (error.message,)
+        """Take the credentials out of what the provider said (FAULTS X6)."""
+        scrub(error, self._sent(request))
+
+    def _sent(self, request: Request) -> tuple[Secret, ...]:
+        """The credentials that may have gone to the provider."""
+        return self._secrets if request.credential is None else (request.credential,)
 
 
 def _cancel(task: asyncio.Task[Any]) -> None:

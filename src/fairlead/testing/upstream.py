@@ -264,10 +264,10 @@ class FakeUpstream:
         writer, pieces = connection.writer, list(answer.sent())
         if answer.kind == "http":
             writer.write(answer.head())
-        for piece in pieces:
+        for left, piece in zip(range(len(pieces) - 1, -1, -1), pieces, strict=True):
             await connection.pause(answer.pause_s)
             data = b"%x\r\n%b\r\n" % (len(piece), piece) if answer.chunked else piece
-            if answer.chunked and answer.ending == "complete" and piece is pieces[-1]:
+            if answer.chunked and answer.ending == "complete" and not left:
                 data += b"0\r\n\r\n"
             writer.write(data)
             await writer.drain()

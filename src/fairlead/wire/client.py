@@ -8,9 +8,11 @@ from collections import deque
 
 from fairlead.errors import UpstreamError, UpstreamTimeout, UpstreamTls, UpstreamUnreachable
 from fairlead.wire.incoming import Incoming
-from fairlead.wire.origin import AllowPrivate, Origin, resolve
+from fairlead.wire.origin import AllowPrivate, Origin, check_unresolved
 from fairlead.wire.outbox import Outbox
-from fairlead.wire.tls import client_context
+from fairlead.wire.proxy import Proxy, Tunnel
+from fairlead.wire.resolver import Lookup, Resolver
+from fairlead.wire.tls import certificate_wanted, client_context, is_about_certificates
 from fairlead.wire.upstream import UpstreamConnection
 
 _TICKS = 4
@@ -27,6 +29,8 @@ class Pool:
         ssl_context: for an https origin; by default one that trusts the system's authorities.
         idle_s: how long an unused connection is kept.
         max_decoded_bytes: the most that an answer with a content coding may decode to.
+        proxy: where connections go instead; through it they lead to the origin, which it resolves.
+        lookup: by default the operating system's resolver.
     """
 
     def __init__(
@@ -38,6 +42,8 @@ class Pool:
         idle_s: float = 60.0,
         allow_private: AllowPrivate = False,
         max_decoded_bytes: int = 64 * 1024 * 1024,
+        proxy: Proxy | None = None,
+        lookup: Lookup | None = None,
     ) -> None:
         self.origin = origin
         self.max_decoded_bytes = max_decoded_bytes
@@ -47,6 +53,11 @@ class Pool:
         self._max_connections = max_connections
         self._idle_s = idle_s
         self._allow_private = allow_private
+        self._proxy = proxy
+        # A proxy is the operator's own choice and stands where it stands; metadata services are refused all the same.
+        nearest, private = (origin, allow_private) if proxy is None else (proxy.origin, True)
+        self._port = nearest.port
+        self._resolver = Resolver(nearest, private, lookup=lookup)
         self._idle: dict[UpstreamConnection, None] = {}  # the last used stands last
         self._connections: set[UpstreamConnection] = set()
         self._connecting = 0
@@ -98,6 +109,7 @@ class Pool:
                 waiter.set_exception(self._is_closed())
         for connection in tuple(self._connections):
             connection.fail(self._is_closed())
+        self._resolver.close()
         await asyncio.sleep(0)  # lets the transports close their sockets
 
     # --- for the connections ---
@@ -205,7 +217,9 @@ class Pool:
         return connection
 
     async def _connect(self, timeout_s: float) -> UpstreamConnection:
-        addresses = await resolve(self.origin, self._allow_private)
+        if self._proxy is not None:
+            check_unresolved(self.origin, self._allow_private)
+        addresses = await self._resolver.addresses()
         share_s = timeout_s / len(addresses)  # so that one dead address leaves time for the others
         fault: UpstreamError | None = None
         for address in addresses:
@@ -216,24 +230,56 @@ class Pool:
                 raise self._tls_fault(error) from error
             except TimeoutError:
                 if address == addresses[-1]:
+                    self._resolver.forget()
                     raise
             except OSError as error:
-                fault = UpstreamUnreachable(
-                    f"cannot connect to {self._where}; check its base URL and that it is up",
-                    detail=f"{type(error).__name__}: {error}",
-                )
+                fault = self._connect_fault(error)
                 fault.__cause__ = error
+        self._resolver.forget()
         raise fault or TimeoutError
 
     async def _connect_to(self, address: str) -> UpstreamConnection:
+        if self._proxy is not None:
+            return await self._connect_through(self._proxy, address)
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: UpstreamConnection(self, self._where),
             address,
-            self.origin.port,
+            self._port,
             ssl=self._ssl,
-            server_hostname=None if self._ssl is None else self.origin.host.rstrip("."),
+            server_hostname=self._server_name,
         )
         return connection
+
+    async def _connect_through(self, proxy: Proxy, address: str) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        plain, tunnel = await loop.create_connection(Tunnel, address, self._port)
+        connection = UpstreamConnection(self, self._where)
+        transport: asyncio.Transport | None = plain
+        try:
+            plain.write(proxy.request(self.origin))
+            await tunnel.opened
+            if self._ssl is not None:
+                transport = await loop.start_tls(plain, connection, self._ssl, server_hostname=self._server_name)
+            if transport is None or transport.is_closing():
+                raise ConnectionResetError(f"the tunnel to {self._where} broke")  # noqa: TRY301 - handled as the others
+        except BaseException:
+            plain.abort()
+            raise
+        connection.connection_made(transport)
+        if self._ssl is None:
+            plain.set_protocol(connection)
+            plain.resume_reading()
+        return connection
+
+    @property
+    def _server_name(self) -> str | None:
+        return None if self._ssl is None else self.origin.host.rstrip(".")
+
+    def _connect_fault(self, error: OSError) -> UpstreamUnreachable:
+        what = f"connect to {self._where}; check its base URL and that it is up"
+        if self._proxy is not None:
+            what = f"reach {self._where} through its proxy; check `proxy` and that both are up"
+        return UpstreamUnreachable(f"cannot {what}", detail=f"{type(error).__name__}: {error}")
 
     def _tls_fault(self, error: ssl.SSLError) -> UpstreamError:
         detail = f"{type(error).__name__}: {error}"
@@ -242,11 +288,15 @@ class Pool:
         if isinstance(error, ssl.SSLCertVerificationError):
             return UpstreamTls(
                 f"the certificate of {self._where} cannot be trusted: {error.verify_message}; "
-                "correct it, or give its authority as `ca_file`",
+                "correct it, or give its authority as `tls.ca`",
                 detail=detail,
             )
+        if is_about_certificates(error):
+            return UpstreamTls(certificate_wanted(self._where), detail=detail)
         return UpstreamTls(
-            f"no TLS connection to {self._where} can be agreed; it needs TLS 1.2 or newer", detail=detail
+            f"no TLS connection to {self._where} can be agreed; "
+            "it needs TLS 1.2 or newer, and may want a certificate of ours (`tls.cert`)",
+            detail=detail,
         )
 
     def _is_closed(self) -> UpstreamUnreachable:

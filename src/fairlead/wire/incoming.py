@@ -10,8 +10,11 @@ from fairlead.errors import UpstreamProtocol, UpstreamUnreachable
 from fairlead.wire.decoding import Decoder, DecodingError
 from fairlead.wire.fields import Fields
 
-HIGH_WATER_BYTES = 256 * 1024
-"""Unread bytes above which reading from the socket stops."""
+HIGH_WATER_BYTES = 16 * 1024
+"""Unread bytes above which reading from the socket stops until the reader waits for more.
+
+One read of a socket can bring 256 KiB, and a reader that passes that on may have to wait for a slow peer: until it is
+back, nothing is added to what it holds (FAULTS S19)."""
 
 
 class Source(Protocol):
@@ -83,7 +86,8 @@ class Incoming:
 
     def arrived(self) -> None:
         """Let the reader go on; one that waits for a whole body goes on when it is whole, or too large."""
-        if self.tap is not None and self._waiter is not None and self._decoder is None and self._chunks:
+        small = self.unread <= HIGH_WATER_BYTES
+        if small and self.tap is not None and self._waiter is not None and self._decoder is None and self._chunks:
             chunk = self._taken()
             if self.tap(chunk):
                 return
@@ -135,6 +139,8 @@ class Incoming:
         self._waiter = waiter
         if self._chunks or not self._open or (self._decoder is not None and self._decoder.pending):
             loop.call_soon(self._wake)
+        elif self._source.paused:
+            self._source.resume()
         return waiter
 
     async def read(self, limit: int) -> bytes:
@@ -204,8 +210,6 @@ class Incoming:
         chunk = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self.unread = 0
-        if self._open and self._source.paused:
-            self._source.resume()
         return chunk
 
     async def _gathered(self, limit: int) -> None:

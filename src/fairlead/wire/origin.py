@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fairlead.core.addresses import Network, refusal
+from fairlead.core.addresses import METADATA_NAMES, Network, refusal
 from fairlead.errors import ConfigError, UpstreamUnreachable
 
 AllowPrivate = tuple[Network, ...] | bool
@@ -40,7 +40,7 @@ class Origin:
             host, port = (parts.hostname or "").lower(), parts.port
         except ValueError as error:
             raise ConfigError(f"a base URL cannot be read; {remedy}", detail=str(error)) from error
-        if parts.scheme not in {"http", "https"} or not host or not _HOST_CHARS.issuperset(host):
+        if parts.scheme not in {"http", "https"} or not host or not _is_host(host, parts.netloc):
             raise ConfigError(f"the base URL of host {host!r} cannot be used; {remedy}")
         if "@" in parts.netloc:
             raise ConfigError(f"the base URL of host {host!r} holds credentials; put them where the key belongs")
@@ -60,36 +60,54 @@ class Origin:
         return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
 
 
-async def resolve(origin: Origin, allow_private: AllowPrivate) -> list[str]:
-    """The addresses of an origin that may be connected to, in the resolver's order.
+def _is_host(host: str, place: str) -> bool:
+    """Whether it is a name or an address; only IPv6 addresses stand in brackets."""
+    return _HOST_CHARS.issuperset(host) and ("[" in place) == (":" in host)
 
-    Checked is what will be connected to, so a name that changes its address between two look-ups gains nothing.
+
+def permitted(found: Iterable[str], where: str, allow_private: AllowPrivate) -> list[str]:
+    """The addresses that may be connected to, each once, in their order.
 
     Raises:
-        UpstreamUnreachable: the name is unknown, or every address is refused.
+        UpstreamUnreachable: every one is refused.
     """
-    where = f"{origin.host}:{origin.port}"
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise UpstreamUnreachable(
-            f"the name of the provider's host {where} cannot be resolved; check its base URL and DNS",
-            detail=f"{type(error).__name__}: {error}",
-        ) from error
     allowed = allow_private if isinstance(allow_private, tuple) else allow_private or ()
     addresses: list[str] = []
     refused: list[str] = []
-    for address in dict.fromkeys(str(info[4][0]) for info in found):
+    for address in dict.fromkeys(found):
         reason = refusal(address, allowed)
         if reason is None:
             addresses.append(address)
         else:
             refused.append(f"{address} ({reason})")
     if not addresses:
-        raise UpstreamUnreachable(
-            f"the provider's host {where} has no public address; "
-            "set `allow_private` to its network if it is meant to be an internal one",
-            detail=", ".join(refused),
-        )
+        raise _not_public(where, ", ".join(refused))
     return addresses
+
+
+def check_unresolved(origin: Origin, allow_private: AllowPrivate) -> None:
+    """Check a name that a proxy will resolve: all that is known here is whether it already says an address.
+
+    Raises:
+        UpstreamUnreachable: an address that is refused, in whatever notation, or a name of this machine or of a
+            metadata service.
+    """
+    where, host = f"{origin.host}:{origin.port}", origin.host.rstrip(".")
+    if host in METADATA_NAMES:
+        raise _not_public(where, "metadata service")
+    if host == "localhost" or host.endswith(".localhost"):
+        host = "127.0.0.1"
+    if ":" not in host:
+        try:
+            host = socket.inet_ntoa(socket.inet_aton(host))  # also `127.1`, `0x7f000001` and the like
+        except OSError:
+            return  # a name
+    permitted([host], where, allow_private)
+
+
+def _not_public(where: str, refused: str) -> UpstreamUnreachable:
+    return UpstreamUnreachable(
+        f"the provider's host {where} has no public address; "
+        "set `allow_private` to its network if it is meant to be an internal one",
+        detail=refused,
+    )

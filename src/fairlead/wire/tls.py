@@ -49,6 +49,17 @@ def server_context(cert_file: str, key_file: str | None = None) -> ssl.SSLContex
     return _hardened(context)
 
 
+def is_about_certificates(error: BaseException | None) -> bool:
+    """Whether the other end refuses the certificate that we sent, or that we sent none."""
+    reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+    return "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason)
+
+
+def certificate_wanted(where: str) -> str:
+    """What a caller is told then."""
+    return f"{where} does not accept our certificate, or wants one; set `tls.cert` and `tls.key` to one that it knows"
+
+
 def _hardened(context: ssl.SSLContext) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

@@ -7,11 +7,12 @@ from typing import Protocol, cast
 
 import httptools
 
-from fairlead.errors import FairleadError, UpstreamProtocol, UpstreamUnreachable
+from fairlead.errors import FairleadError, UpstreamProtocol, UpstreamTls, UpstreamUnreachable
 from fairlead.wire.decoding import Decoder, DecodingError
 from fairlead.wire.fields import Fields
 from fairlead.wire.incoming import Incoming
 from fairlead.wire.outbox import Outbox
+from fairlead.wire.tls import certificate_wanted, is_about_certificates
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 200
@@ -268,6 +269,8 @@ class UpstreamConnection(asyncio.Protocol):
         incoming = self._incoming
         if incoming is not None and error is None and self._is_framed_by_close():
             incoming.complete()
+        elif incoming is None and is_about_certificates(error):  # TLS 1.3 tells it after the handshake
+            self.fail(UpstreamTls(certificate_wanted(self.where), detail=str(error)))
         elif incoming is not None or self._answer is not None:
             what = "before the end of its answer" if incoming is not None else "without an answer"
             self.fail(

@@ -226,3 +226,22 @@ def test_the_official_sdk_reads_what_is_encoded():
     assert completion.model_extra == {}
     assert completion.choices[1].message.tool_calls[0].function.name == "f"
     assert completion.usage.total_tokens == 7
+
+
+@pytest.mark.parametrize("torn", [b"a\x00b", b"a\\ud800b", b"a\xffb"])
+def test_an_answer_with_torn_text_is_an_answer(torn):
+    """Its usage is found, and what cannot be said in UTF-8 becomes U+FFFD (FAULTS S10)."""
+    body = b'{"choices":[{"message":{"content":"%b"}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}' % torn
+
+    assert reply.usage(body).output_tokens == 2
+    (part,) = reply.decode(body).choices[0].message.parts
+    assert part.text in {"a\x00b", "a\ufffdb"}
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"error":{"message":"a\x00b"}}', b'{"choices":null,"x":"\x00"}', b'{"choices":[\x00']
+)
+def test_torn_text_makes_no_answer_of_what_is_none(torn):
+    """An error stays an error."""
+    with pytest.raises(FairleadError):
+        reply.usage(torn)

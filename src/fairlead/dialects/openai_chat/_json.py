@@ -23,7 +23,7 @@ def loads(data: bytes) -> Any:
         return _DECODER.decode(data)
     except (ValueError, RecursionError) as error:
         try:
-            return _DECODER.decode(_mended(data))
+            return _DECODER.decode(mended(data))
         except (ValueError, RecursionError):
             raise UpstreamProtocol("The provider's answer is not JSON.", detail=f"{error}: {snippet(data)}") from None
 
@@ -38,6 +38,17 @@ def load_object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UpstreamProtocol("The provider's answer is not a JSON object.", detail=snippet(data))
     return value
+
+
+def mended(data: bytes) -> bytes:
+    """JSON with its text made whole: U+FFFD for lone surrogates and broken UTF-8, raw control characters escaped.
+
+    Raises:
+        ValueError, RecursionError: not JSON all the same.
+    """
+    value = json.loads(data.decode("utf-8", "replace"), strict=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 def snippet(data: bytes) -> str:
@@ -57,9 +68,3 @@ def _masked(word: str) -> str:
     longest = max("".join(c if c.isalnum() or c in "-_" else " " for c in word).split(), key=len, default="")
     is_secret = len(longest) >= 16 and any(c.isdigit() for c in longest) and any(c.isalpha() for c in longest)
     return word.replace(longest, "***") if is_secret else word
-
-
-def _mended(data: bytes) -> bytes:
-    value = json.loads(data.decode("utf-8", "replace"), strict=False)
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.dialects.openai_chat._json import load_object, snippet
+from fairlead.dialects.openai_chat._json import load_object, mended, snippet
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.messages import BadField, decode_message, encode_answer
 from fairlead.dialects.openai_chat.usage import PlainCounts, decode_usage, encode_usage
@@ -69,11 +69,19 @@ def _careful_usage(body: bytes) -> Usage | None:
     try:
         top = _TOP.decode(body)
         counts = msgspec.json.decode(top.usage)
-    except (ValueError, RecursionError) as error:
-        raise _not_an_answer(f"{error}: {snippet(body)}") from None
+    except (ValueError, RecursionError):
+        return _forgiving_usage(body)
     if not _is_null(top.error) or _is_null(top.choices):
         raise decode_in_band(body) if is_error(load_object(body)) else _not_an_answer(snippet(body))
     return decode_usage(counts, top.service_tier)
+
+
+def _forgiving_usage(body: bytes) -> Usage | None:
+    """The same of an answer in which the text is torn: a raw NUL, half a character (FAULTS S10)."""
+    top = load_object(body)
+    if is_error(top) or top.get("choices") is None:
+        raise decode_in_band(body) if is_error(top) else _not_an_answer(snippet(body))
+    return decode_usage(top.get("usage"), top.get("service_tier"))
 
 
 def decode(body: bytes) -> ChatReply:
@@ -86,10 +94,9 @@ def decode(body: bytes) -> ChatReply:
     counts = usage(body)
     top = load_object(body)
     try:
-        rows = _CHOICES.decode(_TOP.decode(body).choices)
-        choices = tuple(_choice(row, position) for position, row in enumerate(rows))
+        choices = _choices(body)
     except (BadField, ValueError, RecursionError) as error:
-        raise _not_an_answer(f"{error}: {snippet(body)}") from None
+        choices = _mended_choices(body, error)
     created = top.get("created")
     return ChatReply(
         id=str(top.get("id") or ""),
@@ -113,6 +120,19 @@ def encode(reply: ChatReply) -> bytes:
     if reply.usage is not None:
         body["usage"] = encode_usage(reply.usage)
     return msgspec.json.encode(body | reply.extra)
+
+
+def _choices(body: bytes) -> tuple[Choice, ...]:
+    rows = _CHOICES.decode(_TOP.decode(body).choices)
+    return tuple(_choice(row, position) for position, row in enumerate(rows))
+
+
+def _mended_choices(body: bytes, reason: Exception) -> tuple[Choice, ...]:
+    """Those of an answer in which only the text may be torn."""
+    try:
+        return _choices(mended(body))
+    except (BadField, ValueError, RecursionError):
+        raise _not_an_answer(f"{reason}: {snippet(body)}") from None
 
 
 def _choice(row: _Choice, position: int) -> Choice:
