@@ -17,7 +17,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 # What `run` hands to `fairlead serve`, and `test` to pytest: make run ARGS="--port 9000"
 ARGS ?=
-# How long `fuzz` takes, all targets together, on each core that it may use (ARGS="--jobs 1").
+# How long `fuzz` takes, all targets together, on each core that it may use (ARGS="--jobs 1"), and `soak`.
 HOURS ?= 1
 # `lock` takes no release that is younger than a week.
 LOCK_BEFORE ?= $(shell $(BIN)/python -c "import datetime as d; print(d.datetime.now(d.UTC).date() - d.timedelta(days=8))")
@@ -55,6 +55,14 @@ check: $(DEV) ## Lint, types, layers, generated pages, house rules
 .PHONY: bench
 bench: $(DEV) ## Measure beside a bare relay and peers (QUICK=1: 90 s, Fairlead and the relay only)
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+.PHONY: scale
+scale: $(DEV) ## Run the load tests at the size of their promises (about 20 minutes)
+	FAIRLEAD_SCALE=full $(BIN)/pytest -s tests/e2e/test_streams_at_scale.py tests/e2e/test_kill.py $(ARGS)
+
+.PHONY: soak
+soak: $(DEV) ## Answer 100 calls a second for HOURS=n, and see that nothing grows
+	$(BIN)/python -m bench.soak --hours $(HOURS)
 
 .PHONY: docs
 docs: $(DEV) ## Write the generated pages of docs/reference

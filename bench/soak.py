@@ -89,10 +89,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fairlead-soak-") as folder, contextlib.ExitStack() as stack:
         found = _soak(Path(folder), options.hours, stack)
     faults = found["faults"] = _faults(found)
-    if options.hours >= 1:
-        path = options.out / f"soak-{dt.datetime.now(dt.UTC).date()}.json"
-        path.write_text(json.dumps(found, indent=2) + "\n")
-        print(f"written to {path.name}")
+    path = options.out / f"soak-{dt.datetime.now(dt.UTC).date()}.json"
+    path.write_text(json.dumps(found, indent=2) + "\n")
+    print(f"written to {path.name}")
     print(json.dumps(found, indent=2))
     return 1 if faults else 0
 
@@ -157,7 +156,9 @@ def _say(elapsed_s: float, hours: float, status: dict[str, Any], readings: dict[
         f"{name} {each.memory_mb[-1]:.1f} MB, {each.descriptors[-1]} fds" for name, each in readings.items()
     )
     share = elapsed_s / (hours * 3600)
-    print(f"{elapsed_s / 60:5.0f} min {share:4.0%}  {status['answered']} answered, {status['failed']}  {now}", flush=True)
+    print(
+        f"{elapsed_s / 60:5.0f} min {share:4.0%}  {status['answered']} answered, {status['failed']}  {now}", flush=True
+    )
 
 
 @dataclass

@@ -48,7 +48,6 @@ class Stream(Protocol[T_co]):
         ...
 
 
-
 class Chunks(Stream[bytes], Protocol):
     """Raw bytes in the caller's dialect, as the provider sent them."""
 

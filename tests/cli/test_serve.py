@@ -32,7 +32,6 @@ def test_options_go_before_the_file():
     ("gateway", "reason"),
     [
         ({"host": "192.0.2.1"}, "on loopback addresses only"),
-        ({"workers": 2}, "not yet"),
         ({"port": 8401}, "must differ"),
     ],
 )

@@ -14,7 +14,8 @@ import pytest
 
 from fairlead.config.load import load_text
 from fairlead.errors import ConfigError
-from fairlead.gateway.supervisor import Patience, Ports, Supervisor
+from fairlead.gateway.crew import Patience
+from fairlead.gateway.supervisor import Ports, Supervisor
 
 CONFIG = load_text("[gateway]\nport = 0\nadmin_port = 0\ndrain_s = 0.1\n")
 READY = "import os, signal, sys, time\nsys.stdin.readline()\nprint('{\"ready\":true}', flush=True)\n"

@@ -39,11 +39,7 @@ def serve(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run the gateway until Ctrl-C or SIGTERM.
-
-    SIGHUP, or a change of the file, reads the configuration again; SIGUSR2 starts fresh processes while the old ones
-    finish what they have.
-    """
+    """Run the gateway until Ctrl-C or SIGTERM."""
     _check_installed()
     import asyncio
 

@@ -59,7 +59,7 @@ def ingest(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def prune(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Delete calls older than `[store] retention_days`; the gateway does it by itself."""
+    """Delete calls older than `[store] retention_days` now."""
     settings = find_settings(config)
     days = settings.config.store.retention_days
     if days is None:

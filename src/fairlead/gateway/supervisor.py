@@ -20,8 +20,6 @@ from fairlead.gateway.child import RETIRE, say
 from fairlead.gateway.crew import Command, Crew, Patience, command_of
 from fairlead.gateway.listeners import Listeners
 
-__all__ = ["Patience", "Ports", "Supervisor"]
-
 _WATCH_S = 0.25
 
 

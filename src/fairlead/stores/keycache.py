@@ -12,14 +12,13 @@ from fairlead.types import Principal
 
 STALE_S: Final = 60.0
 _FOUND_KEPT: Final = 10_000
-_MISSED_KEPT: Final = 10_000
 _NS: Final = 1_000_000_000
 
 _Found = tuple[StoredKey, Principal]
 
 
 class CachedKeys:
-    """A `KeyStore` that remembers what it found and what it did not, until the generation moves.
+    """A `KeyStore` that remembers what it found, and which ids there are, until the generation moves.
 
     Somebody has to call `refresh` twice a second: a change then counts within a second.  While the store is down, what
     is remembered stays good until `stale_s` after the last successful `refresh`; then, and for keys that are not
@@ -28,7 +27,6 @@ class CachedKeys:
     Args:
         stale_s: how long remembered keys outlive the store.
         found_kept: keys remembered, the least recently used forgotten first.
-        missed_kept: unknown ids remembered, so that made-up keys do not reach the store each time.
     """
 
     def __init__(
@@ -38,15 +36,14 @@ class CachedKeys:
         *,
         stale_s: float = STALE_S,
         found_kept: int = _FOUND_KEPT,
-        missed_kept: int = _MISSED_KEPT,
     ) -> None:
         self._store = store
         self._clock = clock
         self._stale_ns = round(stale_s * _NS)
         self._found_kept = found_kept
-        self._missed_kept = missed_kept
         self._found: OrderedDict[str, _Found] = OrderedDict()
-        self._missed: OrderedDict[str, None] = OrderedDict()
+        self._ids: frozenset[str] | None = None
+        """All that there are, once somebody came with one that is not remembered: made-up keys reach no store."""
         self._generation: int | None = None
         self._epoch = 0
         """Moves with every forgetting, so that an answer asked for before is not remembered after."""
@@ -57,6 +54,7 @@ class CachedKeys:
         try:
             generation = await self._store.generation()
         except StateUnavailable:
+            self._ids = None  # a key that is not remembered may be a new one
             if self._is_stale():
                 self._forget()
             return False
@@ -78,11 +76,16 @@ class CachedKeys:
         if found is not None:
             self._found.move_to_end(key_id)
             return found
-        if key_id in self._missed:
-            return None
         epoch = self._epoch
+        ids = self._ids
+        if ids is None:
+            ids = frozenset([key.id for key in await self._store.keys()])
+            if epoch == self._epoch:
+                self._ids = ids
+        if key_id not in ids:
+            return None
         answer = await self._store.find(key_id)
-        if epoch == self._epoch:
+        if answer is not None and epoch == self._epoch:
             self._remember(key_id, answer)
         return answer
 
@@ -130,15 +133,10 @@ class CachedKeys:
 
     def _forget(self) -> None:
         self._found.clear()
-        self._missed.clear()
+        self._ids = None
         self._epoch += 1
 
-    def _remember(self, key_id: str, answer: _Found | None) -> None:
-        if answer is None:
-            self._missed[key_id] = None
-            if len(self._missed) > self._missed_kept:
-                self._missed.popitem(last=False)
-        else:
-            self._found[key_id] = answer
-            if len(self._found) > self._found_kept:
-                self._found.popitem(last=False)
+    def _remember(self, key_id: str, answer: _Found) -> None:
+        self._found[key_id] = answer
+        if len(self._found) > self._found_kept:
+            self._found.popitem(last=False)
