@@ -39,7 +39,8 @@ def test_a_missing_secret_fails_and_names_the_variable(run, folder):
     (folder / "fairlead.toml").write_text('[providers.openai]\nvendor = "openai"\napi_key = "env:OPENAI_API_KEY"\n')
     result = run("check", code=1)
     assert "Stages" in result.stdout
-    assert result.stderr.startswith("fairlead: providers.openai: the environment variable `OPENAI_API_KEY` is not set")
+    assert result.stderr.startswith("fairlead: ")
+    assert "fairlead.toml:3: `providers.openai`: the environment variable `OPENAI_API_KEY` is not set" in result.stderr
 
 
 def test_secrets_are_looked_at_and_not_shown(run, folder, monkeypatch):

@@ -27,7 +27,7 @@ def check(config: ConfigOption = None, json: JsonOption = False) -> None:
     from fairlead.cli.models import catalogue
 
     settings = find_settings(config)
-    problems = secret_problems(settings)
+    problems = problems_outside(settings)
     report = {
         "config": None if settings.file is None else str(settings.file),
         "gateway": gateway(settings.config),
@@ -48,19 +48,16 @@ def check(config: ConfigOption = None, json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def secret_problems(settings: Settings) -> list[str]:
-    """What is wrong with the secrets, a line each; the secrets themselves go nowhere."""
-    from fairlead.config.secrets import resolve
+def problems_outside(settings: Settings) -> list[str]:
+    """What is wrong with secrets, certificates and the like, a line each; the secrets themselves go nowhere."""
+    from fairlead.config.reload import Source
     from fairlead.errors import ConfigError
 
-    problems = []
-    for name, provider in settings.config.providers.items():
-        for ref in provider.secret_refs.values():
-            try:
-                resolve(ref, os.environ, settings.root)
-            except ConfigError as error:
-                problems.append(f"providers.{name}: {error.message}")
-    return problems
+    try:
+        Source(read=lambda: settings.config, file=settings.file).usable(settings.root, os.environ)
+    except ConfigError as error:
+        return error.message.splitlines()
+    return []
 
 
 def gateway(config: Config) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.config.lines import KeyPath, key_lines, line_of
-from fairlead.config.problem import written
+from fairlead.config.lines import key_lines, line_of
+from fairlead.config.problem import Problem
+from fairlead.config.rehearse import unusable
+from fairlead.config.rules import broken
 from fairlead.config.schema import Config
-from fairlead.config.secrets import resolve
 from fairlead.errors import ConfigError
+from fairlead.providers import facts
 
 FIXED: Final = (
     "gateway.host",
@@ -41,22 +43,22 @@ class Source:
     file: Path | None = None
 
     def usable(self, root: Path, environ: Mapping[str, str]) -> Config:
-        """Read it, and see that every secret that it names is there.
+        """Read it, and see that everything that it names can be used: secrets, certificates, proxies.
 
         Raises:
             ConfigError: it cannot be used; each line of the message names file and line.
         """
         config = self.read()
-        faults = _missing_secrets(config, root, environ)
-        if faults:
-            raise ConfigError("\n".join(self._placed(faults)))
+        problems = unusable(config, facts.load().vendors, root, environ)
+        if problems:
+            raise ConfigError("\n".join(self._placed(problems)))
         return config
 
-    def _placed(self, faults: Sequence[tuple[KeyPath, str]]) -> list[str]:
+    def _placed(self, problems: Sequence[Problem]) -> list[str]:
         if self.file is None:
-            return [f"`{written(path)}`: {message}" for path, message in faults]
+            return [problem.message for problem in problems]
         lines = key_lines(self.file.read_text(encoding="utf-8-sig"))
-        return [f"{self.file}:{line_of(lines, path)}: `{written(path)}`: {message}" for path, message in faults]
+        return [f"{self.file}:{line_of(lines, problem.path)}: {problem.message}" for problem in problems]
 
 
 class Watch:
@@ -84,7 +86,12 @@ class Watch:
 
 
 def held_back(current: Config, wanted: Config, paths: Sequence[str] = BOUND) -> tuple[Config, list[str]]:
-    """The wanted configuration with the current values of some settings, and which of these differ."""
+    """The wanted configuration with the current values of some settings, and which of these differ.
+
+    Raises:
+        ConfigError: the two together break a rule that each of them keeps, such as open mode for one machine alone on
+            an address that all others reach still.
+    """
     waiting: list[str] = []
     for path in paths:
         table, _, name = path.partition(".")
@@ -93,16 +100,9 @@ def held_back(current: Config, wanted: Config, paths: Sequence[str] = BOUND) -> 
         if getattr(theirs, name) != value:
             waiting.append(path)
             wanted = msgspec.structs.replace(wanted, **{table: msgspec.structs.replace(theirs, **{name: value})})
+    problems = list(broken(wanted, facts.load().vendors)) if waiting else []
+    if problems:
+        kept = ", ".join(f"`{path}`" for path in waiting)
+        faults = [f"{problem.message} ({kept} cannot change without a restart)" for problem in problems]
+        raise ConfigError("\n".join(faults))
     return wanted, waiting
-
-
-def _missing_secrets(config: Config, root: Path, environ: Mapping[str, str]) -> list[tuple[KeyPath, str]]:
-    faults: list[tuple[KeyPath, str]] = []
-    for name, provider in config.providers.items():
-        for label, ref in provider.secret_refs.items():
-            try:
-                resolve(ref, environ, root)
-            except ConfigError as error:
-                where: KeyPath = ("api_key",) if provider.api_key is not None else ("credentials", int(label) - 1)
-                faults.append((("providers", name, *where), error.message))
-    return faults

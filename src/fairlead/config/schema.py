@@ -53,6 +53,8 @@ class Gateway(Table, frozen=True, kw_only=True):
     """Certificate and key for HTTPS; absent: plain HTTP."""
     drain_s: Seconds = 600.0
     """How long open answers may go on after SIGTERM; a second SIGTERM ends them at once."""
+    memory_max_bytes: Positive | None = None
+    """How much memory a worker may use, on Linux; at 90 % of it, or of what its control group may use, new calls get 503."""
 
 
 class ProviderLimits(Table, frozen=True, kw_only=True):

@@ -72,6 +72,8 @@ class App:
         }
         self.ready = True
         """Readiness: false while draining."""
+        self.sheds = False
+        """Whether memory is short: a call is let in only where no other is under way."""
 
     @property
     def in_flight(self) -> int:
@@ -99,6 +101,8 @@ class App:
         dialect = self._chats.get(path)
         if dialect is not None:
             _require(exchange, "POST")
+            if self.sheds and self.in_flight:
+                raise _short_of_memory()
             runtime = self._runtime
             runtime.in_flight += 1
             try:
@@ -247,6 +251,10 @@ def _told(candidate: Candidate) -> str:
 
 def _shutting_down() -> Overloaded:
     return Overloaded("this gateway is shutting down; try again")
+
+
+def _short_of_memory() -> Overloaded:
+    return Overloaded("this gateway is short of memory; try again", retry_after_s=1.0)
 
 
 def _unknown(path: str) -> NotFound:

@@ -147,11 +147,11 @@ class Supervisor:
             crew = self._crews[-1]
             try:
                 wanted = await asyncio.to_thread(self._source.usable, self._root, os.environ)
+                config, waiting = await asyncio.to_thread(held_back, crew.config, wanted)
             except FairleadError as error:
                 _say_each(error.message, "the configuration stays as it was: ")
                 crew.reload_failed()
                 continue
-            config, waiting = held_back(crew.config, wanted)
             crew.reload(config)
             say("the configuration was read again")
             if waiting:
@@ -182,7 +182,7 @@ class Supervisor:
             current = self._crews[-1]
             try:
                 wanted = await asyncio.to_thread(self._source.usable, self._root, os.environ)
-                config, waiting = held_back(current.config, wanted, FIXED)
+                config, waiting = await asyncio.to_thread(held_back, current.config, wanted, FIXED)
                 await self._enlist(config, listeners)
             except FairleadError as error:
                 _say_each(error.message, "no restart: ")

@@ -18,6 +18,7 @@ from fairlead.config.descriptors import connections_within, open_files_limit
 from fairlead.config.launch import Launch, News, announce, cannot_listen, heed, run
 from fairlead.gateway.app import App
 from fairlead.gateway.child import RETIRE
+from fairlead.gateway.memory import is_short
 from fairlead.gateway.pipelines import Pipelines
 from fairlead.record import Gauges
 from fairlead.wire import Exchange, Server, ServerLimits, server_context
@@ -45,7 +46,14 @@ async def serve(launch: Launch) -> None:
     pipelines = Pipelines(foundation)
     servers = await _listen(pipelines.app, launch, foundation.spool.flush)
     end = _End()
-    housekeeping = Housekeeping(foundation, pipelines.app, servers, name, lambda: pipelines.reload_failed)
+    housekeeping = Housekeeping(
+        foundation,
+        pipelines.app,
+        servers,
+        name,
+        reload_failed=lambda: pipelines.reload_failed,
+        short_of_memory=lambda: is_short(pipelines.config.gateway.memory_max_bytes),
+    )
     loop = asyncio.get_running_loop()
     tasks = [
         loop.create_task(housekeeping.run(), name="housekeeping"),
@@ -89,11 +97,12 @@ class _End:
 
 
 class Housekeeping:
-    """What a worker does twice a second: notice changed keys, and say how things stand.
+    """What a worker does twice a second: look at its memory, notice changed keys, and say how things stand.
 
     Args:
         name: of this worker in its gauges.
         reload_failed: whether the configuration could not be read again.
+        short_of_memory: may block.
     """
 
     def __init__(
@@ -102,13 +111,16 @@ class Housekeeping:
         app: App,
         servers: Sequence[Server],
         name: str,
+        *,
         reload_failed: Callable[[], bool] = lambda: False,
+        short_of_memory: Callable[[], bool] = lambda: False,
     ) -> None:
         self._foundation = foundation
         self._app = app
         self._servers = servers
         self._name = name
         self._reload_failed = reload_failed
+        self._short_of_memory = short_of_memory
         self._dropped = 0
         self._dropped_ns: int | None = None
 
@@ -127,11 +139,14 @@ class Housekeeping:
             await self._foundation.clock.sleep(_HOUSEKEEPING_S)
 
     async def round(self) -> None:
-        """Refresh the keys and write the gauges."""
+        """Look at the memory, refresh the keys and write the gauges."""
         foundation = self._foundation
+        self._app.sheds = await asyncio.to_thread(self._short_of_memory)
         degraded = {} if foundation.state is None else foundation.state.degraded
         if not await foundation.keys.refresh():
             degraded["keys"] = "cached"
+        if self._app.sheds:
+            degraded["calls"] = "shed"
         if self._drops():
             degraded["records"] = "dropped"
         foundation.spool(

@@ -11,7 +11,8 @@ from fairlead.expiry import within
 from fairlead.pipeline import Next, Reply
 from fairlead.ports import Claim, Clock, Limits, Standing
 
-_ACQUIRE_S = 0.05
+_ACQUIRE_S = 0.3
+"""A little longer than a store takes to notice that it has to decide without the others."""
 _HEADERS = {
     kind: (f"x-ratelimit-limit-{kind}", f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}")
     for kind in ("requests", "tokens", "concurrency")

@@ -240,7 +240,7 @@ class ServerConnection(asyncio.Protocol):
             self._finish()
 
     async def _answer_all(self) -> None:
-        handler = self._server.handler
+        server = self._server
         queue = self._queue
         while not self._lost:
             if queue:
@@ -262,7 +262,7 @@ class ServerConnection(asyncio.Protocol):
             self._exchange = item
             item.congested = self.paused
             try:
-                await handler(item)
+                await server.handler(item)  # looked up each time: a worker that takes leave has another
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is answered, and told to the loop
                 self._loop.call_exception_handler({"message": "a request handler failed", "exception": error})
             if not item.ended:
