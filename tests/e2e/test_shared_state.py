@@ -111,5 +111,5 @@ def test_four_processes_of_the_library_spend_one_budget(folder: Path) -> None:
     assert met["ok"] + met["spent"] == 240
     assert met["spent"] > 0
     assert budget_nanousd * 0.8 < met["cost_nanousd"] <= budget_nanousd
-    spent_usd = Decimal(fairlead(folder, "usage", "--by", "key")["cost_usd"])
+    spent_usd = Decimal(fairlead(folder, "usage", "--by", "key")["total"]["cost_usd"])
     assert spent_usd * 10**9 == met["cost_nanousd"]

@@ -77,12 +77,12 @@ class Watch:
         self._known = stamp
         return True
 
-    def _stamp(self) -> tuple[int, int, int] | None:
+    def _stamp(self) -> tuple[int, ...] | None:
         try:
             found = self._file.stat()
         except OSError:  # as between the two steps of a replacement
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def held_back(current: Config, wanted: Config, paths: Sequence[str] = BOUND) -> tuple[Config, list[str]]:

@@ -29,10 +29,10 @@ def _is_near(used: int, limit: int) -> bool:
 
 
 def _resident_bytes(proc: Path) -> int | None:
-    """`None` where the platform has no such file."""
+    """`None` where the platform does not say."""
     try:
         return int((proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -59,7 +59,7 @@ def _group(folder: Path) -> tuple[int, int] | None:
             return None
         used = int((folder / "memory.current").read_text())
         stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    except OSError:
+    except (OSError, ValueError):
         return None
     # Files that were read once and lie in the cache are given up before anything else.
     return used - int(stat.get("inactive_file", 0)), int(limit)
