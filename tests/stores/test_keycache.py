@@ -76,6 +76,15 @@ async def test_an_unknown_key_is_not_asked_for(store: Keys, clock: VirtualClock)
     assert (store.asked, store.listed) == (0, 1)
 
 
+async def test_a_key_is_good_a_moment_after_it_was_made(store: Keys, clock: VirtualClock) -> None:
+    """Also where nobody has called `refresh` meanwhile."""
+    cached = CachedKeys(store, clock)
+    assert await cached.find("new") is None
+    store.add("new")
+    await clock.advance(0.1)
+    assert await cached.find("new") is not None
+
+
 async def test_what_is_remembered_is_bounded(store: Keys, clock: VirtualClock) -> None:
     """The least recently used key goes first, and a flood of unknown ones pushes none out and asks for nothing."""
     cached = CachedKeys(store, clock, found_kept=2)

@@ -13,6 +13,7 @@ from fairlead.types import Principal
 STALE_S: Final = 60.0
 _FOUND_KEPT: Final = 10_000
 _NS: Final = 1_000_000_000
+_LOOK_NS: Final = _NS // 10
 
 _Found = tuple[StoredKey, Principal]
 
@@ -44,6 +45,7 @@ class CachedKeys:
         self._found: OrderedDict[str, _Found] = OrderedDict()
         self._ids: frozenset[str] | None = None
         """All that there are, once somebody came with one that is not remembered: made-up keys reach no store."""
+        self._looked_ns = clock.monotonic_ns()
         self._generation: int | None = None
         self._epoch = 0
         """Moves with every forgetting, so that an answer asked for before is not remembered after."""
@@ -76,14 +78,9 @@ class CachedKeys:
         if found is not None:
             self._found.move_to_end(key_id)
             return found
-        epoch = self._epoch
-        ids = self._ids
-        if ids is None:
-            ids = frozenset([key.id for key in await self._store.keys()])
-            if epoch == self._epoch:
-                self._ids = ids
-        if key_id not in ids:
+        if not await self._exists(key_id):
             return None
+        epoch = self._epoch
         answer = await self._store.find(key_id)
         if answer is not None and epoch == self._epoch:
             self._remember(key_id, answer)
@@ -122,6 +119,20 @@ class CachedKeys:
             StateUnavailable: the store cannot answer.
         """
         return await self._store.generation()
+
+    async def _exists(self, key_id: str) -> bool:
+        """Whether there is such a key; however many made-up ones come, the store is asked ten times a second at most."""
+        now_ns = self._clock.monotonic_ns()
+        if self._ids is not None and key_id not in self._ids and now_ns - self._looked_ns >= _LOOK_NS:
+            self._looked_ns = now_ns
+            await self.refresh()  # it may have been made a moment ago
+        ids = self._ids
+        if ids is None:
+            epoch = self._epoch
+            ids = frozenset([key.id for key in await self._store.keys()])
+            if epoch == self._epoch:
+                self._ids = ids
+        return key_id in ids
 
     def _is_stale(self) -> bool:
         return self._clock.monotonic_ns() - self._confirmed_ns > self._stale_ns
