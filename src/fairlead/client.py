@@ -329,6 +329,7 @@ async def _complete(runtime: Runtime, call: Call) -> Completion:
         reply.end(Outcome("error", error.status, error))
         raise
     reply.end(Outcome("ok", reply.status))
+    runtime.flush()  # whoever has the answer finds its record, whatever becomes of this process
     attempt = call.attempt
     first = answer.choices[0] if answer.choices else None
     return Completion(
@@ -360,6 +361,7 @@ async def _pieces(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
         reply = await _apart(runtime, call)
         outcome = _LEFT
         decoder = OPENAI_CHAT.stream.decoder()
+        runtime.flush()
         try:
             async for chunk in cast("Chunks", reply.source):
                 call.fate.committed = True
@@ -373,6 +375,7 @@ async def _pieces(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
         finally:
             call.fate.abandoned = outcome is _LEFT
             reply.end(outcome)
+            runtime.flush()
     finally:
         runtime.owned.discard(under_way)
         under_way.cancel()

@@ -365,3 +365,17 @@ async def test_p14_a_forked_child_does_not_keep_its_parents_place(hammer: Start,
     finally:
         os.kill(child, 9)
         await parent.wait()
+
+
+@pytest.mark.timeout(60)
+async def test_nobody_is_refused_for_what_a_dead_process_merely_held(hammer: Start, join: Join) -> None:
+    """The first call that would be is let wait until the store has said what that has cost."""
+    other = hammer("take")
+    await asyncio.to_thread(other.line)
+    other.go()
+    await asyncio.to_thread(other.line)
+    await asyncio.to_thread(other.kill)
+    state = await join(booked=0)
+
+    await until(lambda: runs(state))  # the first transaction finds out who is dead
+    assert await admits(state, hold("a", 100))

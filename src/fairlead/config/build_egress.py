@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from fairlead.call import Secret
 from fairlead.config.rules import NO_PROXY
 from fairlead.config.schema import Provider, ProviderTls
-from fairlead.config.secrets import resolve, secret_path
+from fairlead.config.secrets import file_path, resolve, secret_path
 from fairlead.errors import ConfigError, mapped
 from fairlead.wire import AllowPrivate, Origin, Proxy, bypassed, client_context
 
@@ -78,16 +78,12 @@ def _of_environment(origin: Origin, environ: Mapping[str, str]) -> Proxy | None:
 
 def _files(tls: ProviderTls, root: Path) -> tuple[str | None, str | None, str | None]:
     """Their paths; a file that holds a private key must not be readable by others."""
-    ca = None if tls.ca is None else str(_path(tls.ca, root))
+    ca = None if tls.ca is None else str(file_path(tls.ca, root))
     if tls.cert is None:
         return ca, None, None
     if tls.key is None:
         return ca, str(secret_path(tls.cert, root)), None
-    return ca, str(_path(tls.cert, root)), str(secret_path(tls.key, root))
-
-
-def _path(ref: str, root: Path) -> Path:
-    return root / Path(ref.removeprefix("file:")).expanduser()
+    return ca, str(file_path(tls.cert, root)), str(secret_path(tls.key, root))
 
 
 def _digest(files: tuple[str | None, ...]) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from fairlead.config.schema import Config
-from fairlead.config.secrets import secret_path
+from fairlead.config.secrets import file_path, secret_path
 from fairlead.errors import ConfigError, FairleadError
 
 _LONGEST_ORDER: Final = 1 << 26
@@ -46,7 +46,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
         if tls is None:
             return None
         root = Path(self.root)
-        return str(secret_path(tls.cert, root)), str(secret_path(tls.key, root))
+        return str(file_path(tls.cert, root)), str(secret_path(tls.key, root))
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

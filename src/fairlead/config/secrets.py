@@ -50,18 +50,28 @@ def resolve(ref: str, environ: Mapping[str, str], folder: Path = Path()) -> Secr
     return Secret(value)
 
 
-def secret_path(ref: str, folder: Path = Path()) -> Path:
-    """The file of a `file:` reference, once it is sure that others cannot read it.
+def file_path(ref: str, folder: Path = Path()) -> Path:
+    """The file of a `file:` reference that everybody may read, such as a certificate.
 
     Raises:
-        ConfigError: no such file, no regular file, or readable by everybody on this machine.
+        ConfigError: no such file, or no regular file.
     """
     path = folder / Path(ref.removeprefix("file:")).expanduser()
     with mapped({OSError: ConfigError}, f"`{ref}` cannot be read; does the file {str(path)!r} exist?"):
         mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise ConfigError(f"`{ref}` is not a regular file")
-    if os.name != "nt" and mode & stat.S_IROTH:
+    return path
+
+
+def secret_path(ref: str, folder: Path = Path()) -> Path:
+    """The file of a `file:` reference, once it is sure that others cannot read it.
+
+    Raises:
+        ConfigError: no such file, no regular file, or readable by everybody on this machine.
+    """
+    path = file_path(ref, folder)
+    if os.name != "nt" and path.stat().st_mode & stat.S_IROTH:
         raise ConfigError(f"`{ref}` can be read by everybody on this machine; run `chmod o-rwx {path}`")
     return path
 

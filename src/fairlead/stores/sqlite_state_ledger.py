@@ -38,6 +38,8 @@ _KEPT_NS: Final = 2 * _DAY_NS
 """How long lapsed holds and windows that are over are kept for late settlements."""
 _ORPHANS_AT_ONCE: Final = 100
 _ASK_AGAIN_NS: Final = _NS
+_ORPHANS_S: Final = 0.5
+"""How long a call that would be refused waits for the store's word on what dead processes held."""
 
 
 class SqliteLedger:
@@ -75,7 +77,7 @@ class SqliteLedger:
         if hold.budgets:
             self._ask_about_orphans()
             try:
-                await self._take(hold)
+                await self._take_at_last(hold)
             except BudgetExceeded:
                 raise
             except BaseException:
@@ -96,6 +98,18 @@ class SqliteLedger:
             if lapses_ns <= now_ns:
                 self._own.pop(hold_id, None)
         return sum(amount for amount, _ in tuple(self._own.values()))
+
+    async def _take_at_last(self, hold: Hold) -> None:
+        """Refuse nobody for what a dead process held, before the store was asked what that has cost."""
+        try:
+            await self._take(hold)
+        except BudgetExceeded:
+            self._ask_about_orphans()
+            asking = self._asking
+            if asking is None or asking.get_loop() is not asyncio.get_running_loop():
+                raise
+            await asyncio.wait({asking}, timeout=_ORPHANS_S)
+            await self._take(hold)
 
     async def _take(self, hold: Hold) -> None:
         spent: dict[_AccountId, int] = {}
