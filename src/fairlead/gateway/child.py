@@ -16,6 +16,8 @@ from fairlead.errors import ConfigError
 RETIRE: Final = signal.SIGUSR2
 """To the supervisor: bring up fresh processes.  To a worker: others serve by now, so end once its callers know."""
 _LAST_WORDS_S = 1.0
+_TURNS_TO_CLOSE = 3
+"""Of the loop, until the transports of the pipes and of the process have closed what they hold."""
 
 
 class Child:
@@ -92,7 +94,15 @@ class Child:
         # A pipe that something else holds open must not keep us waiting.
         await asyncio.wait({self._listener}, timeout=_LAST_WORDS_S)
         self._listener.cancel()
+        await self._let_go()
         return f"{self.name} ended with code {code}" + ("" if self.fault is None else f" ({self.fault})")
+
+    async def _let_go(self) -> None:
+        """Close our ends of its pipes; asyncio has no other door to one that something else holds open."""
+        transport: asyncio.SubprocessTransport = self._process._transport  # type: ignore[attr-defined]  # noqa: SLF001
+        transport.close()
+        for _ in range(_TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     async def _listen(self) -> None:
         """Read its news to their end, so that it never waits for us to read."""

@@ -75,7 +75,6 @@ class SqliteLedger:
             StateUnavailable: the shared state or the store cannot answer in time.
         """
         if hold.budgets:
-            self._ask_about_orphans()
             try:
                 await self._take_at_last(hold)
             except BudgetExceeded:
@@ -101,11 +100,11 @@ class SqliteLedger:
 
     async def _take_at_last(self, hold: Hold) -> None:
         """Refuse nobody for what a dead process held, before the store was asked what that has cost."""
+        asking = self._ask_about_orphans()
         try:
             await self._take(hold)
         except BudgetExceeded:
-            self._ask_about_orphans()
-            asking = self._asking
+            asking = asking or self._ask_about_orphans()
             if asking is None or asking.get_loop() is not asyncio.get_running_loop():
                 raise
             await asyncio.wait({asking}, timeout=_ORPHANS_S)
@@ -119,13 +118,17 @@ class SqliteLedger:
                 scope, _, starts_ns = account_id
                 spent[account_id] = await self._seed_spent(scope, starts_ns)
 
-    def _ask_about_orphans(self) -> None:
+    def _ask_about_orphans(self) -> asyncio.Task[None] | None:
+        """The asking that is under way, begun by this if it is time; `None`: there is nothing to ask, or not yet again."""
         now_ns = self._clock.monotonic_ns()
-        if not self.orphans or self._asking is not None or now_ns - self._asked_ns < _ASK_AGAIN_NS:
-            return
+        if self._asking is not None:
+            return self._asking
+        if not self.orphans or now_ns - self._asked_ns < _ASK_AGAIN_NS:
+            return None
         self._asked_ns = now_ns
         self._asking = asyncio.get_running_loop().create_task(self._settle_orphans(), name="orphaned-holds")
         self._asking.add_done_callback(self._asked)
+        return self._asking
 
     def _asked(self, task: asyncio.Task[None]) -> None:
         self._asking = None
