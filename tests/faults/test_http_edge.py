@@ -1,0 +1,236 @@
+"""Rows H of the fault list, in raw bytes at a gateway's data port.
+
+The deadlines of H1 are tested on shortened clocks in `tests/wire/test_refusals.py`; here are the defaults, and that a
+crowd of silent connections harms nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from tests.wire.malformed import MALFORMED
+
+from fairlead.testing import FakeUpstream
+from fairlead.wire import ServerLimits
+from faults.front import (
+    BODY,
+    CHAT,
+    ENVIRON,
+    KEYS,
+    OPEN,
+    UPSTREAM,
+    Begin,
+    ask,
+    chat,
+    connection,
+    parsed,
+    recorded,
+    request,
+)
+
+LIMITS = ServerLimits()
+
+
+async def refused(gateway: Any, raw: bytes) -> tuple[int, bytes]:
+    """What bytes on a connection of their own are answered with, once the gateway has closed it."""
+    async with connection(gateway) as (reader, writer):
+        writer.write(raw)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+    return parsed(answer).status, answer
+
+
+def test_h1_the_deadlines_are_those_that_are_promised() -> None:
+    """Ten seconds for a head, thirty for a body and a least rate beyond, and a cap for one address."""
+    assert (LIMITS.header_s, LIMITS.body_s, LIMITS.min_body_bytes_per_s) == (10.0, 30.0, 16 * 1024)
+    assert LIMITS.max_connections_per_peer < LIMITS.max_connections
+
+
+@pytest.mark.slow
+async def test_h1_a_thousand_slow_callers_harm_no_healthy_one(begin: Begin) -> None:
+    """Half of a head each, and calls go on."""
+    gateway = await begin(OPEN)
+    async with AsyncExitStack() as stack:
+        for _ in range(1_000):
+            _, writer = await stack.enter_async_context(connection(gateway))
+            writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: ")
+        for _ in range(20):
+            assert (await chat(gateway)).status == 200
+
+
+async def test_h2_a_body_over_the_cap_is_refused_by_its_length(begin: Begin) -> None:
+    """Before any of it was read, also where the caller asks first."""
+    gateway = await begin(OPEN)
+    for more in (b"", b"expect: 100-continue\r\n"):
+        head = b"POST %b HTTP/1.1\r\nhost: 127.0.0.1\r\n%bcontent-length: 1000000000\r\n\r\n" % (CHAT.encode(), more)
+        status, answer = await refused(gateway, head)
+        assert status == 413
+        assert b"100 Continue" not in answer
+
+
+async def test_h2_a_body_without_a_length_is_refused_at_the_cap(begin: Begin) -> None:
+    """No more than 64 KiB beyond it are taken in."""
+    gateway = await begin(OPEN)
+    piece = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    async with connection(gateway) as (reader, writer):
+        writer.write(b"POST %b HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n" % CHAT.encode())
+        for _ in range(LIMITS.max_body_bytes // 65_536 + 1):
+            writer.write(piece)
+            await writer.drain()
+        async with asyncio.timeout(10):
+            assert parsed(await reader.read()).status == 413
+
+
+@pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED.keys())
+async def test_h3_h4_what_two_parsers_could_read_differently_is_refused(begin: Begin, raw: bytes) -> None:
+    """One answer of status 4xx or 505, no second one, and the connection closes."""
+    gateway = await begin(OPEN)
+    status, answer = await refused(gateway, raw)
+    assert status in {400, 413, 431, 505}
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer.lower()
+    assert await gateway.records() == []
+
+
+async def test_h5_no_path_but_the_exact_one_reaches_the_handler(begin: Begin) -> None:
+    """Whatever is put before, behind or into it, drawn at random: an unknown path, a refusal, and no record."""
+    gateway = await begin(OPEN)
+    dice = random.Random(5)  # noqa: S311 - repeatable on purpose
+    marks = ("/", "//", "%2f", "%2e%2e/", ";x", "?#", ".", "/../v1", "\\", "%00", "%c0%af", "A", "\u00e9")
+    for _ in range(100):
+        at = dice.randrange(1, len(CHAT) + 1)
+        path = CHAT[:at] + dice.choice(marks) + CHAT[at:]
+        if path.partition("?")[0] == CHAT:
+            continue
+        assert (await ask(gateway, "POST", path, BODY)).status in {400, 404}, path
+    assert (await ask(gateway, "POST", CHAT.upper(), BODY)).status == 404
+    assert await gateway.records() == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ([f"x-long: {'a' * 65_536}"], 431),
+        ([f"x-{number}: a" for number in range(1_000)], 431),
+        (["x-nul: a\0b"], 400),
+        (["x-bare: a\rb"], 400),
+    ],
+    ids=["64 KB", "1,000 fields", "NUL", "bare CR"],
+)
+async def test_h6_headers_over_the_caps_and_odd_ones_are_refused(begin: Begin, lines: list[str], status: int) -> None:
+    """With 431 or 400."""
+    gateway = await begin(OPEN)
+    head = "\r\n".join(["GET /v1/models HTTP/1.1", "host: 127.0.0.1", *lines, "", ""]).encode("latin-1")
+    assert (await refused(gateway, head))[0] == status
+
+
+async def test_h6_a_twin_with_underscores_is_not_the_header(begin: Begin) -> None:
+    """`x_api_key` is dropped, so the call has no key."""
+    gateway = await begin(KEYS)
+    key = await gateway.key("k1")
+    assert (await ask(gateway, "GET", "/v1/models", headers={"x-api-key": key})).status == 200
+    assert (await ask(gateway, "GET", "/v1/models", headers={"x_api_key": key})).status == 401
+
+
+async def test_h7_two_credentials_are_one_only_where_they_agree(begin: Begin) -> None:
+    """Else 400; the scheme's case and spaces do not matter; a token of 15 KB is a plain 401."""
+    gateway = await begin(KEYS)
+    key = await gateway.key("k1")
+    for headers, status in (
+        ({"authorization": f"bearer   {key} "}, 200),
+        ({"authorization": f"Bearer {key}", "x-api-key": key}, 200),
+        ({"authorization": f"Bearer {key}", "x-api-key": "other"}, 400),
+        ({"authorization": f"Basic {key}"}, 400),
+        ({"authorization": f"Bearer {'k' * 15_000}"}, 401),
+    ):
+        assert (await ask(gateway, "GET", "/v1/models", headers=headers)).status == status
+    twice = f"GET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: {key}\r\nx-api-key: {key}\r\n\r\n".encode()
+    assert (await refused(gateway, twice))[0] == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"m","messages":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b"{" + b",".join(b'"k%d":1' % number for number in range(100_000)) + b"}",
+        b'{"model":"m","model":"m","messages":[]}',
+        b'{"model":"m","n":' + b"1" * 1_000_000 + b',"messages":[]}',
+        b'{"model":"m","temperature":NaN,"messages":[]}',
+        b'\xef\xbb\xbf{"model":"m","messages":[]}',
+        '{"model":"m","messages":[]}'.encode("utf-16"),
+    ],
+    ids=["depth", "keys", "duplicate", "number", "NaN", "BOM", "UTF-16"],
+)
+async def test_h8_hostile_json_is_a_cheap_400(begin: Begin, body: bytes) -> None:
+    """At most 5 ms of CPU a megabyte, and 20 for the whole exchange; nothing is called."""
+    gateway = await begin(OPEN)
+    await chat(gateway, model="absent")
+    began = time.process_time()
+    answer = await ask(gateway, "POST", CHAT, body)
+    spent_s = time.process_time() - began
+    assert answer.status == 400, answer.body
+    assert spent_s < 0.1 + 0.005 * len(body) / 1e6
+    assert len(await recorded(gateway)) == 1
+
+
+async def test_h8_a_compressed_request_is_refused(begin: Begin) -> None:
+    """So no bomb is ever opened."""
+    gateway = await begin(OPEN)
+    assert (await ask(gateway, "POST", CHAT, b"\x1f\x8b", {"content-encoding": "gzip"})).status == 400
+
+
+async def test_h9_http2_is_refused_and_idle_connections_end(begin: Begin) -> None:
+    """Its preface is no request, so there is no stream to reset; connections are capped, and idle ones closed."""
+    gateway = await begin(OPEN)
+    status, _ = await refused(gateway, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert status in {400, 505}
+    assert LIMITS.max_connections <= 16_384
+    assert LIMITS.idle_s <= 75.0
+
+
+async def test_h10_what_browsers_and_proxies_ask_is_closed_by_default(begin: Begin) -> None:
+    """Preflights, upgrades, CONNECT, TRACE and unknown methods; HEAD is a GET without a body."""
+    gateway = await begin(OPEN)
+    preflight = await ask(gateway, "OPTIONS", CHAT, headers={"origin": "https://evil.example"})
+    assert preflight.status == 405
+    assert not any(name.startswith("access-control") for name in preflight.headers)
+    assert (await ask(gateway, "TRACE", CHAT)).status in {400, 405}
+    assert (await ask(gateway, "HEAD", "/v1/models")).status == 200
+    upgrade = request("GET", "/v1/models", None, {"connection": "upgrade", "upgrade": "websocket"})
+    assert (await refused(gateway, upgrade))[0] == 400
+    assert (await refused(gateway, b"CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example\r\n\r\n"))[0] == 400
+    assert (await refused(gateway, b"BREW / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"))[0] in {400, 405}
+
+
+async def test_h11_only_allowed_headers_go_upstream(begin: Begin) -> None:
+    """Neither ids, traces and forwarding notes of the caller, nor hop-by-hop headers, nor its credential."""
+    async with FakeUpstream() as upstream:
+        gateway = await begin(UPSTREAM.format(auth="open", base_url=upstream.base_url), ENVIRON)
+        sent = {
+            "x-request-id": "caller", "traceparent": "00-1-2-03", "x-forwarded-for": "192.0.2.1", "te": "trailers",
+            "authorization": "Bearer of-the-caller", "cookie": "a=b", "x-secret": "c",
+        }  # fmt: skip
+        assert (await chat(gateway, headers=sent)).status == 200
+        (received,) = upstream.requests
+        assert not set(received.headers) & (sent.keys() - {"authorization"})
+        assert received.headers["authorization"] == "Bearer sk-upstream"
+
+
+async def test_h12_control_characters_stay_out_of_log_lines(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
+    """A model name with line breaks or ANSI codes is refused, and none starts a line of its own."""
+    gateway = await begin(OPEN)
+    evil = 'x\r\nlevel=error msg="forged"\x1b[31m{"a":1}'
+    plain = 'x" level=error {"a":1} end'
+    with caplog.at_level("DEBUG"):
+        refused_answer = await chat(gateway, model=evil)
+        unknown = await chat(gateway, model=plain)
+    assert (refused_answer.status, unknown.status) == (400, 404)
+    for answer in (refused_answer, unknown):
+        assert not set(answer.body) & set(range(32))
+    assert not any(line.startswith("level=error") for line in caplog.text.splitlines())
+    assert plain in {row["model"] for row in await recorded(gateway)}
