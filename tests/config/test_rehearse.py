@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trustme
 
 from fairlead.config.load import load_text
 from fairlead.config.rehearse import unusable
@@ -50,3 +51,19 @@ def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
     text = OPENAI + 'api_key = "env:THERE"\n[providers.s]\nvendor = "sim"\nfaults = "faults.toml"\n'
 
     assert unusable(load_text(text), facts.load().vendors, tmp_path, {"THERE": "sk-1"}) == []
+
+
+def test_a_certificate_may_be_readable_by_everybody(tmp_path: Path) -> None:
+    """As at a start; its key may not."""
+    issued = trustme.CA().issue_cert("127.0.0.1")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(str(cert))
+    issued.private_key_pem.write_to_path(str(key))
+    cert.chmod(0o644)
+    key.chmod(0o600)
+    config = load_text('[gateway]\ntls = { cert = "file:cert.pem", key = "file:key.pem" }\n')
+
+    assert unusable(config, facts.load().vendors, tmp_path, {}) == []
+    key.chmod(0o644)
+    (problem,) = unusable(config, facts.load().vendors, tmp_path, {})
+    assert "can be read by everybody" in problem.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -67,14 +68,21 @@ class Files:
 
 @contextlib.contextmanager
 def listening(context: ssl.SSLContext) -> Iterator[int]:
-    """A blocking server, which unlike asyncio's says to the client why its handshake fails."""
+    """A blocking server, which unlike asyncio's says to the client why its handshake fails.
+
+    It reads on until the client leaves, as servers do that linger: bytes left unread at a close would reset the
+    connection, and the reset may overtake the alert.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             connection, _ = listener.accept()
-            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as encrypted:
-                encrypted.recv(65_536)
-            connection.close()
+            with connection, socket.socket(fileno=os.dup(connection.fileno())) as below:
+                with contextlib.suppress(OSError):
+                    context.wrap_socket(connection, server_side=True).recv(65_536)
+                with contextlib.suppress(OSError):
+                    while below.recv(65_536):
+                        pass
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -9,7 +9,7 @@ from fairlead.config.build_egress import egress
 from fairlead.config.lines import KeyPath
 from fairlead.config.problem import Problem
 from fairlead.config.schema import Config, Provider
-from fairlead.config.secrets import resolve, secret_path
+from fairlead.config.secrets import file_path, resolve, secret_path
 from fairlead.errors import ConfigError, mapped
 from fairlead.providers.facts import Vendor
 from fairlead.providers.sim import faults
@@ -31,7 +31,7 @@ def _gateway(config: Config, root: Path) -> Iterator[Problem]:
     if tls is None:
         return
     try:
-        server_context(str(secret_path(tls.cert, root)), str(secret_path(tls.key, root)))
+        server_context(str(file_path(tls.cert, root)), str(secret_path(tls.key, root)))
     except ConfigError as error:
         yield Problem(("gateway", "tls"), f"`gateway.tls`: {error.message}")
 

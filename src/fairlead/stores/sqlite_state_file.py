@@ -17,6 +17,7 @@ import fcntl
 import os
 import secrets
 import sqlite3
+import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from fairlead.stores.segments import let_go, try_lock
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _JOIN_TIMEOUT_S: Final = 2.0
+_JOIN_TRIES: Final = 100
+_JOIN_PAUSE_S: Final = 0.02
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rates (
     scope TEXT NOT NULL,
@@ -81,11 +84,11 @@ class StateFile:
         with self._joining():
             self._start_anew_after_boot()
             self._own = _locked(self._folder / self.holder)
-        try:
-            self.connect().close()
-        except BaseException:
-            self.leave()
-            raise
+            try:
+                self._make()
+            except BaseException:
+                self.leave()
+                raise
         here = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _disown(here()))
 
@@ -142,6 +145,22 @@ class StateFile:
         if own is not None:
             os.close(own)
 
+    def _make(self) -> None:
+        """See that the file is there and can be used.
+
+        Where somebody else makes it or is the last to leave it, SQLite fails at once, whatever its busy timeout says.
+        """
+        pause = threading.Event()
+        for left in reversed(range(_JOIN_TRIES)):
+            try:
+                self.connect().close()
+            except sqlite3.OperationalError as error:
+                if not left or not is_busy(error):
+                    raise
+                pause.wait(_JOIN_PAUSE_S)
+            else:
+                return
+
     def _others(self) -> tuple[int, dict[str, int]]:
         alive, dead = 0, {}
         for path in self._folder.iterdir():
@@ -177,6 +196,12 @@ class StateFile:
             yield
         finally:
             let_go(descriptor)
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether only somebody else stood in the way."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _disown(file: StateFile | None) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from fairlead.errors import FairleadError, StateUnavailable
 from fairlead.expiry import Expiry
 from fairlead.ports import Clock
-from fairlead.stores.sqlite_state_file import StateFile
+from fairlead.stores.sqlite_state_file import StateFile, is_busy
 
 T = TypeVar("T")
 
@@ -211,7 +211,7 @@ class StateThread:
             self._transact(batch)
         except Exception as error:  # noqa: BLE001 - nothing may end this thread
             if isinstance(error, (sqlite3.Error, OSError)) and not isinstance(error, _POISON):
-                if not _is_busy(error):
+                if not is_busy(error):
                     self._disconnect()
                     self.failing = True
                 return False
@@ -272,11 +272,6 @@ class StateThread:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-
-def _is_busy(error: Exception) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _unavailable() -> StateUnavailable:
