@@ -132,9 +132,7 @@ def settled(gateway: Process) -> dict[str, dict[str, Any]]:
     def is_quiet() -> dict[str, dict[str, Any]] | None:
         nonlocal before
         rows = logged(gateway)
-        waiting = gateway.metrics().get("fairlead_in_flight", 0) or any(
-            row["outcome"] == "open" for row in rows.values()
-        )
+        waiting = gateway.in_flight() or any(row["outcome"] == "open" for row in rows.values())
         grown, before = len(rows) != before, len(rows)
         return None if waiting or grown else rows
 

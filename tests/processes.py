@@ -61,6 +61,10 @@ class Process:
         lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in lines}
 
+    def in_flight(self) -> int:
+        """Calls under way on all workers."""
+        return int(sum(value for name, value in self.metrics().items() if name.startswith("fairlead_in_flight{")))
+
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Any:
         """The JSON body of a GET on the data port."""
         return json.loads(fetch(f"{self.origin}{path}", headers))

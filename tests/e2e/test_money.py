@@ -108,7 +108,7 @@ def test_bill_ledger_usage_and_metrics_agree_to_the_nano_dollar(
     assert {kind.split()[0] for kind in kinds} == {"plain", "streamed", "cut", "left", "late", "retried"}
     assert any("failed" in kind for kind in kinds)
     deadline = time.monotonic() + 10
-    while ours.metrics().get("fairlead_in_flight", 0) and time.monotonic() < deadline:
+    while ours.in_flight() and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(1.0)
     bill = provider.get("/sim/bill")

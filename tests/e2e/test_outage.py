@@ -60,7 +60,7 @@ def test_d5_a_store_that_takes_nothing_for_minutes_costs_no_call_and_no_record(
     drained_s = time.monotonic() - began
     after = Watch(ours, calls).watch(WARM_S)
     ended = calls.ask("stop")
-    until(lambda: not ours.metrics()["fairlead_in_flight"], 15, "an idle gateway")
+    until(lambda: not ours.in_flight(), 15, "an idle gateway")
     up_again = ours.metrics()["fairlead_store_up"]
     dropped = sum(value for name, value in ours.metrics().items() if "dropped_records" in name)
     assert ours.stop() == 0
