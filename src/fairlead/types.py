@@ -113,12 +113,14 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A limit that Fairlead puts on its own callers."""
+    """A limit: of our callers, or of a provider on us."""
 
     scope: str
     kind: Literal["requests", "tokens", "concurrency"]
     limit: int
     """A minute, for requests and tokens; at one time, for concurrency."""
+    burst: int | None = None
+    """How many of a minute's may come at once; `None`: all of them."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -104,6 +104,14 @@ async def test_a_second_release_gives_nothing(limits: Limits) -> None:
     assert not await admits(limits, running(1))
 
 
+async def test_a_burst_is_all_that_comes_at_once(limits: Limits, time: VirtualClock) -> None:
+    """Of 60 a minute with a burst of 5, five pass at once and one a second after them."""
+    claim = Claim(rate=Rate(scope="key:a", kind="requests", limit=60, burst=5))
+    assert [await admits(limits, claim) for _ in range(7)] == [True] * 5 + [False] * 2
+    await time.advance(1)
+    assert [await admits(limits, claim) for _ in range(2)] == [True, False]
+
+
 async def test_unused_tokens_come_back(limits: Limits) -> None:
     """What was claimed and not used can be claimed again."""
     claims = [tokens(100, 100)]

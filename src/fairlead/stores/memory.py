@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 
 from fairlead.core import gcra, windows
-from fairlead.core.money import format_usd
-from fairlead.errors import BudgetExceeded, RateLimited
+from fairlead.errors import RateLimited
 from fairlead.ports import Claim, Clock, Hold, Standing
+from fairlead.stores.refusals import over_budget, rate_limited
 from fairlead.types import Budget, Rate, Window
 
 SeedSpent = Callable[[str, int], Awaitable[int]]
@@ -120,7 +120,7 @@ class MemoryLedger:
                     return False
                 left_nanousd = budget.limit_nanousd - account.spent_nanousd - account.held_nanousd
                 if hold.amount_nanousd > left_nanousd:
-                    raise BudgetExceeded(_refusal(budget, hold.amount_nanousd, left_nanousd))
+                    raise over_budget(budget, hold.amount_nanousd, left_nanousd)
                 if account not in accounts:
                     accounts.append(account)
             self._take(hold, hold_id, tuple(accounts), now_ns)
@@ -190,15 +190,6 @@ class MemoryLedger:
         self._sweep_at = max(_SWEEP_FROM, 2 * len(self._accounts))
 
 
-def _refusal(budget: Budget, amount_nanousd: int, left_nanousd: int) -> str:
-    window = "whole" if budget.window == "total" else budget.window
-    return (
-        f"this call could cost up to {format_usd(amount_nanousd)} USD, and {format_usd(max(left_nanousd, 0))} of "
-        f"{format_usd(budget.limit_nanousd)} USD are left in the {window} budget of {budget.scope!r}; "
-        "ask for fewer tokens with `max_tokens`, or have the budget raised"
-    )
-
-
 _CellId = tuple[str, str]
 """Scope and kind."""
 
@@ -206,26 +197,29 @@ _CellId = tuple[str, str]
 class _Cell:
     """What one limit has counted."""
 
-    __slots__ = ("interval_ns", "limit", "quota", "running", "tat_ns")
+    __slots__ = ("burst_ns", "interval_ns", "quota", "rate", "running", "tat_ns")
 
     def __init__(self) -> None:
-        self.limit = 0
+        self.rate: Rate | None = None
         self.interval_ns = 0
+        self.burst_ns = 0
         self.quota: gcra.Quota | None = None
         self.tat_ns = 0
         """Of GCRA; a time long past where the limit was never used."""
         self.running = 0
 
-    def set_limit(self, limit: int) -> None:
-        """Count in the units of this limit from now on; what was counted stays."""
-        self.limit = limit
-        self.quota = gcra.quota(limit) if limit > 0 else None
+    def set_rate(self, rate: Rate) -> None:
+        """Count in the units of this rate from now on; what was counted stays."""
+        self.rate = rate
+        self.quota = gcra.quota(rate.limit, burst=rate.burst) if rate.limit > 0 else None
         self.interval_ns = 0 if self.quota is None else self.quota.interval_ns
+        self.burst_ns = 0 if self.quota is None else self.quota.capacity_ns
 
     def decide(self, claim: Claim, now_ns: int) -> gcra.Decision:
         """What the limit says to a claim, and how long to wait if it says no; nothing is taken."""
-        limit = claim.rate.limit
-        if claim.rate.kind == "concurrency":
+        rate = claim.rate
+        limit = rate.limit
+        if rate.kind == "concurrency":
             left = limit - self.running
             wait_ns = 0 if claim.amount <= left else _NS
             return gcra.Decision(
@@ -233,7 +227,7 @@ class _Cell:
             )
         if limit < 1:
             return gcra.Decision(allowed=False, tat_ns=now_ns, remaining=0, retry_after_ns=None, reset_ns=0)
-        return gcra.check(gcra.quota(limit), self.tat_ns, now_ns, claim.amount)
+        return gcra.check(gcra.quota(limit, burst=rate.burst), self.tat_ns, now_ns, claim.amount)
 
 
 class MemoryLimits:
@@ -272,12 +266,12 @@ class MemoryLimits:
                     left = limit - cell.running
                     standings.append(Standing(kind, limit, left, 0.0))
                 else:
-                    if cell.limit != limit:
-                        cell.set_limit(limit)
+                    if cell.rate is not rate and cell.rate != rate:
+                        cell.set_rate(rate)
                     interval_ns = cell.interval_ns
                     cell.tat_ns = after_ns = gcra.advance(cell.tat_ns, now_ns, amount * interval_ns)
                     reset_ns = after_ns - now_ns
-                    left = (limit * interval_ns - reset_ns) // interval_ns if interval_ns else -1
+                    left = (cell.burst_ns - reset_ns) // interval_ns if interval_ns else -1
                     standings.append(Standing(kind, limit, left, reset_ns / _NS))
                 if left < 0:
                     for counted, running, tat_ns in reversed(taken):
@@ -313,12 +307,12 @@ class MemoryLimits:
 
     def _refused(self, claims: Sequence[Claim], now_ns: int) -> RateLimited:
         answers = [(claim, self._cell(claim.rate).decide(claim, now_ns)) for claim in claims]
-        return _refused([(claim, answer) for claim, answer in answers if not answer.allowed])
+        return rate_limited([(claim, answer) for claim, answer in answers if not answer.allowed])
 
     def _settle(self, claim: Claim, used_tokens: int, claimed_at_ns: int, now_ns: int) -> None:
         cell = self._cell(claim.rate)
-        if cell.limit != claim.rate.limit or cell.quota is None:
-            cell.set_limit(claim.rate.limit)
+        if cell.rate != claim.rate:
+            cell.set_rate(claim.rate)
         if cell.quota is None:
             return  # a limit of 0 has admitted nothing
         cell.tat_ns = gcra.settle(
@@ -336,28 +330,3 @@ class MemoryLimits:
         for cell_id in idle:
             del self._cells[cell_id]
         self._sweep_at = max(_SWEEP_FROM, 2 * len(self._cells))
-
-
-def _refused(refused: Sequence[tuple[Claim, gcra.Decision]]) -> RateLimited:
-    """About the claim that has to wait longest, or that never fits."""
-
-    def wait(pair: tuple[Claim, gcra.Decision]) -> float:
-        retry_after_ns = pair[1].retry_after_ns
-        return float("inf") if retry_after_ns is None else retry_after_ns
-
-    claim, answer = max(refused, key=wait)
-    rate = claim.rate
-    unit = "at one time" if rate.kind == "concurrency" else "a minute"
-    if answer.retry_after_ns is None:
-        message = f"{claim.amount} {rate.kind} never fit into {rate.limit} {unit} of {rate.scope!r}; ask for less"
-        retry_after_s = None
-    else:
-        message = f"{rate.scope!r} is limited to {rate.limit} {_noun(rate)} {unit}"
-        retry_after_s = answer.retry_after_ns / _NS
-    return RateLimited(
-        message, limit=rate.limit, remaining=answer.remaining, kind=rate.kind, retry_after_s=retry_after_s
-    )
-
-
-def _noun(rate: Rate) -> str:
-    return "calls" if rate.kind == "concurrency" else rate.kind

@@ -94,7 +94,10 @@ class _Taken(msgspec.Struct, frozen=True):
 
 
 def _divided(rate: Rate, processes: int) -> Rate:
-    return rate if rate.limit < 1 else Rate(scope=rate.scope, kind=rate.kind, limit=max(1, rate.limit // processes))
+    if rate.limit < 1:
+        return rate
+    burst = None if rate.burst is None else max(1, rate.burst // processes)
+    return Rate(scope=rate.scope, kind=rate.kind, limit=max(1, rate.limit // processes), burst=burst)
 
 
 def _acquire(claims: Sequence[Claim], holder: str, connection: sqlite3.Connection, now_ns: int) -> _Taken:
@@ -129,7 +132,7 @@ def _release(
             _run(connection, claim, holder, -claim.amount)
         elif rate.kind == "tokens" and used_tokens is not None and rate.limit > 0:
             tat_ns = gcra.settle(
-                gcra.quota(rate.limit),
+                gcra.quota(rate.limit, burst=rate.burst),
                 _tat(connection, rate),
                 now_ns,
                 claimed=claim.amount,
@@ -154,7 +157,7 @@ def _decide(connection: sqlite3.Connection, claim: Claim, now_ns: int) -> gcra.D
         )
     if rate.limit < 1:
         return gcra.Decision(allowed=False, tat_ns=now_ns, remaining=0, retry_after_ns=None, reset_ns=0)
-    return gcra.check(gcra.quota(rate.limit), _tat(connection, rate), now_ns, claim.amount)
+    return gcra.check(gcra.quota(rate.limit, burst=rate.burst), _tat(connection, rate), now_ns, claim.amount)
 
 
 def _tat(connection: sqlite3.Connection, rate: Rate) -> int | None:
