@@ -14,8 +14,8 @@ from fairlead.record import Admitted, Ended, Record, decode_records
 from fairlead.stores.segments import let_go, segments, try_lock
 
 BATCH_RECORDS: Final = 1_000
-BATCH_BYTES: Final = 4 * 1024 * 1024
-"""A batch is no bigger, unless one record alone is (FAULTS D7)."""
+BATCH_BYTES: Final = 1024 * 1024
+"""A batch holds no more content (FAULTS D7).  A worker keeps no more of a body, so a record alone holds no more either."""
 _LOCK_NAME: Final = "ingest.lock"
 _LARGEST_READ: Final = frame.HEADER_BYTES + frame.MAX_PAYLOAD_BYTES
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections import deque
@@ -20,6 +21,9 @@ from fairlead.stores.segments import create, folder_bytes, let_go
 ROTATE_BYTES: Final = 8 * 1024 * 1024
 MAX_BYTES: Final = 4 * 1024 * 1024 * 1024
 _MEASURE_EVERY_NS: Final = 1_000_000_000
+_SAY_EVERY_NS: Final = 60_000_000_000
+
+_log = logging.getLogger(__name__)
 
 
 class _Segment:
@@ -37,8 +41,9 @@ class _Segment:
 class Spool:
     """A `Sink` that writes records to disk: within one tick of the running loop, else at once.  Raises nothing.
 
-    What cannot be written is counted in `dropped`; the next record tries again.  A record reached the kernel once
-    `flush` has returned, so it outlives the process; with `fsync` it outlives the machine's power.
+    What cannot be written is counted in `dropped`; the next record tries again.  The log says when that begins, at most
+    once a minute, and when it is over.  A record reached the kernel once `flush` has returned, so it outlives the
+    process; with `fsync` it outlives the machine's power.
 
     Args:
         folder: shared by all workers of a machine.
@@ -65,6 +70,9 @@ class Spool:
         self._fsync = fsync
         self.dropped = 0
         """Records that could not be written since the start."""
+        self._said_ns: int | None = None
+        self._lost_before: int | None = None
+        """`dropped` when the log last said that records are lost; `None` once it said that they are not any more."""
         self._lock = threading.Lock()
         self._buffer: deque[Record] = deque()
         self._scheduled_on: asyncio.AbstractEventLoop | None = None
@@ -123,11 +131,25 @@ class Spool:
         try:
             if framed is not None:
                 self._write(framed)
-        except OSError:
+                self._say_over()
+        except OSError as error:
+            self._say(error)
             self.dropped += len(pending)
             # What did not get written must not hold a segment open for ever.
             pending = [record for record in pending if isinstance(record, Ended)]
         self._track(pending)
+
+    def _say(self, error: OSError) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._lost_before is None and (self._said_ns is None or now_ns - self._said_ns >= _SAY_EVERY_NS):
+            self._said_ns, self._lost_before = now_ns, self.dropped
+            reason = error.strerror or error
+            _log.warning("records are lost, as the spool %r cannot be written: %s", str(self._folder), reason)
+
+    def _say_over(self) -> None:
+        if self._lost_before is not None:
+            _log.warning("records are spooled again; %d were lost", self.dropped - self._lost_before)
+            self._lost_before = None
 
     def _framed(self, records: list[Record]) -> bytes | None:
         """One frame around these records; `None` where one of them cannot be written, whatever is wrong with it."""
@@ -163,6 +185,8 @@ class Spool:
             self._measured_ns = now_ns
             self._folder_bytes = folder_bytes(self._folder)
         if self._folder_bytes + size_bytes > self._max_bytes:
+            # Else the current segment itself could hold the room for ever, as it would never be full.
+            self._retire()
             msg = "the spool is full"
             raise OSError(msg)
 
