@@ -355,16 +355,18 @@ async def test_p14_a_forked_child_does_not_keep_its_parents_place(hammer: Start,
         "asyncio.run(main())\n"
     )
     state = await join()
-    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
-    assert parent.stdout is not None
-    child = int(await parent.stdout.readline())
-    try:
-        assert not await runs(state)
-        parent.kill()
-        await until(lambda: runs(state), 3.0)
-    finally:
-        os.kill(child, 9)
-        await parent.wait()
+    with await asyncio.to_thread(
+        subprocess.Popen, [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(await asyncio.to_thread(parent.stdout.readline))
+        try:
+            assert not await runs(state)
+            parent.kill()
+            await until(lambda: runs(state), 3.0)
+        finally:
+            os.kill(child, 9)
+            await asyncio.to_thread(parent.wait)
 
 
 @pytest.mark.timeout(60)
