@@ -7,6 +7,7 @@ crowd of silent connections harms nobody.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from contextlib import AsyncExitStack
@@ -87,7 +88,7 @@ async def test_h2_a_body_without_a_length_is_refused_at_the_cap(begin: Begin) ->
 
 
 @pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED.keys())
-async def test_h3_h4_what_two_parsers_could_read_differently_is_refused(begin: Begin, raw: bytes) -> None:
+async def test_h3_what_two_parsers_could_read_differently_is_refused(begin: Begin, raw: bytes) -> None:
     """One answer of status 4xx or 505, no second one, and the connection closes."""
     gateway = await begin(OPEN)
     status, answer = await refused(gateway, raw)
@@ -95,6 +96,101 @@ async def test_h3_h4_what_two_parsers_could_read_differently_is_refused(begin: B
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"connection: close" in answer.lower()
     assert await gateway.records() == []
+
+
+HOSTS = {
+    "slash": "127.0.0.1/health/live",
+    "query": "127.0.0.1?/health/live",
+    "fragment": "127.0.0.1#",
+    "user": "health@127.0.0.1",
+    "backslash": "127.0.0.1\\health",
+    "space": "127.0.0.1 health",
+    "list": "127.0.0.1,127.0.0.1",
+    "scheme": "http://127.0.0.1",
+    "empty": "",
+    "no ASCII": "127.0.0.1\u00e9",
+}
+PATHS = (("GET", "/v1/models"), ("GET", "/v1/fairlead/calls/x"), ("POST", CHAT))
+
+
+def raw_request(method: str, target: str, *lines: str) -> bytes:
+    """A request with exactly these header lines, and a chat body that is framed by the first of them."""
+    body = json.dumps(BODY).encode() if method == "POST" else b""
+    fixed = ["content-type: application/json", f"content-length: {len(body)}", "connection: close"]
+    return "\r\n".join([f"{method} {target} HTTP/1.1", *fixed, *lines, "", ""]).encode("latin-1") + body
+
+
+@pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS.keys())
+async def test_h4_a_host_that_is_more_than_a_name_is_refused_for_everybody(begin: Begin, host: str) -> None:
+    """With 400 on every path, with a good key, a bad one and none: it is looked at before all of that, and nothing ran."""
+    gateway = await begin(KEYS)
+    key = await gateway.key("k1")
+    for method, path in (*PATHS, ("GET", "/health/live")):
+        for credential in ([], [f"x-api-key: {key}"], ["x-api-key: wrong"]):
+            status, answer = await refused(gateway, raw_request(method, path, f"host: {host}", *credential))
+            assert status == 400, (path, credential)
+            assert answer.count(b"HTTP/1.1 ") == 1
+    assert await gateway.records() == []
+
+
+@pytest.mark.parametrize("hosts", [[], ["host: 127.0.0.1"] * 2, ["host: 127.0.0.1", "host: evil.example"]])
+async def test_h4_without_a_host_or_with_two_nothing_is_answered(begin: Begin, hosts: list[str]) -> None:
+    """With 400, whatever else is right about the request."""
+    gateway = await begin(KEYS)
+    key = await gateway.key("k1")
+    for method, path in PATHS:
+        assert (await refused(gateway, raw_request(method, path, *hosts, f"x-api-key: {key}")))[0] == 400
+    assert await gateway.records() == []
+
+
+async def test_h4_a_target_that_names_a_host_is_refused(begin: Begin) -> None:
+    """`GET http://host/path`: nobody has to decide which of the two hosts counts."""
+    gateway = await begin(KEYS)
+    key = await gateway.key("k1")
+    for method, path in PATHS:
+        for target in (f"http://127.0.0.1{path}", f"http://evil.example{path}", f"//127.0.0.1{path}"):
+            raw = raw_request(method, target, "host: 127.0.0.1", f"x-api-key: {key}")
+            assert (await refused(gateway, raw))[0] in {400, 404}, target
+    assert await gateway.records() == []
+
+
+async def test_h4_no_host_changes_who_may_do_what(begin: Begin) -> None:
+    """Names, addresses and ports that are well formed: without a key 401 on every path, with it the same answer."""
+    gateway = await begin(KEYS)
+    key = await gateway.key("k1")
+    hosts = (
+        "127.0.0.1",
+        "localhost:4000",
+        "[::1]:1",
+        "evil.example",
+        "health",
+        "health.live:80",
+        "v1",
+        "127.0.0.1%2fhealth",
+        "a:1:2",
+    )
+    for method, path in PATHS:
+        for credential, accepted in (([], False), (["x-api-key: wrong"], False), ([f"x-api-key: {key}"], True)):
+            raws = [raw_request(method, path, f"host: {host}", *credential) for host in hosts]
+            found = {(await refused(gateway, raw))[0] for raw in raws}
+            assert found == ({404 if "calls" in path else 200} if accepted else {401}), (path, credential)
+
+
+async def test_h4_an_open_gateway_answers_under_names_of_this_machine_alone(begin: Begin) -> None:
+    """So that no web page reaches it by a name of its own that points here."""
+    gateway = await begin(OPEN)
+    for host, status in (
+        ("127.0.0.1", 200),
+        ("LOCALHOST:4000", 200),
+        ("[::1]:1", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("localhost.", 403),
+        ("127.0.0.2", 403),
+    ):
+        for method, path in (PATHS[0], PATHS[2]):
+            assert (await refused(gateway, raw_request(method, path, f"host: {host}")))[0] == status, host
+    assert len(await gateway.records()) == 3
 
 
 async def test_h5_no_path_but_the_exact_one_reaches_the_handler(begin: Begin) -> None:

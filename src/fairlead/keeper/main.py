@@ -72,6 +72,8 @@ async def serve(launch: Launch) -> None:
         await asyncio.gather(control, *own, return_exceptions=True)
     try:
         await parts.ingest()
+    except (StateUnavailable, OSError) as error:
+        _log.warning("records wait in the spool for the next start, as they cannot be stored: %s", _reason(error))
     finally:
         await parts.aclose()
 
@@ -105,8 +107,7 @@ async def keep_ingesting(
             await ingest()
         except (StateUnavailable, OSError) as error:
             if pause_s == _TICK_S:
-                reason = explained(error) if isinstance(error, OSError) else _told(error)
-                _log.warning("records wait in the spool, as they cannot be stored: %s", reason)
+                _log.warning("records wait in the spool, as they cannot be stored: %s", _reason(error))
             pause_s = min(pause_s * 2, _PAUSE_MAX_S)
             # Several keepers that one outage stopped do not come back in step.
             await sleep(pause_s * (0.75 + rng.random() / 2))
@@ -117,7 +118,9 @@ async def keep_ingesting(
         await sleep(pause_s)
 
 
-def _told(error: StateUnavailable) -> str:
+def _reason(error: StateUnavailable | OSError) -> str:
+    if isinstance(error, OSError):
+        return explained(error)
     return error.message if error.detail is None else f"{error.message} ({error.detail})"
 
 

@@ -1,4 +1,4 @@
-"""Records without what UTF-8 cannot say."""
+"""Records without what cannot be written down: text that UTF-8 cannot say, and numbers that cannot be."""
 
 from __future__ import annotations
 
@@ -6,12 +6,40 @@ from typing import Any
 
 import msgspec
 
-from fairlead.record import Record
+from fairlead.record import Admitted, AttemptRecord, Ended, Record
+from fairlead.stores.rollups import MOST_NANOUSD, totals_of
 
 
 def plain(record: Record) -> Any:
     """The record as plain values, each lone surrogate replaced by `?`; bytes stay as they are."""
     return _scrubbed(msgspec.to_builtins(record, builtin_types=(bytes,)))
+
+
+def is_plausible(record: AttemptRecord | Admitted) -> bool:
+    """Whether its numbers can be summed up."""
+    if isinstance(record, Admitted):
+        return 0 <= (record.reserved_nanousd or 0) <= MOST_NANOUSD
+    try:
+        totals_of((record,))
+    except ValueError:
+        return False
+    return True
+
+
+def storable(record: Record) -> Record:
+    """The same record, as far as it can be stored: without lone surrogates, and implausible numbers made unknown."""
+    kept: Record = msgspec.convert(plain(record), type=Record, builtin_types=(bytes,))
+    if isinstance(kept, Admitted) and not is_plausible(kept):
+        return msgspec.structs.replace(kept, reserved_nanousd=None)
+    if not isinstance(kept, Ended) or all(is_plausible(each) for each in kept.attempts):
+        return kept
+    attempts = tuple(
+        each
+        if is_plausible(each)
+        else msgspec.structs.replace(each, usage=None, usage_source="none", cost_nanousd=None)
+        for each in kept.attempts
+    )
+    return msgspec.structs.replace(kept, attempts=attempts, usage=None, usage_source="none", cost_nanousd=None)
 
 
 def _scrubbed(value: Any) -> Any:

@@ -10,12 +10,10 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from fairlead.core import frame
 from fairlead.ports import Clock
 from fairlead.record import Admitted, Ended, Record, encode_records
-from fairlead.stores.scrub import plain
+from fairlead.stores.scrub import storable
 from fairlead.stores.segments import create, folder_bytes, let_go
 
 ROTATE_BYTES: Final = 8 * 1024 * 1024
@@ -155,15 +153,13 @@ class Spool:
         """One frame around these records; `None` where one of them cannot be written, whatever is wrong with it."""
         try:
             return frame.encode(encode_records(records))
-        except UnicodeEncodeError:  # lone surrogates, which JSON escapes can spell
-            return self._framed_plain(records)
-        except Exception:  # noqa: BLE001 - the call that a record is about goes on all the same
-            return None
+        except Exception:  # noqa: BLE001 - such as lone surrogates, or a provider's absurd count of tokens
+            return self._framed_scrubbed(records)
 
-    def _framed_plain(self, records: list[Record]) -> bytes | None:
+    def _framed_scrubbed(self, records: list[Record]) -> bytes | None:
         try:
-            return frame.encode(msgspec.msgpack.encode([plain(record) for record in records]))
-        except Exception:  # noqa: BLE001 - as above
+            return frame.encode(encode_records([storable(record) for record in records]))
+        except Exception:  # noqa: BLE001 - the call that a record is about goes on all the same
             return None
 
     def _write(self, chunk: bytes) -> None:

@@ -12,6 +12,7 @@ from fairlead.ports import Batch
 from fairlead.record import Admitted, Ended, Gauges, Record
 from fairlead.stores import sqlite_rows
 from fairlead.stores.rollups import Group, Rollups, Totals, totals_of
+from fairlead.stores.scrub import storable
 from fairlead.stores.sqlite_work import transaction
 
 Labels = tuple[tuple[str, str], ...]
@@ -102,7 +103,7 @@ class Ingest:
             before = len(self._taken), len(self._given_up)
             self._connection.execute("SAVEPOINT record")
             try:
-                self._store(batch.segment, (sqlite_rows.storable(record),))
+                self._store(batch.segment, (storable(record),))
             except _POISON:
                 self._connection.execute("ROLLBACK TO record")
                 del self._taken[before[0] :], self._given_up[before[1] :]

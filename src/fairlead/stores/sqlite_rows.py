@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.core.clip import CONTENT_BYTES, clip
-from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Record
-from fairlead.stores.rollups import HOUR_NS, MOST_NANOUSD, Group, Totals, totals_of
-from fairlead.stores.scrub import plain
+from fairlead.record import Admitted, Ended, Gauges
+from fairlead.stores.rollups import HOUR_NS, Group, Totals
+from fairlead.stores.scrub import is_plausible
 from fairlead.types import Identity
 
 # Binding `None` or `bytes` costs ten times what binding `str`, `int` or `bytearray` does, so what is absent is bound as
@@ -235,33 +235,6 @@ def blob(content: bytes | None) -> bytearray:
     if content is None:
         return bytearray()
     return bytearray(content if len(content) <= CONTENT_BYTES else clip(content, CONTENT_BYTES))
-
-
-def is_plausible(record: AttemptRecord | Admitted) -> bool:
-    """Whether its numbers can be summed up."""
-    if isinstance(record, Admitted):
-        return 0 <= (record.reserved_nanousd or 0) <= MOST_NANOUSD
-    try:
-        totals_of((record,))
-    except ValueError:
-        return False
-    return True
-
-
-def storable(record: Record) -> Record:
-    """The same record, as far as it can be stored: without lone surrogates, and implausible numbers made unknown."""
-    kept: Record = msgspec.convert(plain(record), type=Record, builtin_types=(bytes,))
-    if isinstance(kept, Admitted) and not is_plausible(kept):
-        return msgspec.structs.replace(kept, reserved_nanousd=None)
-    if not isinstance(kept, Ended) or all(is_plausible(each) for each in kept.attempts):
-        return kept
-    attempts = tuple(
-        each
-        if is_plausible(each)
-        else msgspec.structs.replace(each, usage=None, usage_source="none", cost_nanousd=None)
-        for each in kept.attempts
-    )
-    return msgspec.structs.replace(kept, attempts=attempts, usage=None, usage_source="none", cost_nanousd=None)
 
 
 def _json(value: Any) -> str:
