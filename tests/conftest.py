@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from blockbuster import blockbuster_ctx
 
-pytest_plugins = ["fairlead.testing.plugin", "in_process", "processes", "loads"]
+pytest_plugins = ["fairlead.testing.plugin", "in_process", "processes", "loads", "redis_server"]
 
 MEANT = {
     # A record is on disk before the answer leaves: one write a tick is what that promise costs.

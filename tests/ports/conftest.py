@@ -18,12 +18,14 @@ from fairlead.providers.sim import Fault, SimSettings, SimTransport, Simulator
 from fairlead.providers.transport import Incoming, Transport
 from fairlead.stores.keycache import CachedKeys
 from fairlead.stores.memory import MemoryLedger, MemoryLimits
+from fairlead.stores.redis_state import RedisState, dialer
 from fairlead.stores.sqlite import SqliteStore
 from fairlead.stores.sqlite_state import SqliteState
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
 from fairlead.testing import FakeTransport, SeededRng, VirtualClock, answers
 from fairlead.testing.openai_chat import openai_error, openai_reply, openai_stream
+from redis_clients import in_process, virtual_state
 
 
 @pytest.fixture
@@ -60,21 +62,49 @@ async def state(tmp_path: Path, time: VirtualClock, spent: dict[str, int]) -> As
     await opened.aclose()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+STATES = [
+    "memory",
+    "sqlite",
+    "redis in process",
+    pytest.param("redis", marks=pytest.mark.slow),
+]
+"""Where limits and reservations are counted."""
+
+
+@pytest.fixture
+async def redis(request: pytest.FixtureRequest, time: VirtualClock, spent: dict[str, int]) -> AsyncIterator[RedisState]:
+    """One process's place at a server of its own."""
+    opened = virtual_state(dialer(request.getfixturevalue("redis_server").url), time, spent)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def redis_in_process(time: VirtualClock, spent: dict[str, int]) -> AsyncIterator[RedisState]:
+    """One process's place at a server in this process."""
+    opened = virtual_state(in_process(), time, spent)
+    yield opened
+    await opened.aclose()
+
+
+FIXTURES = {"sqlite": "state", "redis": "redis", "redis in process": "redis_in_process"}
+
+
+@pytest.fixture(params=STATES)
 def ledger(request: pytest.FixtureRequest, time: VirtualClock, spent: dict[str, int]) -> Ledger:
     async def seed(scope: str, since_ns: int) -> int:
         return spent.get(scope, 0)
 
     if request.param == "memory":
         return MemoryLedger(time, seed)
-    return request.getfixturevalue("state").ledger  # type: ignore[no-any-return]
+    return request.getfixturevalue(FIXTURES[request.param]).ledger  # type: ignore[no-any-return]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=STATES)
 def limits(request: pytest.FixtureRequest, time: VirtualClock) -> Limits:
     if request.param == "memory":
         return MemoryLimits(time)
-    return request.getfixturevalue("state").limits  # type: ignore[no-any-return]
+    return request.getfixturevalue(FIXTURES[request.param]).limits  # type: ignore[no-any-return]
 
 
 @pytest.fixture(params=["sqlite", "cached sqlite"])

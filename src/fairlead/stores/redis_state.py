@@ -6,9 +6,10 @@ import asyncio
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+import redis
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -21,6 +22,10 @@ from fairlead.stores.redis_state_link import Wire
 from fairlead.stores.redis_state_place import LEASE_S, Place
 
 _SCHEMES: Final = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
+_ANONYMOUS: Final[dict[str, Any]] = (
+    {"driver_info": None} if hasattr(redis, "DriverInfo") else {"lib_name": None, "lib_version": None}
+)
+"""So that no connection looks up on disk which version of redis-py it is; before 7.1 it had other names."""
 _CONNECT_S: Final = 1.0
 _CLOSING_S: Final = 5.0
 
@@ -114,6 +119,7 @@ def dialer(url: str) -> Callable[[], Wire]:
             health_check_interval=0,
             retry=Retry(NoBackoff(), 0),
             client_name="fairlead",
+            **_ANONYMOUS,
         )
         dial: Callable[[], Wire] = pool.make_connection
         dial()

@@ -113,6 +113,8 @@ class RedisLink:
         self._random = random.Random()  # noqa: S311 - spreads tries
         self._failures = 0
         self._moved: tuple[str, int] | None = None
+        self._told: set[str] = set()
+        """Scripts that the server has been sent on this connection."""
         self._closing = False
         self.failing = False
         """The server was of no use when last tried: what is asked is refused at once, until a try succeeds."""
@@ -210,6 +212,7 @@ class RedisLink:
         connection = self._dial()
         if self._moved is not None:
             connection.host, connection.port = self._moved
+        self._told.clear()
         try:
             await self._open(connection)
             await self._perform(connection, list(self._beats()))
@@ -301,15 +304,26 @@ class RedisLink:
         self._deliver(batch, replies)
 
     async def _exchange(self, connection: Wire, batch: list[Order]) -> list[Any]:
-        """Call all of a batch at once, and those that the server knows no script for once more with their text."""
+        """Call all of a batch at once; a script that the server does not know goes out with its text.
+
+        So does its first call on a connection, which keeps the order of calls.
+        """
         moment = self._moment()
-        replies = await _call(connection, [("EVALSHA", order.script.sha, *_rest(order, moment)) for order in batch])
+        replies = await _call(connection, [self._command(order, moment) for order in batch])
         unknown = [index for index, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
-            with_text = [("EVAL", batch[index].script.text, *_rest(batch[index], moment)) for index in unknown]
-            for index, reply in zip(unknown, await _call(connection, with_text), strict=True):
+            self._told.clear()
+            again = [self._command(batch[index], moment) for index in unknown]
+            for index, reply in zip(unknown, await _call(connection, again), strict=True):
                 replies[index] = reply
         return replies
+
+    def _command(self, order: Order, moment: str) -> tuple[Any, ...]:
+        script, rest = order.script, (len(order.keys), *order.keys, moment, *order.args)
+        if script.sha in self._told:
+            return ("EVALSHA", script.sha, *rest)
+        self._told.add(script.sha)
+        return ("EVAL", script.text, *rest)
 
     def _deliver(self, batch: list[Order], replies: list[Any]) -> None:
         """Tell who waits; raises what makes the connection, or the server, of no use."""
@@ -369,10 +383,6 @@ async def _call(connection: Wire, commands: Sequence[tuple[Any, ...]]) -> list[A
         except ResponseError as error:
             replies.append(error)
     return replies
-
-
-def _rest(order: Order, moment: str) -> tuple[Any, ...]:
-    return (len(order.keys), *order.keys, moment, *order.args)
 
 
 def _answer(order: Order, reply: Any) -> None:
