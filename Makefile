@@ -12,7 +12,7 @@ FUZZ := $(VENV)/.fuzz-installed
 NODE := tests/dialect/node
 NODE_MODULES := $(NODE)/node_modules/.package-lock.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command "make lock"
 
 # What `run` hands to `fairlead serve`, and `test` to pytest: make run ARGS="--port 9000"

@@ -248,6 +248,8 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
         return "absent"
     if isinstance(field.default, schema.Table):
         return "its defaults"
+    if field.default_factory is dict:
+        return "empty"
     if isinstance(field.default, tuple):
         return "none"
     return f"`{json.dumps(field.default)}`"

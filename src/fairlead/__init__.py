@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fairlead._resilient import CircuitOpen as CircuitOpen
+    from fairlead._resilient import Retry as Retry
+    from fairlead._resilient import resilient as resilient
     from fairlead.client import Client as Client
     from fairlead.client import Completion as Completion
     from fairlead.errors import FairleadError as FairleadError
     from fairlead.sync import SyncClient as SyncClient
 
-__all__ = ["Client", "Completion", "FairleadError", "SyncClient"]
+__all__ = ["CircuitOpen", "Client", "Completion", "FairleadError", "Retry", "SyncClient", "resilient"]
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CircuitOpen": "fairlead._resilient",
     "Client": "fairlead.client",
     "Completion": "fairlead.client",
     "FairleadError": "fairlead.errors",
+    "Retry": "fairlead._resilient",
     "SyncClient": "fairlead.sync",
+    "resilient": "fairlead._resilient",
 }
 
 

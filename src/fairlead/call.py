@@ -8,12 +8,23 @@ from typing import Literal, cast
 
 import msgspec
 
+from fairlead.core.lane import Lane
+from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
 from fairlead.errors import FairleadError
 from fairlead.types import Chat, DialectName, Principal, Usage, UsageSource
 
 NOBODY = Principal()
 """Who calls where nobody asks: open mode and the library."""
+
+STATIC = "static"
+"""In `Call.degraded`: the answer is the operator's, nobody was asked or nobody could answer."""
+FALLBACK = "fallback"
+"""In `Call.degraded`: the answer is of another target than the one that was to answer."""
+
+Priority = Literal["interactive", "batch", "background"]
+PRIORITIES: dict[str, int] = {"interactive": 0, "batch": 1, "background": 2}
+"""Who goes first where calls wait for a provider: the lower number."""
 
 OutcomeKind = Literal["ok", "error", "cancelled", "truncated", "crashed"]
 """`truncated`: broke after content had gone out.  `crashed`: the process died; only an ingester says so."""
@@ -26,6 +37,15 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     first_token_s: float = 60.0
     idle_s: float = 60.0
     total_s: float = 600.0
+
+
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a candidate is tried, and how long to wait in between."""
+
+    attempts: int = 5
+    """The first one included."""
+    base_s: float = 1.0
+    max_s: float = 60.0
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +69,19 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """What one image may cost at most, for the reservation."""
     price: ModelPrices | None = None
     """`None`: unpriced."""
+    window: int | None = None
+    """Tokens that fit into the model's context, by its facts; `None` where nobody knows."""
+    retries: Retries | None = None
+    """`None`: tried once."""
+    pacing: Pacing | None = None
+    """The provider's limits on us; `None`: nothing waits for them."""
+    lane: Lane = msgspec.field(default_factory=Lane)
+    """How it is doing: its breaker, its load, its speed."""
+
+    @property
+    def target(self) -> str:
+        """`provider/model`, as it is configured."""
+        return f"{self.provider}/{self.model}"
 
 
 class Secret:
@@ -133,6 +166,8 @@ class Attempt(msgspec.Struct):
     upstream_status: int | None = None
     upstream_id: str | None = None
     """The provider's request id, for its support desk."""
+    upstream_headers: Mapping[str, str] | None = None
+    """The headers of its answer; what they say about its limits is read where somebody learns from it."""
     usage: Usage | None = None
     usage_source: UsageSource = "none"
     reserved_nanousd: int | None = None
@@ -216,6 +251,8 @@ class Call(msgspec.Struct):
     parent_id: str | None = None
     tags: tuple[str, ...] = ()
     session: str | None = None
+    priority: int = 0
+    """One of `PRIORITIES`."""
     degraded: list[str] = msgspec.field(default_factory=list)
     on_admitted: Callable[[Call], None] | None = None
     """Told when the first attempt is about to go upstream; observe uses it to write the `Admitted` record."""
@@ -241,6 +278,11 @@ class Call(msgspec.Struct):
             self.fate.admitted = True
             if self.on_admitted is not None:
                 self.on_admitted(self)
+
+    @property
+    def answered_by(self) -> str:
+        """`provider/model` of the attempt that answered, or `static`."""
+        return STATIC if STATIC in self.degraded else self.attempt.candidate.target
 
     @property
     def is_known(self) -> bool:

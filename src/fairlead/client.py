@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import msgspec
 
-from fairlead.call import Call, Outcome, Secret
+from fairlead.call import PRIORITIES, STATIC, Call, Outcome, Priority, Secret
 from fairlead.core.money import NANO, parse_usd
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import Cancelled, FairleadError, InternalError, InvalidRequest, NotYetAvailable
@@ -29,7 +29,7 @@ Messages = str | Sequence[Mapping[str, Any]]
 """One user message as a string, or messages in OpenAI's form."""
 
 _LEFT = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
-_LATER = frozenset({"profile", "prompt", "validate", "cache", "priority"})
+_LATER = frozenset({"profile", "prompt", "validate", "cache"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,9 @@ class Completion:
     """The provider's own bytes."""
     call_id: str
     model: str
-    """`provider/model` that answered."""
+    """`provider/model` that answered; `static` for a reply of the configuration's."""
+    degraded: tuple[str, ...]
+    """How the answer is less than what was asked for: `fallback`, `static`."""
     attempts: int
     usage: Usage | None
     usage_source: UsageSource
@@ -124,21 +126,22 @@ class Client:
         timeout_s: float | None = None,
         tags: Sequence[str] = (),
         session: str | None = None,
+        priority: Priority = "interactive",
         **parameters: Any,
     ) -> Completion:
         """The whole answer to `messages`.
 
         Args:
             timeout_s: for the call with all its attempts.
+            priority: who goes first where calls wait for a provider's limits.
             parameters: of the chat request, in OpenAI's names: `temperature`, `max_tokens`, `tools`, ...
 
         Raises:
             FairleadError: one of its kinds, see `fairlead.errors`.
         """
         runtime = self._runtime()
-        call = _open(
-            runtime, messages, model, parameters, stream=False, timeout_s=timeout_s, tags=tags, session=session
-        )
+        options = _Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        call = _open(runtime, messages, model, parameters, options, stream=False)
         self._show_key(call)
         return await _complete(runtime, call)
 
@@ -150,6 +153,7 @@ class Client:
         timeout_s: float | None = None,
         tags: Sequence[str] = (),
         session: str | None = None,
+        priority: Priority = "interactive",
         **parameters: Any,
     ) -> Stream:
         """The answer in pieces, as they arrive; takes what `complete` takes.
@@ -157,7 +161,8 @@ class Client:
         Leaving the loop early closes the call: use `async with`, or let the iteration end.
         """
         runtime = self._runtime()
-        call = _open(runtime, messages, model, parameters, stream=True, timeout_s=timeout_s, tags=tags, session=session)
+        options = _Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        call = _open(runtime, messages, model, parameters, options, stream=True)
         self._show_key(call)
         return Stream(runtime, call)
 
@@ -250,16 +255,24 @@ class Stream:
         await self._pieces.aclose()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """What a caller says of a call apart from its body."""
+
+    timeout_s: float | None
+    tags: tuple[str, ...]
+    session: str | None
+    priority: Priority
+
+
 def _open(
     runtime: Runtime,
     messages: Messages,
     model: str,
     parameters: Mapping[str, Any],
+    options: _Options,
     *,
     stream: bool,
-    timeout_s: float | None,
-    tags: Sequence[str],
-    session: str | None,
 ) -> Call:
     """Encode once what the caller gave, so that later changes to it change nothing (FAULTS M3)."""
     later = _LATER & parameters.keys()
@@ -272,25 +285,29 @@ def _open(
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
     call = runtime.new_call(OPENAI_CHAT.request.read(body), body=body)
-    call.tags = tuple(tags)
-    call.session = session
-    if timeout_s is not None:
-        call.deadline_ns = call.started_ns + int(timeout_s * 1e9)
+    if options.priority not in PRIORITIES:
+        raise InvalidRequest("`priority=` is `interactive`, `batch` or `background`")
+    call.tags = options.tags
+    call.session = options.session
+    call.priority = PRIORITIES[options.priority]
+    if options.timeout_s is not None:
+        call.deadline_ns = call.started_ns + int(options.timeout_s * 1e9)
     if runtime.is_remote:
-        call.request.headers = _told_to_gateway(tags, session, timeout_s)
+        call.request.headers = _told_to_gateway(options)
     return call
 
 
-def _told_to_gateway(tags: Sequence[str], session: str | None, timeout_s: float | None) -> dict[str, str]:
+def _told_to_gateway(options: _Options) -> dict[str, str]:
     """What a gateway elsewhere is told in headers.
 
     Raises:
         InvalidRequest: a tag or session that no header can carry.
     """
     told = {
-        "x-fairlead-tags": ",".join(tags) or None,
-        "x-fairlead-session": session,
-        "x-fairlead-timeout": None if timeout_s is None else f"{timeout_s:g}",
+        "x-fairlead-tags": ",".join(options.tags) or None,
+        "x-fairlead-session": options.session,
+        "x-fairlead-timeout": None if options.timeout_s is None else f"{options.timeout_s:g}",
+        "x-fairlead-priority": None if options.priority == "interactive" else options.priority,
     }
     headers = {name: value for name, value in told.items() if value is not None}
     if not all(value.isascii() and value.isprintable() for value in headers.values()):
@@ -330,7 +347,8 @@ async def _complete(runtime: Runtime, call: Call) -> Completion:
         raise
     reply.end(Outcome("ok", reply.status))
     runtime.flush()  # whoever has the answer finds its record, whatever becomes of this process
-    attempt = call.attempt
+    attempt = None if STATIC in call.degraded else call.attempt
+    told = reply.headers.get("x-fairlead-degraded")
     first = answer.choices[0] if answer.choices else None
     return Completion(
         text="" if first is None else first.message.text,
@@ -339,10 +357,11 @@ async def _complete(runtime: Runtime, call: Call) -> Completion:
         reply=answer,
         raw=body,
         call_id=reply.headers.get("x-fairlead-call-id", call.id),
-        model=reply.headers.get("x-fairlead-model", f"{attempt.candidate.provider}/{attempt.candidate.model}"),
+        model=reply.headers.get("x-fairlead-model", call.answered_by),
+        degraded=tuple(call.degraded if told is None else told.split(", ")),
         attempts=int(reply.headers.get("x-fairlead-attempts", len(call.attempts))),
-        usage=attempt.usage,
-        usage_source=attempt.usage_source,
+        usage=None if attempt is None else attempt.usage,
+        usage_source="none" if attempt is None else attempt.usage_source,
         cost_nanousd=_cost(call, reply),
     )
 

@@ -21,10 +21,12 @@
     │   ├── UpstreamRateLimited  429  the provider's own 429
     │   ├── QuotaExhausted       429  the provider's account is out of money
     │   ├── UpstreamUnavailable  503  5xx and overload
+    │   ├── CircuitOpen          503  left alone for now, after it failed or because an operator says so
     │   ├── UpstreamProtocol     502  what came back is not the protocol
     │   ├── UpstreamAuth         502  our credential was refused
     │   ├── UpstreamRejected     4xx  the provider says that the request is wrong
-    │   ├── ContextWindowExceeded 400
+    │   │   ├── ContextWindowExceeded 400
+    │   │   └── ContentRefused   4xx  the provider's content policy
     │   ├── EmptyStream          502
     │   └── StreamTruncated      502  the stream broke after content had gone out
     ├── DeadlineExceeded         504  the caller's own deadline passed
@@ -200,6 +202,8 @@ class UpstreamError(FairleadError):
     retryable = True
     falls_back: ClassVar[bool] = True
     """Whether another candidate may do better."""
+    is_fault: ClassVar[bool] = True
+    """Whether it speaks against the provider: what its circuit breaker counts."""
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -231,6 +235,7 @@ class UpstreamRateLimited(UpstreamError):
     code = "upstream_rate_limited"
     http_status = 429
     error_class: ClassVar[ErrorClass] = "rate_limit"
+    is_fault = False
 
 
 class QuotaExhausted(UpstreamError):
@@ -240,6 +245,7 @@ class QuotaExhausted(UpstreamError):
     http_status = 429
     error_class: ClassVar[ErrorClass] = "rate_limit"
     retryable = False
+    is_fault = False
 
 
 class UpstreamUnavailable(UpstreamError):
@@ -247,6 +253,14 @@ class UpstreamUnavailable(UpstreamError):
 
     code = "upstream_unavailable"
     http_status = 503
+
+
+class CircuitOpen(UpstreamError):
+    """It is left alone for now: its breaker is open, it asked for that, or an operator said so."""
+
+    code = "circuit_open"
+    http_status = 503
+    is_fault = False
 
 
 class UpstreamProtocol(UpstreamError):
@@ -260,6 +274,7 @@ class UpstreamAuth(UpstreamError):
 
     code = "upstream_auth"
     retryable = False
+    is_fault = False
 
 
 class UpstreamRejected(UpstreamError):
@@ -270,12 +285,19 @@ class UpstreamRejected(UpstreamError):
     error_class: ClassVar[ErrorClass] = "caller"
     retryable = False
     falls_back = False
+    is_fault = False
 
 
 class ContextWindowExceeded(UpstreamRejected):
     """The prompt does not fit into the model's window."""
 
     code = "context_length_exceeded"
+
+
+class ContentRefused(UpstreamRejected):
+    """The provider's content policy does not let it answer this."""
+
+    code = "content_policy"
 
 
 class EmptyStream(UpstreamError):

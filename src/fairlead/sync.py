@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from fairlead.call import Priority
 from fairlead.client import Client, Completion, Messages, Piece, Stream
 
 if TYPE_CHECKING:
@@ -54,11 +55,20 @@ class SyncClient:
         timeout_s: float | None = None,
         tags: Sequence[str] = (),
         session: str | None = None,
+        priority: Priority = "interactive",
         **parameters: Any,
     ) -> Completion:
         """The whole answer; see `Client.complete`."""
         return self._portal.run(
-            self._client.complete(messages, model=model, timeout_s=timeout_s, tags=tags, session=session, **parameters)
+            self._client.complete(
+                messages,
+                model=model,
+                timeout_s=timeout_s,
+                tags=tags,
+                session=session,
+                priority=priority,
+                **parameters,
+            )
         )
 
     def stream(
@@ -69,13 +79,20 @@ class SyncClient:
         timeout_s: float | None = None,
         tags: Sequence[str] = (),
         session: str | None = None,
+        priority: Priority = "interactive",
         **parameters: Any,
     ) -> Iterator[Piece]:
         """The answer in pieces; see `Client.stream`.  Closing the iterator leaves the call."""
 
         async def start() -> Stream:
             return self._client.stream(
-                messages, model=model, timeout_s=timeout_s, tags=tags, session=session, **parameters
+                messages,
+                model=model,
+                timeout_s=timeout_s,
+                tags=tags,
+                session=session,
+                priority=priority,
+                **parameters,
             )
 
         async def following() -> Piece | None:

@@ -14,10 +14,7 @@ PROVIDER = "[providers.a]\nvendor = 'sim'\n"
 EXAMPLES = {
     "gateway.workers": "[gateway]\nworkers = 4",
     "providers.*.dialect": "[providers.a]\nbase_url = 'https://a.example'\ndialect = 'anthropic'",
-    "providers.*.limits": PROVIDER + "limits = { rpm = 500, tpm = 200_000, concurrency = 64, learn = true }",
     "models.*.profile": MODEL + "profile = 'extraction'",
-    "models.*.retry": MODEL + "retry = { attempts = 5, base_delay = 1, max_delay = 60 }",
-    "models.*.breaker": MODEL + "breaker = { failure_rate = 0.5, min_calls = 10, consecutive = 5, open_s = 15 }",
     "models.*.context": MODEL
     + "context = { max_input_tokens = 8, keep_exchanges = 4, summary_model = 'm', knowledge = 'h', top_k = 3 }",
     "models.*.validation": MODEL
@@ -48,12 +45,21 @@ def test_a_setting_of_a_later_version_is_named_and_refused(row):
 def test_several_are_reported_together():
     """Somebody with a later version's file sees all that is missing at once."""
     with pytest.raises(ConfigError) as caught:
-        load_text(EXAMPLES["models.*.retry"] + "\n" + EXAMPLES["cache"])
+        load_text(EXAMPLES["models.*.profile"] + "\n" + EXAMPLES["cache"])
     assert [line.split(":")[1] for line in caught.value.message.split("\n")] == ["3", "4"]
 
 
 @pytest.mark.parametrize(
-    "text", ["[gateway]\nworkers = 1", "[state]\nurl = 'memory:'", "[store]\nurl = 'sqlite:///a.db'"]
+    "text",
+    [
+        "[gateway]\nworkers = 1",
+        "[state]\nurl = 'memory:'",
+        "[store]\nurl = 'sqlite:///a.db'",
+        PROVIDER + "limits = { rpm = 500, tpm = 200_000, concurrency = 64, learn = true }",
+        MODEL + "retry = { attempts = 5, base_delay = 1, max_delay = 60 }",
+        MODEL + "breaker = { failure_rate = 0.5, min_calls = 10, consecutive = 5, open_s = 15 }",
+        MODEL + "degraded = [{ static = 'We are busy.' }]",
+    ],
 )
 def test_values_of_this_version_pass(text: str):
     """Only the values that are missing are refused."""

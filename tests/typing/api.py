@@ -7,9 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
-from fairlead import Client, Completion, FairleadError, SyncClient
+from fairlead import CircuitOpen, Client, Completion, FairleadError, Retry, SyncClient, resilient
 from fairlead.call import OK, Call, Outcome
 from fairlead.client import Piece, Stream
+from fairlead.core.breaker import Policy
 from fairlead.errors import RateLimited, UpstreamError
 from fairlead.pipeline import Next, Reply, Stage, compose
 from fairlead.ports import (
@@ -72,6 +73,32 @@ def ask_without_await() -> str:
             raise
         except FairleadError as error:
             return error.message
+
+
+@resilient
+def protected(question: str, *, model: str = "small") -> int:
+    """A protected function keeps its signature."""
+    return len(question + model)
+
+
+def told(retry: Retry) -> None:
+    """What is done before each wait."""
+    assert_type(retry.error, Exception)
+
+
+@resilient(max_retries=3, base_delay=0.5, breaker=Policy(consecutive=3), on_retry=told)
+async def protected_later(question: str) -> int:
+    """With `async`, too."""
+    return len(question)
+
+
+async def use_protected() -> None:
+    """What comes out is what the functions return."""
+    assert_type(protected("Hello", model="large"), int)
+    try:
+        assert_type(await protected_later("Hello"), int)
+    except CircuitOpen as error:
+        assert_type(error.retry_after_s, float | None)
 
 
 async def patient(call: Call, following: Next) -> Reply:

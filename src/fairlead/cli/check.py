@@ -83,7 +83,13 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
         "authorize": (auth != "open", f"[gateway] auth is {auth!r}"),
         "admit": (True, "always; binds keys, users and teams that have limits"),
         "resolve": (True, f"always; {counted(len(config.models), 'name')} under [models]"),
-        "route": (True, "always; targets in order or by weight, fallback until the first content"),
+        "route": (True, "always; targets in order, by weight, load or speed; fallback until the first content"),
+        "retry": (any(each.retry for each in config.models.values()), "models that say `retry`"),
+        "pace": (
+            any(each.limits for each in config.providers.values())
+            or any(each.breaker for each in config.models.values()),
+            "providers that say `limits`, models that say `breaker`",
+        ),
         "budget": (True, "always; binds keys, users and teams that have a budget"),
         "deadline": (True, "always; four clocks an attempt"),
     }

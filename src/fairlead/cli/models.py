@@ -29,8 +29,9 @@ def catalogue(config: Config) -> list[dict[str, Any]]:
         ConfigError: a provider's vendor is not known.
     """
     from fairlead.config.build import Catalogue
+    from fairlead.core.lane import Lanes
 
-    known = Catalogue(config)
+    known = Catalogue(config, Lanes())
     rows: list[dict[str, Any]] = []
     for name, model in config.models.items():
         if name == "*":

@@ -18,12 +18,15 @@ from fairlead.config.build_egress import Egress, egress, networks
 from fairlead.config.build_state import open_state, state_path
 from fairlead.config.descriptors import open_files_limit, streams_within
 from fairlead.config.kept import kept_secret
-from fairlead.config.schema import Config, Model, Price, Provider, Target
+from fairlead.config.schema import Config, Fallbacks, Model, Price, Provider, StaticReply, Target
 from fairlead.config.secrets import resolve
+from fairlead.core.breaker import Policy
 from fairlead.core.credentials import HASHING_LABEL, derive
 from fairlead.core.ids import uuid7
+from fairlead.core.lane import Lanes
+from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
-from fairlead.dialects import dialect
+from fairlead.dialects import dialect, static_reply
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.pipeline import Next, Reply, Stage, compose
@@ -41,8 +44,10 @@ from fairlead.stages.authorize import Authorize, Identify, ProviderKeys, Virtual
 from fairlead.stages.budget import Budget
 from fairlead.stages.deadline import Deadline
 from fairlead.stages.observe import Observe
+from fairlead.stages.pace import Pace
 from fairlead.stages.resolve import Resolve
-from fairlead.stages.route import Route
+from fairlead.stages.retry import Retry
+from fairlead.stages.route import Plan, Route
 from fairlead.stores.ingest import Ingester
 from fairlead.stores.keycache import CachedKeys
 from fairlead.stores.memory import MemoryLedger, MemoryLimits
@@ -102,6 +107,8 @@ class Foundation:
     egresses: Mapping[str, Egress]
     """How each provider is reached."""
     catalogue: Catalogue
+    lanes: Lanes
+    """How each (provider, credential, model) is doing."""
 
     async def aclose(self) -> None:
         """Write out what is buffered, move it into the store and let go of both."""
@@ -134,6 +141,7 @@ class Runtime:
     """Write buffered records; a face calls it before an answer's first and before its last bytes leave."""
     identify: Identify = anybody
     aliases: tuple[str, ...] = ()
+    pace: Pace | None = None
     is_remote: bool = False
     """Whether a gateway elsewhere observes, limits and counts."""
     owned: set[asyncio.Future[Any]] = field(default_factory=set)
@@ -165,6 +173,8 @@ class Runtime:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        if self.pace is not None:
+            await self.pace.aclose()
         for provider in self.providers.values():
             await provider.aclose()
 
@@ -172,8 +182,9 @@ class Runtime:
 class Catalogue:
     """Which candidates a name stands for, with prices and facts bound once."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, lanes: Lanes) -> None:
         self._config = config
+        self._lanes = lanes
         self._facts = facts.load()
         self._prices = prices.load()
         self._models = dict(config.models)
@@ -195,6 +206,23 @@ class Catalogue:
             raise ConfigError(f"unknown vendor {name!r}; known are {known}; or give `dialect` and `base_url`")
         return found
 
+    @property
+    def plans(self) -> dict[str, Plan]:
+        """How the candidates of each name are used, where that is not just in order."""
+        plans = {name: self._plan(model) for name, model in self._models.items()}
+        return {name: plan for name, plan in plans.items() if plan != Plan()}
+
+    @property
+    def paces(self) -> bool:
+        """Whether anything may have to wait for a provider, or be kept from it."""
+        limited = any(provider.limits is not None for provider in self._config.providers.values())
+        return limited or any(model.breaker is not None for model in self._models.values())
+
+    @property
+    def retries(self) -> bool:
+        """Whether anything is tried more than once."""
+        return any(model.retry is not None for model in self._models.values())
+
     def expand(self, name: str) -> tuple[Candidate, ...]:
         """What `"*"` makes of a name that no alias has; remembered, as prices take a while to find."""
         found = self._expanded.get(name)
@@ -208,6 +236,22 @@ class Catalogue:
         """The built-in price of a provider's model, `None` where the table has none."""
         vendor = self.vendor(self._config.providers[provider])
         return None if vendor.prices is None else self._prices.find(vendor.prices, model)
+
+    def _plan(self, model: Model) -> Plan:
+        further = Fallbacks() if model.fallbacks is None else model.fallbacks
+        return Plan(
+            strategy=model.routing,
+            on_context_window=self._further(model, further.context_window),
+            on_content_policy=self._further(model, further.content_policy),
+            hedge_share=None if model.hedge is None else model.hedge.max_extra_cost,
+            static=next((each.static for each in model.degraded if isinstance(each, StaticReply)), None),
+        )
+
+    def _further(self, model: Model, targets: tuple[str, ...]) -> tuple[Candidate, ...]:
+        own = msgspec.structs.replace(model, price=None, max_output_tokens=None)
+        return tuple(
+            candidate for each in targets for candidate in self._at(Target(target=each), own, Target(target=each).model)
+        )
 
     def _candidates(self, name: str, model: Model) -> tuple[Candidate, ...]:
         return tuple(
@@ -224,6 +268,10 @@ class Catalogue:
         price = own if own is not None else self.find_price(target.provider, upstream)
         named = target.model != "*" or price is not None
         credentials = tuple(provider.secret_refs) or ("default",)
+        policy = None if model.breaker is None else Policy(**msgspec.structs.asdict(model.breaker))
+        pacing = None
+        if provider.limits is not None:
+            pacing = Pacing(counts_maximum=vendor.counts_maximum, **msgspec.structs.asdict(provider.limits))
         return [
             Candidate(
                 provider=target.provider,
@@ -236,6 +284,10 @@ class Catalogue:
                 bills_after_disconnect=vendor.bills_after_disconnect,
                 image_tokens=family.image_tokens,
                 price=price,
+                window=family.window,
+                retries=None if model.retry is None else model.retry.as_retries,
+                pacing=pacing,
+                lane=self._lanes.of(target.provider, credential, upstream, policy=policy),
             )
             for credential in credentials
         ]
@@ -268,7 +320,8 @@ def lay_foundation(
         "1": derive(kept_secret(folder / "secret", "FAIRLEAD_SECRET", environ, rng).reveal(), HASHING_LABEL)
     }
     ingester = Ingester(folder, store.logs)
-    catalogue = Catalogue(config)
+    lanes = Lanes()
+    catalogue = Catalogue(config, lanes)
     shared = state_path(config, root)
     state = None if shared is None else open_state(shared, clock, store.logs, ingester)
     return Foundation(
@@ -287,6 +340,7 @@ def lay_foundation(
         credentials=_credentials(config, root, environ),
         egresses=_egresses(config, catalogue, root, environ),
         catalogue=catalogue,
+        lanes=lanes,
     )
 
 
@@ -296,7 +350,7 @@ def relaid(foundation: Foundation, config: Config, environ: Mapping[str, str]) -
     Raises:
         ConfigError: a secret, a TLS file or a vendor that cannot be used.
     """
-    catalogue = Catalogue(config)
+    catalogue = Catalogue(config, foundation.lanes)
     return replace(
         foundation,
         config=config,
@@ -334,7 +388,7 @@ def build(
         stages: further stages, or others in place of ours, by their names in `ORDER`.
         kept: providers that are there already, with the connections that they have.
     """
-    config, clock = foundation.config, foundation.clock
+    config, clock, catalogue = foundation.config, foundation.clock, foundation.catalogue
     there = kept or {}
     providers = {
         name: there[name] if name in there else _provider(foundation, name, entry)
@@ -344,11 +398,16 @@ def build(
     made: dict[str, Stage] = {
         "observe": Observe(foundation.spool, clock, config.store.content_mode),
         "admit": Admit(foundation.limits, clock),
-        "resolve": Resolve(foundation.catalogue.aliases, foundation.catalogue.expand if "*" in config.models else None),
-        "route": Route(clock, foundation.rng),
+        "resolve": Resolve(catalogue.aliases, catalogue.expand if "*" in config.models else None),
+        "route": Route(clock, foundation.rng, catalogue.plans, static_reply),
         "budget": Budget(foundation.ledger, clock),
         "deadline": Deadline(clock),
     }
+    pace = None
+    if catalogue.retries:
+        made["retry"] = Retry(clock, foundation.rng)
+    if catalogue.paces:
+        made["pace"] = pace = Pace(foundation.limits, clock, foundation.rng, config.gateway.tenant_weights)
     if auth != "open":
         made["authorize"] = Authorize(identify, forward=auth == "passthrough")
     return Runtime(
@@ -358,7 +417,8 @@ def build(
         providers=providers,
         flush=foundation.spool.flush,
         identify=identify,
-        aliases=tuple(foundation.catalogue.aliases),
+        aliases=tuple(catalogue.aliases),
+        pace=pace,
     )
 
 

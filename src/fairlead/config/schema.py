@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from fairlead.call import Timeouts
+from fairlead.call import Retries, Timeouts
 from fairlead.types import DialectName
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Weight = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -53,6 +54,8 @@ class Gateway(Table, frozen=True, kw_only=True):
     """Certificate and key for HTTPS; absent: plain HTTP."""
     drain_s: Seconds = 600.0
     """How long open answers may go on after SIGTERM; a second SIGTERM ends them at once."""
+    tenant_weights: dict[str, Weight] = {}
+    """Shares of tenants where calls wait for a provider, by `team:NAME`, `user:NAME` or `key:ID`; 1 for all others."""
     memory_max_bytes: Positive | None = None
     """How much memory a worker may use, on Linux; at 90 % of it, or of what its control group may use, new calls get 503."""
 
@@ -67,7 +70,9 @@ class ProviderLimits(Table, frozen=True, kw_only=True):
     concurrency: Positive | None = None
     """Requests at one time."""
     learn: bool = False
-    """Whether to learn limits from the provider's response headers."""
+    """Whether to learn limits from the headers of answers and, where they say nothing, from refusals."""
+    max_wait_s: Seconds = 60.0
+    """The longest that a call waits in line; one that would wait longer is refused at once, or asks the next target."""
 
 
 class ProviderTls(Table, frozen=True, kw_only=True):
@@ -199,18 +204,31 @@ class Retry(Table, frozen=True, kw_only=True):
     max_delay: Amount = 60.0
     """The longest wait in seconds."""
 
+    @property
+    def as_retries(self) -> Retries:
+        """As a candidate takes them."""
+        return Retries(attempts=self.attempts, base_s=self.base_delay, max_s=self.max_delay)
+
 
 class Breaker(Table, frozen=True, kw_only=True):
     """`[models.NAME] breaker`: when to leave a failing target alone."""
 
     failure_rate: Share = 0.5
-    """The share of failed attempts that opens it."""
+    """The share of failed attempts that opens it; above 0."""
     min_calls: Positive = 10
     """How many attempts must be seen before the share counts."""
+    window_s: Seconds = 30.0
+    """How far back attempts are counted."""
     consecutive: Positive = 5
     """Failures in a row that open it at once."""
+    slow_s: Seconds | None = None
+    """Seconds to the first token of a stream from which on an attempt counts as failed; absent: only the clocks count."""
     open_s: Seconds = 15.0
-    """How long it stays open before a probe."""
+    """How long it stays open before probes, give or take a fifth; longer with each opening in a row."""
+    max_open_s: Seconds = 300.0
+    """The longest that it stays open."""
+    probes: Positive = 3
+    """How many attempts are let through to find out; all have to succeed."""
 
 
 class Context(Table, frozen=True, kw_only=True):
@@ -241,6 +259,22 @@ class Validation(Table, frozen=True, kw_only=True):
     """The model to ask when re-asking fails."""
 
 
+class Fallbacks(Table, frozen=True, kw_only=True):
+    """`[models.NAME] fallbacks`: further targets, asked in one case only."""
+
+    context_window: tuple[str, ...] = ()
+    """Where a prompt does not fit: `provider/model` with a larger window."""
+    content_policy: tuple[str, ...] = ()
+    """Where a provider's content policy refuses: `provider/model`."""
+
+
+class Hedge(Table, frozen=True, kw_only=True):
+    """`[models.NAME] hedge`: a second attempt where the first is slower than 95 % of those before it."""
+
+    max_extra_cost: Share = 0.05
+    """How much all second attempts together may add to what the model costs, as a share of it."""
+
+
 class StaticReply(Table, frozen=True, kw_only=True):
     """An answer given when nothing else can answer."""
 
@@ -266,6 +300,13 @@ class Model(Table, frozen=True, kw_only=True):
     """Tries at one target."""
     breaker: Breaker | None = None
     """When to leave a failing target alone."""
+    routing: Literal["order", "least-load", "latency"] = "order"
+    """Which target is asked first: as they stand, the one with the fewest calls under way, or the fastest for its load.
+    Targets with weights are drawn by them.  Of several credentials the least busy one is used in any case."""
+    fallbacks: Fallbacks | None = None
+    """Further targets, asked in one case only."""
+    hedge: Hedge | None = None
+    """A second attempt where the first is slow; absent: none."""
     context: Context | None = None
     """What is sent when a conversation grows."""
     validation: Validation | None = None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from fairlead.call import Call
+from fairlead.dialects import static
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.openai_chat import OPENAI_CHAT
+from fairlead.pipeline import Reply
 from fairlead.types import DialectName
 
 DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType({"openai_chat": OPENAI_CHAT})
@@ -25,4 +28,9 @@ def dialect(name: str) -> Dialect:
     raise KeyError(f"no dialect {name!r}; there are: {', '.join(sorted(DIALECTS))}")
 
 
-__all__ = ["DIALECTS", "Dialect", "dialect"]
+def static_reply(call: Call, text: str) -> Reply:
+    """A reply that no provider gave, in the caller's dialect."""
+    return static.static_reply(DIALECTS[call.dialect_in], call, text)
+
+
+__all__ = ["DIALECTS", "Dialect", "dialect", "static_reply"]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from fairlead.call import OK, Call, Candidate, Outcome, Secret
+from fairlead.call import OK, PRIORITIES, Call, Outcome, Secret
 from fairlead.config.build import Runtime
 from fairlead.core.money import format_usd
 from fairlead.dialects.codec import Dialect
@@ -243,9 +243,8 @@ class App:
         exchange.respond(error.status, headers, dialect.errors.encode(error), _PRIVATE)
 
 
-def _told(candidate: Candidate) -> str:
+def _told(name: str) -> str:
     """Provider and model as a header can carry them; under `"*"` the model is the caller's free text."""
-    name = f"{candidate.provider}/{candidate.model}"
     return name if name.isascii() else quote(name, safe="/:@")
 
 
@@ -302,6 +301,11 @@ def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
     tags = headers.get("x-fairlead-tags")
     if tags:
         call.tags = tuple(tag.strip()[:64] for tag in tags.split(",") if tag.strip())[:_MAX_TAGS]
+    priority = headers.get("x-fairlead-priority")
+    if priority is not None:
+        if priority not in PRIORITIES:
+            raise InvalidRequest("`x-fairlead-priority` is `interactive`, `batch` or `background`")
+        call.priority = PRIORITIES[priority]
     session = headers.get("x-fairlead-session")
     if session:
         call.session = session[:128]
@@ -309,7 +313,7 @@ def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
 
 def _answer_headers(call: Call, reply: Reply, *, whole: bool) -> list[tuple[str, str]]:
     headers = [*reply.headers.items(), ("x-fairlead-call-id", call.id)]
-    headers.append(("x-fairlead-model", _told(call.attempt.candidate)))
+    headers.append(("x-fairlead-model", _told(call.answered_by)))
     if call.degraded:
         headers.append(("x-fairlead-degraded", ", ".join(call.degraded)))
     if whole:

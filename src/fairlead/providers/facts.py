@@ -31,6 +31,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The environment variable in which its users keep their key."""
     prices: str | None = None
     """Its name in the price table."""
+    counts_maximum: bool = False
+    """Whether its token limit counts what an answer may become (`max_tokens`), and not what it became."""
     keyless: bool = False
     local: bool = False
     """Runs on the user's own machines: private addresses are where it lives."""
@@ -41,6 +43,8 @@ class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     max_output_tokens: int
     image_tokens: int
+    window: int | None = None
+    """Tokens of its context; only where all of the family have the same."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

@@ -107,6 +107,8 @@ class HttpProvider:
         head = self._request_head(call.request, attempt.candidate)
         incoming = await self._transport.send(head, body, attempt.candidate.timeouts.connect_s)
         attempt.upstream_status = incoming.status
+        if attempt.candidate.pacing is not None:
+            attempt.upstream_headers = incoming.headers
         attempt.upstream_id = request_id(incoming.headers, self._vendor.request_id_header, self._sent(call.request))
         try:
             if incoming.status != 200:

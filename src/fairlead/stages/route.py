@@ -2,53 +2,212 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Final, Literal
 
-from fairlead.call import Attempt, Call, Candidate, Outcome
-from fairlead.errors import BudgetExceeded, FairleadError, InternalError, UpstreamError
+import msgspec
+
+from fairlead.call import FALLBACK, STATIC, Attempt, Call, Candidate, Outcome
+from fairlead.errors import (
+    BudgetExceeded,
+    Cancelled,
+    CircuitOpen,
+    ContentRefused,
+    ContextWindowExceeded,
+    FairleadError,
+    InternalError,
+    UpstreamError,
+)
 from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Rng
 
+Strategy = Literal["order", "least-load", "latency"]
+Static = Callable[[Call, str], Reply]
+"""A reply with this text, in the caller's dialect."""
+
+_NS: Final = 1_000_000_000
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How the candidates of one alias are used; targets with weights are drawn by them, whatever the strategy."""
+
+    strategy: Strategy = "order"
+    on_context_window: tuple[Candidate, ...] = ()
+    """Asked where a prompt does not fit; candidates with a larger window are asked before."""
+    on_content_policy: tuple[Candidate, ...] = ()
+    """Asked where a provider's content policy refuses."""
+    hedge_share: float | None = None
+    """How much hedging may add to what the alias costs; `None` for no hedging."""
+    static: str | None = None
+    """What is answered where nobody can."""
+
 
 class Route:
-    """Tries candidates in their order, or by weight where they have weights, until one answers.
+    """Tries candidates until one answers.
 
     Falls back only on the provider's faults, and only while nothing has gone to the caller: a reply comes back from
     below once its first content was seen, so an exception always means that nothing has.
+
+    Args:
+        plans: by alias; one without a plan takes its candidates in order.
+        static: makes the reply of last resort.
     """
 
-    def __init__(self, clock: Clock, rng: Rng) -> None:
+    def __init__(
+        self, clock: Clock, rng: Rng, plans: Mapping[str, Plan] | None = None, static: Static | None = None
+    ) -> None:
         self._clock = clock
         self._rng = rng
+        self._plans = plans or {}
+        self._static = static
+        self._hedging: dict[str, _Hedging] = {}
 
     async def __call__(self, call: Call, following: Next) -> Reply:
+        plan = self._plans.get(call.alias, _PLAIN)
+        ordered = self._ordered(call, plan)
+        usable, blocked = self._usable(ordered)
+        try:
+            if not usable:
+                raise blocked or InternalError("a call without candidates reached route")
+            return await self._first_of(call, plan, ordered[0], usable, following)
+        except UpstreamError as error:
+            return self._last_resort(call, plan, error)
+
+    async def _first_of(
+        self, call: Call, plan: Plan, wanted: Candidate, usable: Sequence[Candidate], following: Next
+    ) -> Reply:
+        """The reply of the first that answers."""
         failure: FairleadError | None = None
-        for candidate in self._ordered(call.candidates):
-            opened = call.open_attempt(candidate, self._clock.monotonic_ns())
+        left = list(usable)
+        degraded = usable[0].target != wanted.target
+        while left:
+            candidate = left.pop(0)
             try:
-                reply = await following(call)
+                reply = await self._ask(call, plan, candidate, left, following)
+            except ContextWindowExceeded as error:
+                left = _larger(candidate, left, plan.on_context_window, call)
+                failure = error
+            except ContentRefused as error:
+                left = [each for each in plan.on_content_policy if not _was_tried(each, call)]
+                failure = error
             except (UpstreamError, BudgetExceeded) as error:
-                opened.close(self._clock.monotonic_ns(), error)
                 if isinstance(error, UpstreamError) and not error.falls_back:
                     raise
                 # A dearer candidate may not fit where a cheaper one does; what a provider said tells the caller more.
                 if isinstance(error, UpstreamError) or not isinstance(failure, UpstreamError):
                     failure = error
-            except BaseException as error:
-                opened.close(self._clock.monotonic_ns(), error if isinstance(error, FairleadError) else None)
-                raise
             else:
-                reply.on_end.append(partial(self._close, call.attempt))
+                if degraded or (failure is not None and candidate.target != wanted.target):
+                    call.degraded.append(FALLBACK)
                 return reply
         raise failure or InternalError("a call without candidates reached route")
+
+    async def _ask(
+        self, call: Call, plan: Plan, candidate: Candidate, others: Sequence[Candidate], following: Next
+    ) -> Reply:
+        if plan.hedge_share is not None and candidate.price is not None:
+            wait_s = candidate.lane.speed_s(stream=call.request.stream).value
+            hedging = self._hedging.setdefault(call.alias, _Hedging())
+            if wait_s is not None:
+                rival = next((each for each in others if each.price is not None), candidate)
+                reply = await self._hedged(call, (candidate, rival), wait_s, hedging, plan.hedge_share, following)
+            else:
+                reply = await self._one(call, candidate, following)
+            reply.on_end.insert(0, lambda _: hedging.over(call))
+            return reply
+        return await self._one(call, candidate, following)
+
+    async def _one(self, call: Call, candidate: Candidate, following: Next) -> Reply:
+        """One candidate; its attempt is closed here, whichever way it ends."""
+        call.open_attempt(candidate, self._clock.monotonic_ns())
+        try:
+            reply = await following(call)
+        except BaseException as error:
+            call.attempt.close(self._clock.monotonic_ns(), error if isinstance(error, FairleadError) else None)
+            raise
+        reply.on_end.append(partial(self._close, call.attempt))
+        return reply
 
     def _close(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.close(self._clock.monotonic_ns(), outcome.error)
 
-    def _ordered(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        """Weighted: one drawn by weight first, the others after it, heaviest first.  Else as configured."""
-        if len(candidates) < 2 or candidates[0].weight is None:
+    # --- hedging ---
+
+    async def _hedged(
+        self,
+        call: Call,
+        pair: tuple[Candidate, Candidate],
+        wait_s: float,
+        hedging: _Hedging,
+        share: float,
+        following: Next,
+    ) -> Reply:
+        """Ask the second where the first takes longer than nearly all before it; who is first to answer, answers.
+
+        The other one is cancelled, and costs what its provider bills for that (Dean and Barroso, 2013, "The Tail at
+        Scale").
+        """
+        loop = asyncio.get_running_loop()
+        branches = [call.branch()]
+        tasks = [loop.create_task(self._one(branches[0], pair[0], following), name="first attempt")]
+        slow = loop.create_task(self._clock.sleep(wait_s), name="patience")
+        kept = -1
+        try:
+            await asyncio.wait({tasks[0], slow}, return_when=asyncio.FIRST_COMPLETED)
+            if not tasks[0].done() and hedging.may(share) and pair[1].lane.blocked(self._clock.monotonic_ns()) is None:
+                branches.append(call.branch())
+                tasks.append(loop.create_task(self._one(branches[1], pair[1], following), name="hedge"))
+            kept = await _first_reply(tasks)
+            call.attempt, call.body = branches[kept].attempt, b""
+            return tasks[kept].result()
+        except FairleadError:
+            call.attempt = branches[0].attempt
+            raise
+        finally:
+            slow.cancel()
+            await _give_up([task for number, task in enumerate(tasks) if number != kept])
+
+    # --- order ---
+
+    def _usable(self, ordered: Sequence[Candidate]) -> tuple[list[Candidate], CircuitOpen | None]:
+        """The candidates that are not left alone at present; where that is none of them, the error that says so."""
+        now_ns = self._clock.monotonic_ns()
+        blocks = [(candidate, candidate.lane.blocked(now_ns)) for candidate in ordered]
+        usable = [candidate for candidate, block in blocks if block is None]
+        if usable:
+            return usable, None
+        found = [(candidate, block) for candidate, block in blocks if block is not None]
+        if not found:
+            return [], None
+        wait_s = min(block.wait_ns for _, block in found) / _NS
+        reasons = ", ".join(
+            f"{candidate.lane.name or candidate.model!r} ({block.reason})" for candidate, block in found
+        )
+        return [], CircuitOpen(f"nobody can answer now: {reasons}; try again later", retry_after_s=wait_s)
+
+    def _ordered(self, call: Call, plan: Plan) -> Sequence[Candidate]:
+        """Weighted: one drawn by weight first, the others after it, heaviest first.  Else as the plan says; of several
+        credentials for one model always the one that is least busy."""
+        candidates = call.candidates
+        if len(candidates) < 2:
             return candidates
+        if candidates[0].weight is not None:
+            return self._drawn(candidates)
+        if plan.strategy == "order":
+            places: dict[str, int] = {}
+            for candidate in candidates:
+                places.setdefault(candidate.target, len(places))
+            return sorted(candidates, key=lambda each: (places[each.target], each.lane.in_flight))
+        if plan.strategy == "least-load":
+            return sorted(candidates, key=lambda each: each.lane.in_flight)
+        stream = call.request.stream
+        return sorted(
+            candidates, key=lambda each: (each.lane.speed_s(stream=stream).mean or 0.0) * (each.lane.in_flight + 1)
+        )
+
+    def _drawn(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         point = self._rng.random() * sum(c.weight or 0.0 for c in candidates)
         drawn = candidates[-1]
         for candidate in candidates:
@@ -58,3 +217,80 @@ class Route:
                 break
         rest = sorted((c for c in candidates if c is not drawn), key=lambda c: -(c.weight or 0.0))
         return (drawn, *rest)
+
+    # --- the end ---
+
+    def _last_resort(self, call: Call, plan: Plan, error: UpstreamError) -> Reply:
+        """The static reply, where one is configured and nothing but the provider's side stands in the way."""
+        if plan.static is None or self._static is None or not error.falls_back:
+            raise error
+        call.degraded.append(STATIC)
+        return self._static(call, plan.static)
+
+
+class _Hedging:
+    """What hedging has cost an alias, next to all of its calls."""
+
+    __slots__ = ("extra_nanousd", "pending", "total_nanousd")
+
+    def __init__(self) -> None:
+        self.total_nanousd = 0
+        self.extra_nanousd = 0
+        self.pending = 0
+
+    def may(self, share: float) -> bool:
+        """Whether one more fits under the cap, at what hedges have cost so far."""
+        return self.extra_nanousd <= share * self.total_nanousd
+
+    def over(self, call: Call) -> None:
+        """Take in what a call has cost."""
+        costs = [attempt.cost_nanousd or 0 for attempt in call.attempts]
+        self.total_nanousd += sum(costs)
+        self.extra_nanousd += sum(
+            cost for attempt, cost in zip(call.attempts, costs, strict=True) if attempt is not call.attempt
+        )
+
+
+_PLAIN: Final = Plan()
+
+
+async def _first_reply(tasks: Sequence[asyncio.Task[Reply]]) -> int:
+    """Which task has a reply first.
+
+    Raises:
+        FairleadError: of the first task, where none has one.
+    """
+    pending = set(tasks)
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for number, task in enumerate(tasks):
+            if task in done and not task.cancelled() and task.exception() is None:
+                return number
+    tasks[0].result()
+    raise InternalError("an attempt ended without a reply and without an error")
+
+
+async def _give_up(tasks: Sequence[asyncio.Task[Reply]]) -> None:
+    """Cancel what is not wanted any more, and end what has answered all the same."""
+    for task in tasks:
+        task.cancel()
+    for ended in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(ended, Reply):
+            ended.end(Outcome("cancelled", Cancelled.http_status, Cancelled("another attempt was faster")))
+
+
+def _larger(
+    than: Candidate, candidates: Sequence[Candidate], configured: Sequence[Candidate], call: Call
+) -> list[Candidate]:
+    """Who may take a prompt that did not fit: those with a window known to be larger, then those configured for it."""
+    larger = [
+        each for each in candidates if each.window is not None and than.window is not None and each.window > than.window
+    ]
+    further = [each for each in configured if each not in larger and not _was_tried(each, call)]
+    return larger + [
+        each for each in further if each.window is None or than.window is None or each.window > than.window
+    ]
+
+
+def _was_tried(candidate: Candidate, call: Call) -> bool:
+    return any(attempt.candidate is candidate for attempt in call.attempts)

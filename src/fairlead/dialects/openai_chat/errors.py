@@ -16,6 +16,7 @@ from fairlead.core.retry_after import DO_NOT_RETRY, retry_after_s
 from fairlead.dialects.openai_chat._json import loads, printable, snippet
 from fairlead.errors import (
     BudgetExceeded,
+    ContentRefused,
     ContextWindowExceeded,
     FairleadError,
     QuotaExhausted,
@@ -34,6 +35,7 @@ _MESSAGE_CHARS = 300
 _QUOTA_CODES = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"}
 )
+_POLICY_CODES = frozenset({"content_filter", "content_policy_violation", "content_policy"})
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _CONTEXT_WORDS = (
     "maximum context length",
@@ -97,7 +99,7 @@ def decode_in_band(body: bytes) -> FairleadError:
     status = _KINDS.get(told.code) or _KINDS.get(told.type) or 500
     if told.code in _QUOTA_CODES or told.type in _QUOTA_CODES:
         status = 429
-    elif told.code in _CONTEXT_CODES or told.type in _CONTEXT_CODES:
+    elif not {told.code, told.type}.isdisjoint(_CONTEXT_CODES | _POLICY_CODES):
         status = 400
     elif told.code.isascii() and told.code.isdigit() and 400 <= int(told.code[:4]) <= 599:
         status = int(told.code)
@@ -152,7 +154,11 @@ def _decoded(status: int, told: _Told, detail: str) -> UpstreamError:  # noqa: P
 
 def _rejected(status: int, told: _Told, detail: str) -> UpstreamRejected:
     text = printable(told.message)[:_MESSAGE_CHARS].strip() or f"The provider rejected the request (status {status})."
-    kind = ContextWindowExceeded if status in {400, 413, 422} and _is_context(told) else UpstreamRejected
+    kind: type[UpstreamRejected] = UpstreamRejected
+    if status in {400, 413, 422} and _is_context(told):
+        kind = ContextWindowExceeded
+    elif told.code in _POLICY_CODES or told.type in _POLICY_CODES:
+        kind = ContentRefused
     error = kind(text, detail=detail, param=told.param)
     error.status = 400 if kind is ContextWindowExceeded else status
     return error

@@ -1,0 +1,62 @@
+"""A reply that no provider gave: a text of the operator's, in the caller's dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fairlead.call import Call
+from fairlead.dialects.codec import Dialect
+from fairlead.pipeline import Reply
+from fairlead.types import ChatReply, Choice, Finished, Message, Started, TextDelta, TextPart, Usage, UsageReport
+
+_NS = 1_000_000_000
+
+
+def static_reply(dialect: Dialect, call: Call, text: str) -> Reply:
+    """The text as an answer that cost nothing, streamed where the call asks for that."""
+    request, created = call.request, call.started_at_ns // _NS
+    name = f"static-{call.id}"
+    if not request.stream:
+        message = Message(role="assistant", parts=(TextPart(text=text),))
+        choices = tuple(Choice(index=index, message=message, finish_reason="stop") for index in range(request.n))
+        answer = ChatReply(id=name, model=request.model, created=created, choices=choices, usage=Usage())
+        return Reply(200, dialect.reply.encode(answer), {"content-type": "application/json"})
+    encoder = dialect.stream.encoder(include_usage=request.include_usage)
+    parts = [encoder.encode(Started(id=name, model=request.model, created=created))]
+    for index in range(request.n):
+        parts.append(encoder.encode(TextDelta(text=text, choice=index)))
+        parts.append(encoder.encode(Finished(reason="stop", choice=index)))
+    parts.append(encoder.encode(UsageReport(usage=Usage())))
+    body = b"".join((*parts, encoder.end()))
+    return Reply(200, _Once(body, call.started_ns), {"content-type": "text/event-stream"})
+
+
+class _Once:
+    """A stream of one chunk, see `fairlead.pipeline.Stream`."""
+
+    def __init__(self, body: bytes, now_ns: int) -> None:
+        self.progressed_ns = now_ns
+        self.outlet: Callable[[bytes], bool] | None = None
+        self._body = body
+        self._left: bytes | None = body
+        self._error: BaseException | None = None
+
+    def __aiter__(self) -> _Once:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._error is not None:
+            raise self._error
+        left, self._left = self._left, None
+        if left is None:
+            raise StopAsyncIteration
+        return left
+
+    def abort(self, error: BaseException) -> None:
+        self._error = error
+
+    def close(self) -> None:
+        self._left = None
+
+    def raw(self) -> bytes:
+        return self._body
