@@ -24,7 +24,6 @@ EXAMPLES = {
     "knowledge": "[knowledge.handbook]\npaths = ['docs/**/*.md']",
     "prompts": "[prompts]\nfolder = 'prompts'",
     "store.url": "[store]\nurl = 'postgresql://db/fairlead'",
-    "state.url": "[state]\nurl = 'redis://localhost'",
     "cache": "[cache]\nttl_s = 3600\nsemantic = { mode = 'off', max_error = 0.02 }",
     "screen": "[screen]\nmask = ['email', 'phone', 'card', 'iban']",
     "alerts": "[alerts]\ncost_per_request_usd = 0.05\np95_latency_s = 10\nvalidation_failure_rate = 0.05\n"
@@ -54,6 +53,7 @@ def test_several_are_reported_together():
     [
         "[gateway]\nworkers = 1",
         "[state]\nurl = 'memory:'",
+        "[state]\nurl = 'redis://localhost'",
         "[store]\nurl = 'sqlite:///a.db'",
         PROVIDER + "limits = { rpm = 500, tpm = 200_000, concurrency = 64, learn = true }",
         MODEL + "retry = { attempts = 5, base_delay = 1, max_delay = 60 }",

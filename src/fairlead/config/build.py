@@ -15,7 +15,7 @@ import msgspec
 
 from fairlead.call import Call, Candidate, Request, Secret
 from fairlead.config.build_egress import Egress, egress, networks
-from fairlead.config.build_state import open_state, state_path
+from fairlead.config.build_state import State, open_state
 from fairlead.config.descriptors import open_files_limit, streams_within
 from fairlead.config.kept import kept_secret
 from fairlead.config.schema import Config, Fallbacks, Model, Price, Provider, StaticReply, Target
@@ -54,7 +54,6 @@ from fairlead.stores.memory import MemoryLedger, MemoryLimits
 from fairlead.stores.segments import let_go, try_lock
 from fairlead.stores.spool import Spool
 from fairlead.stores.sqlite import SqliteStore
-from fairlead.stores.sqlite_state import SqliteState
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
 from fairlead.wire import AllowPrivate, Origin, Pool
@@ -99,7 +98,7 @@ class Foundation:
     ingester: Ingester
     ledger: Ledger
     limits: Limits
-    state: SqliteState | None
+    state: State | None
     """What `ledger` and `limits` stand on where processes share them."""
     hashing_keys: Mapping[str, bytes]
     credentials: Mapping[str, Mapping[str, Secret]]
@@ -322,8 +321,7 @@ def lay_foundation(
     ingester = Ingester(folder, store.logs)
     lanes = Lanes()
     catalogue = Catalogue(config, lanes)
-    shared = state_path(config, root)
-    state = None if shared is None else open_state(shared, clock, store.logs, ingester)
+    state = open_state(config, root, environ, clock, store.logs, ingester)
     return Foundation(
         config=config,
         root=root,

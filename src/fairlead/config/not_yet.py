@@ -53,12 +53,6 @@ NOT_YET: Final = (
         available=lambda value: not value.startswith(("postgresql:", "postgres:")),
         remedy='use `url = "sqlite:///fairlead.db"`',
     ),
-    NotYet(
-        path="state.url",
-        feature="state that machines share",
-        available=lambda value: not value.startswith(("redis:", "rediss:", "valkey:")),
-        remedy='use `url = "sqlite:///fairlead.state.db"`',
-    ),
     NotYet(path="cache", feature="the response cache"),
     NotYet(path="screen", feature="masking personal data"),
     NotYet(path="alerts", feature="alerts"),

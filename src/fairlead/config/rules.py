@@ -25,6 +25,8 @@ NO_PROXY = "none"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIM_ONLY = ("seed", "latency_s", "tokens_per_s", "error_rate", "faults")
 _PICO_PER_MILLION = 1_000_000
+SHARED = ("redis:", "rediss:", "valkey:", "valkeys:")
+"""How `state.url` begins where machines share it."""
 """Pico-USD a token in one USD per million tokens."""
 
 
@@ -90,10 +92,26 @@ def _state(config: Config) -> Iterator[Problem]:
                 f"`state.url` is `memory:`, with which each of the {workers} workers would count limits and budgets by "
                 'itself; remove it, or set `url = "sqlite:///fairlead.state.db"`',
             )
-    elif url.removeprefix("sqlite:///") in ("", url):
-        yield Problem(("state", "url"), "`state.url` must be `memory:` or `sqlite:///PATH`")
+    elif url.startswith(SHARED):
+        for message in _server_faults(url):
+            yield Problem(("state", "url"), f"`state.url` {message}")
+    elif not is_reference(url) and url.removeprefix("sqlite:///") in ("", url):
+        yield Problem(("state", "url"), "`state.url` must be `memory:`, `sqlite:///PATH` or `redis://HOST:6379/0`")
     elif url == config.store.url:
         yield Problem(("state", "url"), "`state.url` must not be `store.url`; give it a file of its own")
+
+
+def _server_faults(url: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        yield f"is not a URL: {error}"
+        return
+    if not parts.hostname or not (parts.path.strip("/") or "0").isdecimal():
+        yield "must name a server and perhaps the number of a database, such as `redis://HOST:6379/0`"
+    if parts.password is not None:
+        yield "carries a password; put the whole URL into the environment and write `env:REDIS_URL` here"
 
 
 def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[str, Vendor]) -> Iterator[Problem]:

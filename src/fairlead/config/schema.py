@@ -379,7 +379,9 @@ class State(Table, frozen=True, kw_only=True):
 
     url: str | None = None
     """`memory:` counts in each process by itself, `sqlite:///PATH` over all processes of this machine that name the same
-    file.  Absent: `memory:` for one worker, a file beside the store for more."""
+    file, `redis://HOST:PORT/DB` (`rediss:`, `valkey:`, `valkeys:`) over all machines that name the same server.  A
+    reference such as `env:REDIS_URL` keeps its password out of the file.  Absent: `memory:` for one worker, a file beside
+    the store for more."""
 
 
 class SemanticCache(Table, frozen=True, kw_only=True):
