@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
+from fairlead.config.rules import SHARED
 from fairlead.config.schema import Config
-from fairlead.errors import StateUnavailable
-from fairlead.ports import Clock, LogQuery, LogStore
+from fairlead.config.secrets import is_reference, resolve
+from fairlead.errors import ConfigError, StateUnavailable
+from fairlead.ports import Clock, Ledger, Limits, LogQuery, LogStore
 from fairlead.stores.ingest import Ingester
 from fairlead.stores.sqlite_state import SqliteState
 
 _SQLITE = "sqlite:///"
+
+
+class State(Protocol):
+    """What processes share."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    @property
+    def degraded(self) -> dict[str, str]:
+        """The features that do not run as configured, and how they run."""
+        ...
+
+    async def aclose(self) -> None: ...
 
 
 def state_url(config: Config) -> str:
@@ -24,19 +47,59 @@ def state_url(config: Config) -> str:
     return _SQLITE + str(Path(config.store.url.removeprefix(_SQLITE)).with_suffix(".state.db"))
 
 
-def state_path(config: Config, root: Path) -> Path | None:
-    """The file that processes share; `None` where each counts for itself."""
+def shown_url(config: Config) -> str:
+    """`[state] url` as anybody may read it."""
     url = state_url(config)
-    return root / url.removeprefix(_SQLITE) if url.startswith(_SQLITE) else None
+    return url if not url.startswith(SHARED) else urlsplit(url)._replace(query="").geturl()
 
 
-def open_state(path: Path, clock: Clock, logs: LogStore, ingester: Ingester) -> SqliteState:
-    """Join the processes that share the file.
+def open_state(
+    config: Config, root: Path, environ: Mapping[str, str], clock: Clock, logs: LogStore, ingester: Ingester
+) -> State | None:
+    """Join the processes that share the state; `None` where each counts for itself.
 
     Raises:
         ConfigError: it cannot be used.
     """
-    return SqliteState(path, clock, seed_spent=partial(_spent, logs, ingester), booked=partial(_booked, logs, ingester))
+    url = state_url(config)
+    spent, booked = partial(_spent, logs, ingester), partial(_booked, logs, ingester)
+    if url.startswith(_SQLITE):
+        return SqliteState(root / url.removeprefix(_SQLITE), clock, seed_spent=spent, booked=booked)
+    if is_reference(url):
+        url = _referred(url, environ, root)
+    if not url.startswith(SHARED):
+        return None
+    try:
+        from fairlead.stores.redis_state import RedisState, dialer  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise ConfigError("`[state] url` names a server, which needs `pip install 'fairlead[redis]'`") from error
+    store = _store_name(root / config.store.url.removeprefix(_SQLITE))
+    return RedisState(dialer(url), clock, seed_spent=spent, booked=booked, store=store)
+
+
+def _referred(ref: str, environ: Mapping[str, str], root: Path) -> str:
+    url = resolve(ref, environ, root).reveal()
+    if not url.startswith(SHARED):
+        raise ConfigError(f"`[state] url` is {ref!r}, which must hold `redis://[USER:PASSWORD@]HOST:6379/0`")
+    return url
+
+
+def _store_name(path: Path) -> str:
+    """A name that lies beside the store's file: processes that share the store know by it that they do."""
+    place = path.with_suffix(".id")
+    if not place.exists():
+        new = place.with_name(f"{place.name}.{secrets.token_hex(6)}")
+        try:
+            new.write_text(secrets.token_hex(8) + "\n")
+            try:
+                os.link(new, place)
+            except FileExistsError:
+                pass  # another process was faster, and its name counts
+            finally:
+                new.unlink()
+        except OSError as error:
+            raise ConfigError(f"cannot write {str(place)!r}: {error.strerror}; set another `[store] url`") from error
+    return place.read_text().strip()
 
 
 async def _spent(logs: LogStore, ingester: Ingester, scope: str, since_ns: int) -> int:
