@@ -34,6 +34,15 @@ def test_a_bad_file_is_told_with_its_line(run, folder):
     assert "fairlead.toml:2: no provider 'nix'" in run("check", code=1).stderr
 
 
+def test_the_state_is_told_with_its_degraded_modes(answer, folder):
+    """Where limits are counted, who shares them, and what happens while that is down."""
+    assert answer("check")["state"] == {"url": "memory:", "shared_by": "one process", "degraded": []}
+    (folder / "fairlead.toml").write_text('[state]\nurl = "redis://cache:6379/0"\n')
+    told = answer("check")["state"]
+    assert (told["url"], told["shared_by"]) == ("redis://cache:6379/0", "all machines")
+    assert [each["feature"] for each in told["degraded"]] == ["rate limits", "hard budgets"]
+
+
 def test_a_missing_secret_fails_and_names_the_variable(run, folder):
     """Everything else is still printed."""
     (folder / "fairlead.toml").write_text('[providers.openai]\nvendor = "openai"\napi_key = "env:OPENAI_API_KEY"\n')

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from fairlead.config.schema import Config
 
 DEGRADED = (
-    ("rate limits", "counted in each process by itself; a store that is down does not touch them"),
+    ("rate limits", "a store that is down does not touch them"),
     ("hard budgets", "fail closed: refused with 503 while what was spent cannot be read"),
     ("keys", "known keys stay good for up to 60 s, then 503; unknown ones are refused"),
     ("records", "wait in the spool up to its cap, then are counted as dropped; traffic goes on"),
 )
 """What each feature does while the store is down."""
+STATE_DEGRADED = (
+    ("rate limits", "each process goes by its own share: the limit divided by the processes there were"),
+    ("hard budgets", "fail closed: refused with 503 until the shared state answers again"),
+)
+"""What each feature does while a state that processes share is down."""
 
 
 def check(config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -35,6 +40,7 @@ def check(config: ConfigOption = None, json: JsonOption = False) -> None:
         "providers": providers(settings.config),
         "models": catalogue(settings.config),
         "store": store(settings),
+        "state": state(settings.config),
         "degraded": [{"feature": feature, "mode": mode} for feature, mode in DEGRADED],
         "problems": problems,
     }
@@ -131,6 +137,21 @@ def store(settings: Settings) -> dict[str, Any]:
     }
 
 
+def state(config: Config) -> dict[str, Any]:
+    """Where limits and reservations are counted, for whom, and what happens while that is down."""
+    from fairlead.config.build_state import shown_url
+
+    url = shown_url(config)
+    scheme = url.partition(":")[0]
+    shared_by = {"memory": "one process", "sqlite": "the processes of this machine"}.get(scheme, "all machines")
+    modes = () if scheme == "memory" else STATE_DEGRADED
+    return {
+        "url": url,
+        "shared_by": shared_by,
+        "degraded": [{"feature": feature, "mode": mode} for feature, mode in modes],
+    }
+
+
 def _show(report: dict[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
@@ -150,6 +171,7 @@ def _show(report: dict[str, Any]) -> None:
         Text(f"Gateway: {scheme}://{own['host']}:{own['port']}, control port {own['admin_port']}, auth {own['auth']!r}")
     )
     out.print(Text(f"Store: {kept['path']}, spool {kept['spool']} up to {kept['spool_max_bytes'] / 2**20:,.0f} MiB"))
+    out.print(Text(f"State: {report['state']['url']}, shared by {report['state']['shared_by']}"))
     rows = table("Stages", "stage", "", "because")
     for stage in report["stages"]:
         style = "green" if stage["on"] else "dim"
@@ -162,7 +184,9 @@ def _show(report: dict[str, Any]) -> None:
     show_table(rows)
     out.print(Text("\nModels", style="bold cyan"))
     show_table(models_table(report["models"]))
-    rows = table("While the store is down", "feature", "what it does")
-    for each in report["degraded"]:
-        rows.add_row(cell(each["feature"]), cell(each["mode"]))
-    show_table(rows)
+    for title, modes in (("store", report["degraded"]), ("state", report["state"]["degraded"])):
+        if modes:
+            rows = table(f"While the {title} is down", "feature", "what it does")
+            for each in modes:
+                rows.add_row(cell(each["feature"]), cell(each["mode"]))
+            show_table(rows)
