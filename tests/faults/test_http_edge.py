@@ -1,7 +1,6 @@
 """Rows H of the fault list, in raw bytes at a gateway's data port.
 
-The deadlines of H1 are tested on shortened clocks in `tests/wire/test_refusals.py`; here are the defaults, and that a
-crowd of silent connections harms nobody.
+Deadlines and caps that a test cannot wait for are looked at on a second port of the gateway, with smaller ones.
 """
 
 from __future__ import annotations
@@ -9,15 +8,20 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
+import ssl
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import trustme
 from tests.wire.malformed import MALFORMED
 
 from fairlead.testing import FakeUpstream
-from fairlead.wire import ServerLimits
+from fairlead.wire import Server, ServerLimits
 from faults.front import (
     BODY,
     CHAT,
@@ -32,6 +36,7 @@ from faults.front import (
     parsed,
     recorded,
     request,
+    until,
 )
 
 LIMITS = ServerLimits()
@@ -60,8 +65,79 @@ async def test_h1_a_thousand_slow_callers_harm_no_healthy_one(begin: Begin) -> N
         for _ in range(1_000):
             _, writer = await stack.enter_async_context(connection(gateway))
             writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: ")
+        await until(lambda: gateway.server.connections >= 1_000)
+        took_s = []
         for _ in range(20):
+            began = time.monotonic()
             assert (await chat(gateway)).status == 200
+            took_s.append(time.monotonic() - began)
+        assert gateway.server.connections >= 1_000, "they are there all the while"
+        assert sorted(took_s)[10] < 0.1
+
+
+@asynccontextmanager
+async def limited(gateway: Any, context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIterator[Server]:
+    """Another port of the same gateway, with limits that a test can wait for."""
+    flush = gateway.foundation.spool.flush
+    server = Server(gateway.app, limits=ServerLimits(**limits), before_writes=flush)
+    await server.start("127.0.0.1", 0, ssl_context=context)
+    try:
+        yield server
+    finally:
+        await server.drain(0)
+
+
+async def ends(server: Server, *pieces: bytes, every_s: float = 0.0) -> bytes:
+    """What the gateway says before it closes a connection on which this comes in, and nothing more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        first = asyncio.create_task(reader.read(1))
+        for piece in pieces:
+            if first.done():
+                break
+            writer.write(piece)
+            await asyncio.sleep(every_s)
+        async with asyncio.timeout(5):
+            return await first + await reader.read()
+    finally:
+        writer.transport.abort()
+
+
+HEAD = f"POST {CHAT} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n".encode()
+
+
+async def test_h1_who_takes_too_long_is_answered_408_and_others_are_served(begin: Begin) -> None:
+    """A head that does not end, and a body at a byte a moment; meanwhile calls of others go on."""
+    gateway = await begin(OPEN)
+    async with limited(gateway, header_s=0.3, body_s=0.3) as server:
+        body = HEAD + b"content-length: 1000\r\n\r\n"
+        slow = asyncio.gather(
+            ends(server, HEAD + b"x-slow: "),
+            ends(server, *[HEAD[at : at + 1] for at in range(len(HEAD))], every_s=0.02),
+            ends(server, body, *[b"x"] * 1_000, every_s=0.02),
+        )
+        served = 0
+        while not slow.done():
+            assert (await chat(SimpleNamespace(server=server))).status == 200
+            served += 1
+        assert [parsed(answer).status for answer in await slow] == [408, 408, 408]
+        assert served > 5
+        await until(lambda: not server.connections)
+    assert len(await gateway.records()) == served
+
+
+async def test_h1_one_address_has_no_more_connections_than_its_share(begin: Begin) -> None:
+    """One more is sent away with 503, and let in again once another has gone."""
+    gateway = await begin(OPEN)
+    async with limited(gateway, max_connections_per_peer=3, count_loopback=True) as server:
+        port = SimpleNamespace(server=server)
+        async with AsyncExitStack() as stack:
+            for _ in range(3):
+                await stack.enter_async_context(connection(port))
+            await until(lambda: server.connections == 3)
+            assert parsed(await ends(server)).status == 503
+        await until(lambda: not server.connections)
+        assert (await chat(port)).status == 200
 
 
 async def test_h2_a_body_over_the_cap_is_refused_by_its_length(begin: Begin) -> None:
@@ -280,13 +356,42 @@ async def test_h8_a_compressed_request_is_refused(begin: Begin) -> None:
     assert (await ask(gateway, "POST", CHAT, b"\x1f\x8b", {"content-encoding": "gzip"})).status == 400
 
 
-async def test_h9_http2_is_refused_and_idle_connections_end(begin: Begin) -> None:
-    """Its preface is no request, so there is no stream to reset; connections are capped, and idle ones closed."""
+async def test_h9_http2_is_refused(begin: Begin) -> None:
+    """Its preface is no request, so there is no stream to reset; the defaults cap and end what idles."""
     gateway = await begin(OPEN)
     status, _ = await refused(gateway, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert status in {400, 505}
     assert LIMITS.max_connections <= 16_384
     assert LIMITS.idle_s <= 75.0
+
+
+async def test_h9_connections_that_idle_are_closed(begin: Begin) -> None:
+    """Those that have had an answer, and those that never asked."""
+    gateway = await begin(OPEN)
+    async with limited(gateway, idle_s=0.2, header_s=0.4) as server:
+        answer = await ends(server, request("GET", "/health/live"))
+        assert parsed(answer).status == 200
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert await ends(server) == b""
+        await until(lambda: not server.connections)
+
+
+async def test_h9_half_a_tls_handshake_does_not_hold_a_connection(begin: Begin) -> None:
+    """Silence, and a hello that does not end, are cut off at the deadline of a head; whole handshakes are served."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    gateway = await begin(OPEN)
+    async with limited(gateway, context, header_s=0.5) as server:
+        for begun in (b"", b"\x16\x03\x01\x02\x00\x01"):
+            await ends(server, begun)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trusting)
+        writer.write(request("GET", "/health/live", headers={"connection": "close"}))
+        assert parsed(await reader.read()).status == 200
+        writer.transport.abort()
+        await until(lambda: not server.connections)
 
 
 async def test_h10_what_browsers_and_proxies_ask_is_closed_by_default(begin: Begin) -> None:
@@ -311,10 +416,17 @@ async def test_h11_only_allowed_headers_go_upstream(begin: Begin) -> None:
             "x-request-id": "caller", "traceparent": "00-1-2-03", "x-forwarded-for": "192.0.2.1", "te": "trailers",
             "authorization": "Bearer of-the-caller", "cookie": "a=b", "x-secret": "c",
         }  # fmt: skip
-        assert (await chat(gateway, headers=sent)).status == 200
+        answer = await chat(gateway, headers=sent)
+        assert answer.status == 200
         (received,) = upstream.requests
-        assert not set(received.headers) & (sent.keys() - {"authorization"})
-        assert received.headers["authorization"] == "Bearer sk-upstream"
+        (record,) = await gateway.records()
+    for name, value in sent.items():
+        assert not name.startswith(("x-", "trace", "cookie")) or value not in answer.headers.values()
+    assert answer.headers["x-fairlead-call-id"] == record["call_id"] != "caller"
+    assert re.fullmatch(r"[0-9a-f-]{36}", answer.headers["x-fairlead-call-id"])
+    assert not set(received.headers) & (sent.keys() - {"authorization"})
+    assert received.headers["authorization"] == "Bearer sk-upstream"
+    assert b"caller" not in received.body
 
 
 async def test_h12_control_characters_stay_out_of_log_lines(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,10 @@ import pytest
 
 import fairlead
 from fairlead.config.load import load_text
+from fairlead.core import frame
+from fairlead.errors import StateUnavailable
 from fairlead.gateway.worker import Housekeeping
+from fairlead.record import Gauges, decode_records
 from fairlead.testing import FakeUpstream, openai_stream
 from faults.front import BODY, CHAT, ENVIRON, OPEN, UPSTREAM, Begin, ask, chat, connection, request
 from loads import until
@@ -173,11 +176,23 @@ async def test_p15_with_the_store_down_it_stays_ready_and_serves(begin: Begin) -
 
     assert (await ask(gateway, "GET", "/health/ready")).status == 200
     assert (await chat(gateway, key)).status == 200
+    with pytest.raises(StateUnavailable):
+        await gateway.records()
 
     await asyncio.to_thread(alter, gateway, "ALTER TABLE hidden_calls RENAME TO calls")
     await asyncio.to_thread(alter, gateway, "ALTER TABLE hidden RENAME TO generation")
     await housekeeping.round()
+    degraded = await asyncio.to_thread(said_of_itself, gateway)
     assert len(await gateway.records()) == 2
+    assert degraded == [{"keys": "cached"}, {}]
+
+
+def said_of_itself(gateway: Any) -> list[dict[str, str]]:
+    """What waits in the spool of how the worker stands."""
+    segments = sorted((gateway.foundation.root / "fairlead.spool").glob("*.spool"))
+    payloads = [payload for path in segments for payload in frame.decode(path.read_bytes()).payloads]
+    records = [record for payload in payloads for record in decode_records(payload)[0]]
+    return [record.degraded for record in records if isinstance(record, Gauges)]
 
 
 def alter(gateway: Any, statement: str) -> None:
