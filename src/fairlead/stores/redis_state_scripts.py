@@ -179,9 +179,9 @@ local function seeded(key, store, seed, ttl)
   if not known and seed ~= '' then
     redis.call('HSET', key, 'seed:' .. store, 1)
     redis.call('HINCRBY', key, 'used', seed)
+    redis.call('PEXPIRE', key, ttl)
     known = true
   end
-  redis.call('PEXPIRE', key, ttl)
   return known
 end
 """
@@ -305,6 +305,9 @@ for i, key in ipairs(KEYS) do
     end
     return {{'over', i, redis.call('HGET', key, 'used')}}
   end
+end
+for i, key in ipairs(KEYS) do
+  redis.call('PEXPIRE', key, ARGV[i * 3 + 9])
 end
 redis.call(
   'HSET', HOLD .. id, 'amount', amount, 'place', place, 'store', store, 'state', 'open',
