@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 _IDLE_KEPT: Final = 256
-"""Tenants without anything queued whose pass is remembered, before those are forgotten that would start anew anyway."""
+"""Tenants without anything queued whose pass is remembered; past that, those are forgotten that are least ahead."""
 
 
 class Entry(Generic[T]):
@@ -93,9 +93,7 @@ class FairQueue(Generic[T]):
         flow = group.flows.get(tenant)
         if flow is None:
             if len(group.flows) >= _IDLE_KEPT + 2 * len(group.order):
-                group.flows = {
-                    name: each for name, each in group.flows.items() if each.live or each.passed > group.stands
-                }
+                _forget(group)
             flow = group.flows[tenant] = _Flow(weight, group.stands)
         if flow.live:
             group.weights += weight - flow.weight
@@ -134,6 +132,8 @@ class FairQueue(Generic[T]):
         group.stands = max(group.stands, entry.flow.passed)
         entry.flow.passed += entry.cost / entry.flow.weight
         self.drop(entry)
+        if entry.flow.live:
+            self._order(group, entry.flow)
 
     def drop(self, entry: Entry[T]) -> None:
         """Take an entry out that is no longer wanted; harmless when it is out already."""
@@ -145,9 +145,7 @@ class FairQueue(Generic[T]):
         flow.units -= entry.units
         group.live -= 1
         group.units -= entry.units
-        if flow.live:
-            self._order(group, flow)
-        else:
+        if not flow.live:
             flow.entries.clear()
             group.weights -= flow.weight
 
@@ -170,8 +168,8 @@ class FairQueue(Generic[T]):
         group = self._classes.get(priority, _Class[T]())
         flow = group.flows.get(tenant)
         own, own_units = (0, 0) if flow is None else (flow.live, flow.units)
-        weights = group.weights + (0.0 if own else weight)
-        if group.live and weights:
+        weights = max(weight, group.weights + (0.0 if own else weight))  # sums of floats may come out below one of them
+        if group.live:
             share = weight / weights
             entries += min(group.live, round(own / share))
             units += min(group.units, round(own_units / share))
@@ -180,3 +178,10 @@ class FairQueue(Generic[T]):
     def _order(self, group: _Class[T], flow: _Flow[T]) -> None:
         self._pushed += 1
         heapq.heappush(group.order, (flow.passed, self._pushed, flow))
+
+
+def _forget(group: _Class[T]) -> None:
+    """Keep half of the idle tenants: those that were served most beyond their share."""
+    idle = sorted((flow.passed, name) for name, flow in group.flows.items() if not flow.live)
+    for _, name in idle[: len(idle) - _IDLE_KEPT // 2]:
+        del group.flows[name]
