@@ -7,7 +7,9 @@ be left alone, refused the credential, or the account is empty.  An operator's w
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Literal
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -40,6 +42,7 @@ class Lane:
     """
 
     __slots__ = (
+        "__weakref__",
         "_aside_reason",
         "_aside_until_ns",
         "breaker",
@@ -114,11 +117,14 @@ class Lane:
 
 
 class Lanes:
-    """All lanes of a process, each made when it is first asked for; at most `most`, the oldest idle ones forgotten."""
+    """All lanes of a process, each made when it is first asked for.
+
+    A lane is kept while somebody holds it, as the candidate of a configured model does; and the newest `most` are.
+    """
 
     def __init__(self, most: int = 4_096) -> None:
-        self._lanes: dict[tuple[str, str, str], Lane] = {}
-        self._most = most
+        self._lanes: WeakValueDictionary[tuple[str, str, str], Lane] = WeakValueDictionary()
+        self._newest: deque[Lane] = deque(maxlen=most)
         self._overrides: dict[str, Override] = {}
 
     def of(self, provider: str, credential: str, model: str, *, policy: Policy | None = None) -> Lane:
@@ -128,8 +134,7 @@ class Lanes:
             name = f"{provider}/{model}" if credential == "default" else f"{provider}/{model}#{credential}"
             lane = self._lanes[provider, credential, model] = Lane(name, policy)
             lane.override = self._override(lane)
-            if len(self._lanes) > self._most:
-                self._forget()
+            self._newest.append(lane)
         lane.watch(policy)
         return lane
 
@@ -140,7 +145,7 @@ class Lanes:
     def overrule(self, overrides: dict[str, Override]) -> None:
         """What operators say, by target: `provider`, `provider/model` or `provider/model#credential`."""
         self._overrides = dict(overrides)
-        for lane in self._lanes.values():
+        for lane in self.all():
             lane.override = self._override(lane)
 
     def _override(self, lane: Lane) -> Override | None:
@@ -149,9 +154,3 @@ class Lanes:
             if target in self._overrides:
                 return self._overrides[target]
         return None
-
-    def _forget(self) -> None:
-        for key, lane in list(self._lanes.items()):
-            if not lane.in_flight:
-                del self._lanes[key]
-                return
