@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fairlead._resilient import CircuitOpen as CircuitOpen
     from fairlead._resilient import Retry as Retry
     from fairlead._resilient import resilient as resilient
     from fairlead.client import Client as Client
     from fairlead.client import Completion as Completion
+    from fairlead.errors import CircuitOpen as CircuitOpen
     from fairlead.errors import FairleadError as FairleadError
     from fairlead.sync import SyncClient as SyncClient
 
@@ -17,7 +17,7 @@ __all__ = ["CircuitOpen", "Client", "Completion", "FairleadError", "Retry", "Syn
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CircuitOpen": "fairlead._resilient",
+    "CircuitOpen": "fairlead.errors",
     "Client": "fairlead.client",
     "Completion": "fairlead.client",
     "FairleadError": "fairlead.errors",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from fairlead._sdk_errors import Verdict, judge
 from fairlead.core.backoff import RetryBudget, full_jitter_s
 from fairlead.core.breaker import Breaker, Policy
-from fairlead.errors import UpstreamUnavailable
+from fairlead.errors import CircuitOpen
 from fairlead.stores.system import SystemClock, SystemRng
 
 if TYPE_CHECKING:
@@ -31,12 +31,6 @@ R = TypeVar("R")
 
 _NS = 1_000_000_000
 _NOTE = "fairlead: "
-
-
-class CircuitOpen(UpstreamUnavailable):
-    """Not called at all: the function has failed too often lately, and is tried again after `retry_after_s`."""
-
-    code = "circuit_open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

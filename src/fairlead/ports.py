@@ -212,6 +212,48 @@ class KeyStore(Protocol):
         ...
 
 
+class Overruled(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's word about a target."""
+
+    target: str
+    """`provider`, `provider/model` or `provider/model#credential`."""
+    action: Literal["disable", "force"]
+    until_ns: int | None = None
+    """Wall clock; `None` until it is taken back."""
+
+
+class Audited(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that an operator did."""
+
+    at_ns: int
+    """Wall clock."""
+    actor: str
+    action: str
+    subject: str
+    detail: str = ""
+
+
+class Routes(Protocol):
+    """What operators say about targets in an incident.  Every method raises `StateUnavailable` where the store cannot
+    answer."""
+
+    async def current(self, now_ns: int) -> Sequence[Overruled]:
+        """What counts now, by target."""
+        ...
+
+    async def overrule(self, overruled: Overruled, audited: Audited) -> None:
+        """Say something about a target, in place of what was said before, and log it."""
+        ...
+
+    async def reset(self, target: str | None, audited: Audited) -> int:
+        """Take it back, for one target or for all, and log it; returns for how many."""
+        ...
+
+    async def audit(self, limit: int) -> Sequence[Audited]:
+        """Who did what, newest first."""
+        ...
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Records of one spool segment up to `offset`, to be stored with that offset in one transaction."""
 

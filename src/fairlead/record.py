@@ -137,6 +137,22 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     """What went to the caller, as `[store] content` says; of a stream its raw events."""
 
 
+USED_STATES = frozenset({"closed", "half_open", "cooling", "forced"})
+"""The states of a target in which it is asked."""
+
+
+class TargetGauges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one worker sees one (provider, credential, model)."""
+
+    state: str = "closed"
+    """Of its breaker, or why it is not used: `closed`, `half_open`, `circuit_open`, `cooling`, `credential`, `quota`,
+    `disabled`; `forced` where an operator says that it is to be used whatever happens."""
+    in_flight: int = 0
+    """Attempts under way."""
+    waiting: int = 0
+    """Attempts that wait for its limits."""
+
+
 class Gauges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="gauges"):
     """How things stand in one worker; the newest one counts."""
 
@@ -156,6 +172,8 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     """Whether the configuration could not be read again when it was last tried."""
     degraded: dict[str, str] = msgspec.field(default_factory=dict)
     """Feature to the mode it runs in, for those that do not run as configured."""
+    targets: dict[str, TargetGauges] = msgspec.field(default_factory=dict)
+    """Configured targets, `provider/model` with `#credential` where there are several."""
 
 
 Record = Admitted | Ended | Gauges

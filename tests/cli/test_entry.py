@@ -10,7 +10,7 @@ import fairlead
 from fairlead import __version__
 from fairlead.cli import app
 
-COMMANDS = ["chat", "check", "init", "keys", "logs", "models", "serve", "sim", "store", "usage"]
+COMMANDS = ["chat", "check", "init", "keys", "logs", "models", "routes", "serve", "sim", "store", "usage"]
 
 
 def _leaves(command, path=()):

@@ -11,8 +11,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -20,8 +21,11 @@ import pytest
 from fairlead.config.build_keeper import build_keeper
 from fairlead.config.launch import Launch
 from fairlead.config.load import load_text
+from fairlead.gateway.pipelines import target_gauges
 from fairlead.gateway.worker import Housekeeping
+from fairlead.ports import Audited, Overruled
 from fairlead.testing import VirtualClock
+from faults.front import chat
 from in_process import Begin, Gateway
 
 OPEN = '[gateway]\nauth = "open"\n[models.m]\ntargets = ["sim/sim-small"]\n'
@@ -33,6 +37,11 @@ def housekeeping(gateway: Gateway) -> Housekeeping:
 
 async def degraded(gateway: Gateway) -> list[str]:
     """The lines about degraded features that the keeper's `/metrics` shows."""
+    return await scraped(gateway, "fairlead_degraded{")
+
+
+async def scraped(gateway: Gateway, prefix: str) -> list[str]:
+    """The lines of the keeper's `/metrics` that begin so."""
     foundation = gateway.foundation
     foundation.spool.flush()
     parts = await asyncio.to_thread(build_keeper, foundation.config, foundation.root, {})
@@ -41,7 +50,7 @@ async def degraded(gateway: Gateway) -> list[str]:
         text = (await parts.scrape()).decode()
     finally:
         await parts.aclose()
-    return [line for line in text.splitlines() if line.startswith("fairlead_degraded{")]
+    return [line for line in text.splitlines() if line.startswith(prefix)]
 
 
 def alter(gateway: Gateway, statement: str) -> None:
@@ -131,3 +140,60 @@ def started(module: str, order: Launch) -> tuple[int, Mapping[str, Any], str]:
         input=msgspec.json.encode(order) + b"\n", capture_output=True, check=False, timeout=15,
     )  # fmt: skip
     return done.returncode, json.loads(done.stdout), done.stderr.decode()
+
+
+def said(target: str, action: Literal["disable", "force"] = "disable", until_ns: int | None = None) -> Overruled:
+    return Overruled(target=target, action=action, until_ns=until_ns)
+
+
+def logged(target: str) -> Audited:
+    return Audited(at_ns=0, actor="ops", action="routes disable", subject=target)
+
+
+async def test_a_word_of_an_operator_counts_with_the_next_round(begin: Begin) -> None:
+    """Half a second at most: the target is left alone, then used again; the metrics show it."""
+    gateway = await begin(OPEN)
+    targets = partial(target_gauges, gateway.foundation, gateway.runtime)
+    keeping = Housekeeping(gateway.foundation, gateway.app, [gateway.server], "w", targets=targets)
+    routes = gateway.foundation.store.routes
+
+    await routes.overrule(said("sim/sim-small"), logged("sim/sim-small"))
+    await keeping.round()
+    refused = await chat(gateway)
+
+    assert (refused.status, refused.json["error"]["code"]) == (503, "circuit_open")
+    assert refused.headers["retry-after"] == "60"
+    assert await scraped(gateway, "fairlead_target_up{") == [
+        'fairlead_target_up{target="sim/sim-small",worker="w"} 0.0'
+    ]
+
+    await routes.reset(None, logged("*"))
+    await keeping.round()
+    assert (await chat(gateway)).status == 200
+
+
+async def test_a_word_for_a_while_ends_by_itself(begin: Begin) -> None:
+    """What is past counts no more, though nobody took it back."""
+    gateway = await begin(OPEN)
+    keeping = housekeeping(gateway)
+    now_ns = gateway.foundation.clock.now_ns()
+    await gateway.foundation.store.routes.overrule(said("sim", until_ns=now_ns + 3_600 * 10**9), logged("sim"))
+    await keeping.round()
+    assert [lane.override for lane in gateway.foundation.lanes.all()] == ["disable"]
+
+    await gateway.foundation.store.routes.overrule(said("sim", until_ns=now_ns - 1), logged("sim"))
+    await keeping.round()
+    assert [lane.override for lane in gateway.foundation.lanes.all()] == [None]
+
+
+async def test_while_the_store_is_down_the_last_word_counts(begin: Begin) -> None:
+    """And the worker goes on."""
+    gateway = await begin(OPEN)
+    keeping = housekeeping(gateway)
+    await gateway.foundation.store.routes.overrule(said("sim"), logged("sim"))
+    await keeping.round()
+
+    await asyncio.to_thread(alter, gateway, "DROP TABLE overrides")
+    await keeping.round()
+
+    assert [lane.override for lane in gateway.foundation.lanes.all()] == ["disable"]

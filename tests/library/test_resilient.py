@@ -19,7 +19,7 @@ from google.genai import errors as genai
 import fairlead
 from fairlead import CircuitOpen, Retry, resilient
 from fairlead.core.breaker import Policy
-from fairlead.errors import FairleadError, UpstreamUnavailable
+from fairlead.errors import FairleadError, UpstreamError
 from fairlead.testing import SeededRng, VirtualClock, virtual_run
 
 S = 1_000_000_000
@@ -248,7 +248,7 @@ def test_the_breaker_opens_and_closes_again(run: Any) -> None:
     assert [type(each) for each in outcomes] == [openai.InternalServerError] * 5 + [CircuitOpen]
     assert script.calls == 5
     refused = outcomes[-1]
-    assert isinstance(refused, UpstreamUnavailable)
+    assert isinstance(refused, UpstreamError)
     assert (refused.code, refused.retryable, refused.retry_after_s) == ("circuit_open", True, 15.0)
     assert "tried again in 15.0 s" in str(refused)
 

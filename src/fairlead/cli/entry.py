@@ -16,6 +16,7 @@ from fairlead.cli.init import init
 from fairlead.cli.keys import app as keys
 from fairlead.cli.logs import logs
 from fairlead.cli.models import models
+from fairlead.cli.routes import app as routes
 from fairlead.cli.serve import serve
 from fairlead.cli.sim import sim
 from fairlead.cli.store import app as store
@@ -90,6 +91,7 @@ app.add_typer(keys, name="keys")
 app.command()(usage)
 app.command()(logs)
 app.command()(models)
+app.add_typer(routes, name="routes")
 app.command()(sim)
 app.add_typer(store, name="store")
 

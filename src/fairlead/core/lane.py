@@ -88,10 +88,6 @@ class Lane:
         if until_ns > self._aside_until_ns:
             self._aside_until_ns, self._aside_reason = until_ns, reason
 
-    def is_well(self) -> None:
-        """It has answered: what set it aside is over."""
-        self._aside_until_ns = 0
-
     def cooling_ns(self, now_ns: int) -> int:
         """How long the provider still wants to be left alone, or what else set it aside lasts."""
         return max(0, self._aside_until_ns - now_ns)
@@ -109,6 +105,17 @@ class Lane:
             if wait_ns:
                 return Block("circuit_open", wait_ns)
         return None
+
+    def state(self, now_ns: int) -> str:
+        """In a word, for operators."""
+        if self.override == "force":
+            return "forced"
+        block = self.blocked(now_ns)
+        if block is not None:
+            return block.reason
+        if self._aside_until_ns > now_ns:
+            return "cooling"
+        return "closed" if self.breaker is None else self.breaker.state
 
     def answered(self, output_tokens: int) -> None:
         """Take the length of an answer into the average."""

@@ -14,6 +14,7 @@ from fairlead.dialects import DIALECTS
 from fairlead.errors import FairleadError
 from fairlead.gateway.app import App
 from fairlead.ports import Provider
+from fairlead.record import TargetGauges
 
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _LOOK_S = 0.1
@@ -47,6 +48,10 @@ class Pipelines:
     def config(self) -> Config:
         """The one in use."""
         return self._foundation.config
+
+    def targets(self) -> dict[str, TargetGauges]:
+        """How the configured targets are doing."""
+        return target_gauges(self._foundation, self._runtime)
 
     def obey(self, order: Order) -> None:
         """Take an order; of several that come while one is carried out, the last one counts."""
@@ -109,6 +114,18 @@ class Pipelines:
         return any(
             each.in_flight and not dropped.isdisjoint(each.providers.values()) for each in (runtime, *self.app.earlier)
         )
+
+
+def target_gauges(foundation: Foundation, runtime: Runtime) -> dict[str, TargetGauges]:
+    """How the configured targets are doing; empty where nothing paces or overrules them."""
+    now_ns = runtime.clock.monotonic_ns()
+    waiting = {} if runtime.pace is None else runtime.pace.waiting()
+    lanes = {each.lane.name: each.lane for known in foundation.catalogue.aliases.values() for each in known}
+    return {
+        name: TargetGauges(state=lane.state(now_ns), in_flight=lane.in_flight, waiting=waiting.get(name, 0))
+        for name, lane in lanes.items()
+        if runtime.pace is not None or lane.override is not None
+    }
 
 
 def _local_hosts(auth: str) -> frozenset[str] | None:

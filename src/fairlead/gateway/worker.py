@@ -10,17 +10,19 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fairlead.config.build import Foundation, lay_foundation
 from fairlead.config.descriptors import connections_within, open_files_limit
 from fairlead.config.launch import Launch, News, announce, cannot_listen, heed, run
+from fairlead.errors import StateUnavailable
 from fairlead.gateway.app import App
 from fairlead.gateway.child import RETIRE
 from fairlead.gateway.memory import is_short
 from fairlead.gateway.pipelines import Pipelines
-from fairlead.record import Gauges
+from fairlead.record import Gauges, TargetGauges
 from fairlead.wire import Exchange, Server, ServerLimits, server_context
 
 _HOUSEKEEPING_S = 0.5
@@ -53,6 +55,7 @@ async def serve(launch: Launch) -> None:
         name,
         reload_failed=lambda: pipelines.reload_failed,
         short_of_memory=lambda: is_short(pipelines.config.gateway.memory_max_bytes),
+        targets=pipelines.targets,
     )
     loop = asyncio.get_running_loop()
     tasks = [
@@ -97,12 +100,14 @@ class _End:
 
 
 class Housekeeping:
-    """What a worker does twice a second: look at its memory, notice changed keys, and say how things stand.
+    """What a worker does twice a second: look at its memory, notice changed keys and what operators say about targets,
+    and say how things stand.
 
     Args:
         name: of this worker in its gauges.
         reload_failed: whether the configuration could not be read again.
         short_of_memory: may block.
+        targets: how the configured targets are doing.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class Housekeeping:
         *,
         reload_failed: Callable[[], bool] = lambda: False,
         short_of_memory: Callable[[], bool] = lambda: False,
+        targets: Callable[[], dict[str, TargetGauges]] = dict,
     ) -> None:
         self._foundation = foundation
         self._app = app
@@ -121,6 +127,7 @@ class Housekeeping:
         self._name = name
         self._reload_failed = reload_failed
         self._short_of_memory = short_of_memory
+        self._targets = targets
         self._dropped = 0
         self._dropped_ns: int | None = None
 
@@ -149,6 +156,7 @@ class Housekeeping:
             degraded["calls"] = "shed"
         if self._drops():
             degraded["records"] = "dropped"
+        await self._hear_operators()
         foundation.spool(
             Gauges(
                 worker=self._name,
@@ -159,8 +167,16 @@ class Housekeeping:
                 dropped_records=foundation.spool.dropped,
                 config_reload_failed=self._reload_failed(),
                 degraded=degraded,
+                targets=self._targets(),
             )
         )
+
+    async def _hear_operators(self) -> None:
+        """What they say counts on; while the store is down, what they said last."""
+        foundation = self._foundation
+        with suppress(StateUnavailable):
+            said = await foundation.store.routes.current(foundation.clock.now_ns())
+            foundation.lanes.overrule({each.target: each.action for each in said})
 
     def _drops(self) -> bool:
         """Whether records were dropped in the last minute."""

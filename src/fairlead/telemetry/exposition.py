@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from fairlead.errors import StateUnavailable
-from fairlead.record import Gauges
+from fairlead.record import USED_STATES, Gauges
 from fairlead.telemetry import metrics
 from fairlead.telemetry.metrics import BUCKETS_S, Labels
 
@@ -69,6 +69,14 @@ METRICS: Final = (
     _described(
         "gauge", "fairlead_degraded", ("worker", "feature", "mode"), "1 where a feature runs in a degraded mode."
     ),
+    _described(
+        "gauge",
+        "fairlead_target_up",
+        ("worker", "target"),
+        "1 while a configured target is used, 0 while it is left alone.",
+    ),
+    _described("gauge", "fairlead_target_in_flight", ("worker", "target"), "Attempts under way at a target."),
+    _described("gauge", "fairlead_target_waiting", ("worker", "target"), "Attempts that wait for a target's limits."),
     _described(
         "gauge",
         "fairlead_store_up",
@@ -204,6 +212,11 @@ def _standing(snapshot: Snapshot) -> dict[str, list[tuple[Labels, int]]]:
         found["fairlead_config_reload_failed"].append(((worker,), int(gauges.config_reload_failed)))
         for feature, mode in sorted(gauges.degraded.items()):
             found["fairlead_degraded"].append(((worker, ("feature", feature), ("mode", mode)), 1))
+        for target, each in sorted(gauges.targets.items()):
+            labels = (worker, ("target", target))
+            found["fairlead_target_up"].append((labels, int(each.state in USED_STATES)))
+            found["fairlead_target_in_flight"].append((labels, each.in_flight))
+            found["fairlead_target_waiting"].append((labels, each.waiting))
     found["fairlead_store_up"].append(((), int(snapshot.store_up)))
     if snapshot.spool_bytes is not None:
         found["fairlead_spool_bytes"].append(((), snapshot.spool_bytes))
