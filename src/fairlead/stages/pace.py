@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from fairlead.call import Attempt, Call, Candidate, Outcome
 from fairlead.core.estimate import estimate_prompt
@@ -97,7 +97,8 @@ class Pace:
     def _line(self, lane: Lane, pacing: Pacing) -> Line:
         line = self._lines.get(lane)
         if line is None:
-            line = self._lines[lane] = Line(lane, self._limits, self._clock, self._spawn)
+            # The lane keeps the line, so the line must not keep the lane; whoever waits in it does.
+            line = self._lines[lane] = Line(proxy(lane), self._limits, self._clock, self._spawn)
         line.follow(pacing)
         return line
 
