@@ -440,5 +440,7 @@ async def test_h12_control_characters_stay_out_of_log_lines(begin: Begin, caplog
     assert (refused_answer.status, unknown.status) == (400, 404)
     for answer in (refused_answer, unknown):
         assert not set(answer.body) & set(range(32))
+    assert unknown.headers["x-fairlead-call-id"] in caplog.text, "there is a line, for debugging"
     assert not any(line.startswith("level=error") for line in caplog.text.splitlines())
+    assert not any(set(each.getMessage()) & set(map(chr, range(32))) for each in caplog.records)
     assert plain in {row["model"] for row in await recorded(gateway)}
