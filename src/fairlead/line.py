@@ -170,7 +170,7 @@ class Line:
             await granted
         except BaseException:
             if granted.done() and not granted.cancelled() and granted.exception() is None:
-                self._limits.release(turn.claims, 0)  # given in the very moment of the cancellation
+                self._undo(turn)  # given in the very moment of the cancellation
                 self.kick()
             raise
         finally:
@@ -197,7 +197,7 @@ class Line:
                     await self._pause(wait_s)
                 elif waiting.granted.done():
                     self._queue.drop(entry)
-                    self._limits.release(waiting.turn.claims, 0)
+                    self._undo(waiting.turn)
                 else:
                     self._queue.take(entry)
                     waiting.granted.set_result(None)
@@ -231,6 +231,11 @@ class Line:
         self._make_good(turn)
         self.aimd.send(now_ns, held_back=held_back)
         return None
+
+    def _undo(self, turn: Turn) -> None:
+        """Nobody takes the place: give it back, and let others make good what it was to make good."""
+        self._limits.release(turn.claims, 0)
+        self._error_tokens += sum(claim.amount - turn.expected for claim in turn.claims if claim.rate.kind == "tokens")
 
     # --- what is claimed ---
 
