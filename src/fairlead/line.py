@@ -28,7 +28,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 _NS: Final = 1_000_000_000
 _BURST_SHARE: Final = 6
-"""A sixth of a minute's requests may go out at once: many providers count by the second (OpenAI's rate limit guide)."""
+"""A sixth of a minute's limit may go out at once: many providers count by the second (OpenAI's rate limit guide)."""
 _CREDIT_SHARE: Final = 12
 """At most a twelfth of a minute's tokens is made good at a time, or an idle hour would pay for a storm."""
 _FULL_S: Final = 0.25
@@ -249,14 +249,17 @@ class Line:
 
     def _claims(self, turn: Turn) -> list[Claim]:
         return [
-            Claim(rate=rate, amount=self._tokens(turn, rate.limit) if rate.kind == "tokens" else 1)
-            for rate in self._rates
+            Claim(rate=rate, amount=self._tokens(turn, rate) if rate.kind == "tokens" else 1) for rate in self._rates
         ]
 
-    def _tokens(self, turn: Turn, limit: int) -> int:
-        """What is expected, and a part of what earlier expectations were wrong by."""
-        most = max(1, limit // _CREDIT_SHARE)
-        return max(1, turn.expected + max(-most, min(self._error_tokens, most)))
+    def _tokens(self, turn: Turn, rate: Rate) -> int:
+        """What is expected, and a part of what earlier expectations were wrong by.
+
+        Of what is more than may go out at once, though not more than a minute's, the claims that follow make good the rest.
+        """
+        most = max(1, rate.limit // _CREDIT_SHARE)
+        amount = max(1, turn.expected + max(-most, min(self._error_tokens, most)))
+        return amount if rate.burst is None or turn.expected > rate.limit else min(amount, rate.burst)
 
     def _make_good(self, turn: Turn) -> None:
         for claim in turn.claims:
@@ -282,11 +285,10 @@ class Line:
     def _set_rates(self) -> None:
         scope, rates = f"target:{self._lane.name}", []
         requests, tokens = self._limit("requests"), self._limit("tokens")
-        if requests is not None:
-            burst = max(1, requests // _BURST_SHARE)
-            rates.append(Rate(scope=scope, kind="requests", limit=requests, burst=burst))
-        if tokens is not None:
-            rates.append(Rate(scope=scope, kind="tokens", limit=tokens))
+        limits: tuple[tuple[Kind, int | None], ...] = (("requests", requests), ("tokens", tokens))
+        for kind, limit in limits:
+            if limit is not None:
+                rates.append(Rate(scope=scope, kind=kind, limit=limit, burst=max(1, limit // _BURST_SHARE)))
         if self._pacing.concurrency is not None:
             rates.append(Rate(scope=scope, kind="concurrency", limit=self._pacing.concurrency))
         self._rates = tuple(rates)

@@ -179,7 +179,7 @@ class Pace:
 class _Over:
     """What happens once at the end of an attempt, whichever way it ends."""
 
-    __slots__ = ("_pace", "_told", "attempt", "began_ns", "line", "place", "stream", "turn")
+    __slots__ = ("_pace", "_told", "attempt", "began_ns", "line", "place", "refused", "stream", "turn")
 
     def __init__(self, pace: Pace, call: Call, line: Line | None, turn: Turn | None, now_ns: int) -> None:
         self._pace = pace
@@ -191,6 +191,7 @@ class _Over:
         self.began_ns = now_ns
         """When it went upstream; it may have waited before."""
         self.place = 0
+        self.refused = False
 
     def hear(self) -> None:
         """Read what the answer's headers say about limits, and let go of them: a stream may be open for minutes."""
@@ -203,20 +204,25 @@ class _Over:
 
     def __call__(self, error: FairleadError | None, *, well: bool) -> None:
         self.attempt.candidate.lane.in_flight -= 1
+        self.refused = isinstance(error, UpstreamRateLimited)
         self._pace.learn(self, error, well=well)
         if self.turn is not None:
             self.attempt.when_known(self._settle)
 
     def _settle(self) -> None:
-        """A refusal or a failure without usage has used nothing; a whole answer says what the next may be like."""
+        """A failure without usage has used nothing; a whole answer says what the next may be like.
+
+        A refusal for too many says that less was left than was thought, so its claim stands: that is the margin by which
+        the next ones stay below the provider's own count.
+        """
         usage = self.attempt.usage
         if usage is None:
-            self.give_back(0)
+            self.give_back(None if self.refused else 0)
             return
         self.attempt.candidate.lane.answered(usage.all_output_tokens)
         self.give_back(usage.all_input_tokens + usage.all_output_tokens)
 
-    def give_back(self, used_tokens: int) -> None:
+    def give_back(self, used_tokens: int | None) -> None:
         """Let others go on."""
         if self.line is not None and self.turn is not None:
             self.line.over(self.turn, used_tokens, self._told)

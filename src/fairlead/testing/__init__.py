@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fairlead.testing import answers
+from fairlead.testing import answers, faults
 from fairlead.testing.answers import Answer
 from fairlead.testing.canary import Canary, Finding
 from fairlead.testing.capture import ListLogStore, RecordSink
 from fairlead.testing.clock import LoopClock, SeededRng, VirtualClock, VirtualLoop, virtual_run
 from fairlead.testing.fakes import FakeKeyStore, FakeLedger, FakeLimits
+from fairlead.testing.faults import ProviderModel
 from fairlead.testing.invariants import assert_money_conserved, assert_one_terminal_record, baseline
 from fairlead.testing.nth import CountingPort, NthRun, nth, port_error
 from fairlead.testing.openai_chat import openai_error, openai_reply, openai_stream, tokens
@@ -29,6 +30,7 @@ __all__ = [
     "ListLogStore",
     "LoopClock",
     "NthRun",
+    "ProviderModel",
     "Received",
     "RecordSink",
     "SeededRng",
@@ -38,6 +40,7 @@ __all__ = [
     "assert_money_conserved",
     "assert_one_terminal_record",
     "baseline",
+    "faults",
     "nth",
     "openai_error",
     "openai_reply",

@@ -24,11 +24,14 @@ FaultKind = Literal[
     "empty",
     "truncated_json",
     "slow",
+    "slow_start",
+    "hang",
+    "unauthorized",
 ]
-"""`status`: an error answer.  `rate_limit`, `quota`: 429, with OpenAI's codes.  `reset`: the connection breaks before an
-answer.  `cut`, `stall`: it breaks or falls silent after `after_chunks`.  `error_event`: an error inside a 200;
-`late_error_event`: after content.  `html`, `empty`, `truncated_json`: a 200 with such a body.  `slow`: `delay_s` more
-before each chunk."""
+"""`status`: an error answer.  `rate_limit`, `quota`: 429, with OpenAI's codes.  `unauthorized`: 401.  `reset`: the connection
+breaks before an answer.  `hang`: there is never an answer.  `cut`, `stall`: it breaks or falls silent after `after_chunks`.
+`error_event`: an error inside a 200; `late_error_event`: after content.  `html`, `empty`, `truncated_json`: a 200 with such
+a body.  `slow`: `delay_s` more before each chunk; `slow_start`: before the first byte."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +42,16 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The share of matching calls."""
     match_model: str | None = None
     """Only calls for this model."""
+    match_key: str | None = None
+    """Only calls with this key."""
+    from_s: float = 0.0
+    """Only calls that come so many seconds after the start, or later."""
+    until_s: float | None = None
+    """Only calls that come before so many seconds after the start; absent: to the end."""
+    every_s: float | None = None
+    """Comes and goes: it begins anew so often, counted from `from_s`; absent: it stays..."""
+    for_s: float = 1.0
+    """...and lasts so long each time."""
     times: int | None = None
     """At most so often."""
     after_chunks: int = 3
@@ -47,6 +60,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     retry_after: str | None = None
     """The header's text, sensible or not."""
     delay_s: float = 1.0
+
+    def is_on(self, at_s: float) -> bool:
+        """Whether its time has come, so many seconds after the start."""
+        if at_s < self.from_s or (self.until_s is not None and at_s >= self.until_s):
+            return False
+        return self.every_s is None or (at_s - self.from_s) % self.every_s < self.for_s
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,13 +94,19 @@ class FaultPlan:
         self._left = [fault.times for fault in faults]
         self._seed = seed
 
-    def choose(self, call: int, model: str) -> Fault | None:
-        """The first fault that strikes, in the order of the file."""
+    def choose(self, call: int, model: str, *, key: str | None = None, at_s: float = 0.0) -> Fault | None:
+        """The first fault that strikes, in the order of the file.
+
+        Args:
+            at_s: seconds since the start.
+        """
         for index, fault in enumerate(self._faults):
             left = self._left[index]
-            if left == 0 or fault.match_model not in {None, model}:
+            if left == 0 or fault.match_model not in {None, model} or fault.match_key not in {None, key}:
                 continue
-            if Draws(self._seed, "fault", index, call).chance(fault.rate):
+            if not fault.is_on(at_s):
+                continue
+            if fault.rate >= 1 or Draws(self._seed, "fault", index, call).chance(fault.rate):
                 self._left[index] = None if left is None else left - 1
                 return fault
         return None
