@@ -59,6 +59,7 @@ def _small() -> Row:
             "floor": lambda folder, up: subjects.floor(folder, up.small_port),
             "floor, again": lambda folder, up: subjects.floor(folder, up.small_port),
             "fairlead": lambda folder, up: subjects.fairlead(folder, up.small_port),
+            "fairlead, resilient": lambda folder, up: subjects.fairlead(folder, up.small_port, resilient=True),
             "fairlead, content hash": lambda folder, up: subjects.fairlead(folder, up.small_port, content="hash"),
             "fairlead, content off": lambda folder, up: subjects.fairlead(folder, up.small_port, content="off"),
             "nginx": lambda folder, up: upstreams.nginx_proxy(folder, up.small_port),

@@ -31,12 +31,16 @@ base_url = "{scheme}://{host}:{port}/v1"
 api_key = "env:BENCH_UPSTREAM"
 allow_private = true
 {tls}
+{limits}
 [models."{model}"]
 targets = ["up/{model}"]
 price = {{ input = 0.15, output = 0.6 }}
+{patience}
 [store]
 content = "{content}"
 """
+_LIMITS = "limits = { rpm = 100_000_000, tpm = 100_000_000_000, concurrency = 10_000, learn = true }"
+_PATIENCE = "retry = {}\nbreaker = {}"
 _UNREACHED = ("--budget", "1000000usd/day", "--rpm", "100000000", "--tpm", "100000000000", "--concurrency", "10000")
 """Every limit is on and counted; none of them ever refuses."""
 
@@ -99,15 +103,27 @@ class Fairlead(Subject):
 
 
 def fairlead(
-    folder: Path, upstream_port: int, *, content: Content = "full", ca: Path | None = None, name: str = "fairlead"
+    folder: Path,
+    upstream_port: int,
+    *,
+    content: Content = "full",
+    ca: Path | None = None,
+    resilient: bool = False,
+    name: str = "fairlead",
 ) -> Subject:
-    """A gateway as `fairlead serve` starts it, and a key with limits and a budget."""
+    """A gateway as `fairlead serve` starts it, and a key with limits and a budget.
+
+    Args:
+        resilient: whether calls queue for limits of the provider too, are tried again, and a breaker watches.
+    """
     folder.mkdir(parents=True)
     settings = _CONFIG.format(
         port=upstream_port, model=MODEL, content=content,
         scheme="http" if ca is None else "https",
         host="127.0.0.1" if ca is None else "localhost",
         tls="" if ca is None else f'tls = {{ ca = "file:{ca}" }}',
+        limits=_LIMITS if resilient else "",
+        patience=_PATIENCE if resilient else "",
     )  # fmt: skip
     (folder / "fairlead.toml").write_text(settings)
     environment = {"BENCH_UPSTREAM": "sk-bench"}
