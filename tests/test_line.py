@@ -460,6 +460,27 @@ async def test_limits_that_cannot_be_checked_are_said_to_be(clock: VirtualClock)
 
 
 @virtual
+async def test_limits_that_never_answer_hold_nobody(clock: VirtualClock) -> None:
+    """After a second it is known that they cannot be checked, for who came first and for who waits."""
+
+    class Hanging(Counting):
+        async def acquire(self, claims: Sequence[Claim]) -> Sequence[Standing]:
+            await asyncio.get_running_loop().create_future()
+            return await super().acquire(claims)
+
+    rig = Rig(clock, Pacing(rpm=6), Hanging(MemoryLimits(clock)))
+    with pytest.raises(StateUnavailable):
+        await rig.turn()
+    assert rig.now_s == pytest.approx(1)
+    rig.lane.set_aside("cooling", clock.monotonic_ns(), 1)
+    tasks = await rig.begun("a", "b")
+    for task in tasks:
+        with pytest.raises(StateUnavailable):
+            await task
+    assert rig.now_s == pytest.approx(4)
+
+
+@virtual
 async def test_an_error_for_one_who_has_left_reaches_nobody_else(clock: VirtualClock) -> None:
     """The next one is asked for anew."""
     rig = Rig(clock, Pacing(rpm=6))

@@ -19,7 +19,8 @@ from fairlead.core.fairqueue import FairQueue
 from fairlead.core.lane import Lane
 from fairlead.core.pacing import Pacing
 from fairlead.core.ratelimits import Kind, Told
-from fairlead.errors import FairleadError, RateLimited, UpstreamRateLimited
+from fairlead.errors import FairleadError, RateLimited, StateUnavailable, UpstreamRateLimited
+from fairlead.expiry import within
 from fairlead.ports import Claim, Clock, Limits
 from fairlead.types import Rate
 
@@ -31,6 +32,7 @@ _BURST_SHARE: Final = 6
 """A sixth of a minute's limit may go out at once: many providers count by the second (OpenAI's rate limit guide)."""
 _CREDIT_SHARE: Final = 12
 """At most a twelfth of a minute's tokens is made good at a time, or an idle hour would pay for a storm."""
+_ACQUIRE_S: Final = 1.0
 _FULL_S: Final = 0.25
 """How often to look whether somebody elsewhere has made room under a limit of concurrency."""
 
@@ -222,7 +224,7 @@ class Line:
         claims = self._claims(turn)
         try:
             if claims:
-                await self._limits.acquire(claims)
+                await within(self._clock, _ACQUIRE_S, _late, self._limits.acquire(claims))
         except RateLimited as error:
             if error.retry_after_s is None:
                 raise self._never() from None
@@ -328,3 +330,7 @@ class Line:
         )
         error.retryable = False
         return error
+
+
+def _late() -> StateUnavailable:
+    return StateUnavailable("the provider's limits could not be checked in time; try again")
