@@ -9,13 +9,15 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, proxy
 
 from fairlead.call import Attempt, Call, Candidate, Outcome
+from fairlead.core.breaker import PROBING_NS
 from fairlead.core.estimate import estimate_prompt
-from fairlead.core.lane import Lane
+from fairlead.core.lane import Block, Lane
 from fairlead.core.pacing import Pacing
 from fairlead.core.ratelimits import Kind, Told, told
 from fairlead.errors import (
     CircuitOpen,
     FairleadError,
+    Overloaded,
     QuotaExhausted,
     UpstreamAuth,
     UpstreamError,
@@ -64,8 +66,8 @@ class Pace:
             over.place = breaker.enter(self._clock.monotonic_ns())
             if not over.place:
                 over.give_back(0)
-                self._refuse_blocked(lane)
-                raise _left_alone(lane, "circuit_open", 1.0)
+                block = lane.blocked(self._clock.monotonic_ns()) or Block("circuit_open", PROBING_NS)
+                raise _left_alone(lane, block.reason, block.wait_ns / _NS)
         lane.in_flight += 1
         try:
             reply = await following(call)
@@ -79,6 +81,8 @@ class Pace:
 
     async def aclose(self) -> None:
         """End the wait of all."""
+        for line in self._lines.values():
+            line.fail(lambda: Overloaded("this process ends; try again"))
         for task in tuple(self._pumps):
             task.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
