@@ -9,9 +9,8 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, proxy
 
 from fairlead.call import Attempt, Call, Candidate, Outcome
-from fairlead.core.breaker import PROBING_NS
 from fairlead.core.estimate import estimate_prompt
-from fairlead.core.lane import Block, Lane
+from fairlead.core.lane import Lane
 from fairlead.core.pacing import Pacing
 from fairlead.core.ratelimits import Kind, Told, told
 from fairlead.errors import (
@@ -60,14 +59,14 @@ class Pace:
         if candidate.pacing is not None:
             line = self._line(lane, candidate.pacing)
             turn = await line.turn(self._ask(call, candidate))
+            try:
+                self._refuse_blocked(lane)  # much may have happened while it waited
+            except CircuitOpen:
+                line.over(turn, 0, {})
+                raise
         over = _Over(self, call, line, turn, self._clock.monotonic_ns())
-        breaker = lane.breaker
-        if breaker is not None and lane.override != "force":
-            over.place = breaker.enter(self._clock.monotonic_ns())
-            if not over.place:
-                over.give_back(0)
-                block = lane.blocked(self._clock.monotonic_ns()) or Block("circuit_open", PROBING_NS)
-                raise _left_alone(lane, block.reason, block.wait_ns / _NS)
+        if lane.breaker is not None and lane.override != "force":
+            over.place = lane.breaker.enter(self._clock.monotonic_ns())
         lane.in_flight += 1
         try:
             reply = await following(call)
@@ -210,8 +209,7 @@ class _Over:
         self.attempt.candidate.lane.in_flight -= 1
         self.refused = isinstance(error, UpstreamRateLimited)
         self._pace.learn(self, error, well=well)
-        if self.turn is not None:
-            self.attempt.when_known(self._settle)
+        self.attempt.when_known(self._settle)
 
     def _settle(self) -> None:
         """A failure without usage has used nothing; a whole answer says what the next may be like.
@@ -220,14 +218,10 @@ class _Over:
         the next ones stay below the provider's own count.
         """
         usage = self.attempt.usage
-        if usage is None:
-            self.give_back(None if self.refused else 0)
-            return
-        self.attempt.candidate.lane.answered(usage.all_output_tokens)
-        self.give_back(usage.all_input_tokens + usage.all_output_tokens)
-
-    def give_back(self, used_tokens: int | None) -> None:
-        """Let others go on."""
+        used_tokens = None if self.refused else 0
+        if usage is not None:
+            used_tokens = usage.all_input_tokens + usage.all_output_tokens
+            self.attempt.candidate.lane.answered(usage.all_output_tokens)
         if self.line is not None and self.turn is not None:
             self.line.over(self.turn, used_tokens, self._told)
 
