@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import Any
 
 import pytest
@@ -19,22 +18,11 @@ from fairlead.errors import CircuitOpen, StateUnavailable, UpstreamRateLimited
 from fairlead.line import Ask, Line, Turn
 from fairlead.ports import Claim, Limits, Standing
 from fairlead.stores.memory import MemoryLimits
-from fairlead.testing import VirtualClock, virtual_run
+from fairlead.testing import VirtualClock
 from fairlead.types import Rate
+from virtual import virtual
 
 NS = 1_000_000_000
-
-
-def virtual(test: Callable[[VirtualClock], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Run a test in the time of the clock that it is given."""
-
-    @wraps(test)
-    def run() -> None:
-        clock = VirtualClock()
-        virtual_run(test(clock), clock)
-
-    del run.__wrapped__  # type: ignore[attr-defined] # pytest would take the clock for a fixture
-    return run
 
 
 @dataclass

@@ -51,7 +51,8 @@ def test_the_page_on_dependencies_tells_the_truth(imported):
     page = (ROOT / "docs" / "explanation" / "dependencies.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]*) \|", page, re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = project["dependencies"] + project["optional-dependencies"]["gateway"]
+    extras = project["optional-dependencies"]
+    declared = project["dependencies"] + extras["gateway"] + extras["redis"]
     assert set(rows) == {re.split(r"[><=;\[ ]", entry)[0].lower() for entry in declared}
     for name, job in rows.items():
         used = IMPORTED_AS.get(name, name.replace("-", "_")) in imported
