@@ -199,20 +199,15 @@ def heal(gateway: Any) -> None:
     gateway.app.swap(gateway.runtime, None)
 
 
-UNGUARDED = pytest.mark.xfail(
-    reason="a reply that a stage does not hand on is not ended, so what it holds is not given back"
-)
-
-
 @pytest.mark.parametrize("place", ["screen", "cache"])
 @pytest.mark.parametrize(
     "stage",
     [
         raising,
-        pytest.param(raising_afterwards, marks=UNGUARDED),
-        pytest.param(leaving_nothing, marks=UNGUARDED),
-        pytest.param(leaving_text, marks=UNGUARDED),
-        pytest.param(leaving_junk, marks=UNGUARDED),
+        raising_afterwards,
+        leaving_nothing,
+        leaving_text,
+        leaving_junk,
     ],
 )
 async def test_p11_a_stage_that_is_broken_costs_its_own_call(
@@ -260,7 +255,6 @@ async def test_p11_a_stage_that_hangs_holds_up_nobody_else(composed: Composed) -
     assert sorted(map(str, outcomes)) == ["cancelled", "error", "ok", "ok"]
 
 
-@pytest.mark.xfail(reason="the clocks of a call start below the stages that others may put in", raises=TimeoutError)
 async def test_p11_a_stage_that_hangs_is_cut_at_the_deadline_of_the_call(composed: Composed) -> None:
     """With 504, as if a provider had been too slow."""
     gateway = await composed("screen", hanging)

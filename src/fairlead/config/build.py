@@ -17,6 +17,7 @@ from fairlead.call import Call, Candidate, Request, Secret
 from fairlead.config.build_egress import Egress, egress, networks
 from fairlead.config.build_state import State, open_state
 from fairlead.config.descriptors import open_files_limit, streams_within
+from fairlead.config.guard import guarded
 from fairlead.config.kept import kept_secret
 from fairlead.config.schema import Config, Fallbacks, Model, Price, Provider, StaticReply, Target
 from fairlead.config.secrets import resolve
@@ -406,12 +407,13 @@ def build(
         made["retry"] = Retry(clock, foundation.rng)
     if catalogue.paces:
         made["pace"] = pace = Pace(foundation.limits, clock, foundation.rng, config.gateway.tenant_weights)
+    further = {name: guarded(name, stage, clock) for name, stage in (stages or {}).items()}
     if auth != "open":
         made["authorize"] = Authorize(identify, forward=auth == "passthrough")
     return Runtime(
         clock=clock,
         rng=foundation.rng,
-        pipeline=assemble(made | dict(stages or {}), _dispatch(providers)),
+        pipeline=assemble(made | further, _dispatch(providers)),
         providers=providers,
         flush=foundation.spool.flush,
         identify=identify,

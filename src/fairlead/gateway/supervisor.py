@@ -102,10 +102,14 @@ class Supervisor:
             crew.send_signal(number)
 
     async def _live(self, listeners: Listeners) -> None:
+        file = self._source.file
+        # From here on, as the start takes a while and the file may be changed meanwhile.
+        watch = None if file is None else await asyncio.to_thread(Watch, file)
         await self._enlist(self._config, listeners)
         self._on_ready(Ports(data=listeners.data_port, admin=listeners.admin_port))
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch(), name="watch-configuration")
+            if watch is not None:
+                group.create_task(self._watch(watch), name="watch-configuration")
             group.create_task(self._reload(), name="reload")
             group.create_task(self._keep(listeners), name="keep")
 
@@ -129,11 +133,8 @@ class Supervisor:
 
     # --- another configuration in the same processes ---
 
-    async def _watch(self) -> None:
+    async def _watch(self, watch: Watch) -> None:
         """Notice changes of the file; within a second in all, it is in use."""
-        if self._source.file is None:
-            return
-        watch = await asyncio.to_thread(Watch, self._source.file)
         while True:
             await asyncio.sleep(_WATCH_S)
             if await asyncio.to_thread(watch.changed):

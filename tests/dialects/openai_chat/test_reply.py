@@ -82,6 +82,8 @@ def answer(usage=None, **fields):
         ),
         ({"prompt_tokens": 2, "completion_tokens": -1, "prompt_tokens_details": None}, Usage(input_tokens=2)),
         ({"prompt_tokens": 2.0, "completion_tokens": True}, Usage(input_tokens=2)),
+        ({"prompt_tokens": 2, "completion_tokens": 2**62}, Usage(input_tokens=2)),
+        ({"prompt_tokens": 2**62, "completion_tokens": 1e18}, None),
         ({"input_tokens": 2, "output_tokens": 1}, Usage(input_tokens=2, output_tokens=1)),
         ({}, None),
         ("many", None),

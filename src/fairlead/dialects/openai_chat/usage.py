@@ -12,7 +12,10 @@ import msgspec
 
 from fairlead.types import Usage
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+MOST_TOKENS = 10_000_000_000
+"""A larger count is no count: a thousand times the largest context there is, and money of it would not fit a store."""
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
 
 
 class _Read(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -118,12 +121,12 @@ def encode_usage(usage: Usage) -> dict[str, Any]:
 
 
 def _count(counts: dict[str, Any], *names: str) -> int | None:
-    """The first of these that is a count; explicit zero is one, anything negative is none."""
+    """The first of these that is a count; explicit zero is one, anything negative or absurdly large is none."""
     for name in names:
         value = counts.get(name)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
             return value
     return None
 
