@@ -81,7 +81,6 @@ class Route:
         """The reply of the first that answers."""
         failure: FairleadError | None = None
         left = list(usable)
-        degraded = usable[0].target != wanted.target
         while left:
             candidate = left.pop(0)
             try:
@@ -99,9 +98,10 @@ class Route:
                 if isinstance(error, UpstreamError) or not isinstance(failure, UpstreamError):
                     failure = error
             else:
-                if degraded or (failure is not None and candidate.target != wanted.target):
+                if call.attempt.candidate.target != wanted.target:
                     call.degraded.append(FALLBACK)
                 return reply
+            left = [each for each in left if not _was_tried(each, call)]  # a rival of a hedged attempt was
         raise failure or InternalError("a call without candidates reached route")
 
     async def _ask(
@@ -115,7 +115,7 @@ class Route:
                 reply = await self._hedged(call, (candidate, rival), wait_s, hedging, plan.hedge_share, following)
             else:
                 reply = await self._one(call, candidate, following)
-            reply.on_end.insert(0, lambda _: hedging.over(call))
+            reply.on_end.insert(0, lambda _: call.when_known(lambda: hedging.over(call)))
             return reply
         return await self._one(call, candidate, following)
 
@@ -207,16 +207,20 @@ class Route:
             candidates, key=lambda each: (each.lane.speed_s(stream=stream).mean or 0.0) * (each.lane.in_flight + 1)
         )
 
-    def _drawn(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        point = self._rng.random() * sum(c.weight or 0.0 for c in candidates)
-        drawn = candidates[-1]
+    def _drawn(self, candidates: tuple[Candidate, ...]) -> Sequence[Candidate]:
+        shares: dict[str, float] = {}
         for candidate in candidates:
-            point -= candidate.weight or 0.0
+            shares[candidate.target] = shares.get(candidate.target, 0.0) + (candidate.weight or 0.0)
+        point = self._rng.random() * sum(shares.values())
+        drawn = candidates[-1].target
+        for target, share in shares.items():
+            point -= share
             if point < 0:
-                drawn = candidate
+                drawn = target
                 break
-        rest = sorted((c for c in candidates if c is not drawn), key=lambda c: -(c.weight or 0.0))
-        return (drawn, *rest)
+        return sorted(
+            candidates, key=lambda each: (each.target != drawn, -shares[each.target], each.target, each.lane.in_flight)
+        )
 
     # --- the end ---
 
@@ -231,12 +235,11 @@ class Route:
 class _Hedging:
     """What hedging has cost an alias, next to all of its calls."""
 
-    __slots__ = ("extra_nanousd", "pending", "total_nanousd")
+    __slots__ = ("extra_nanousd", "total_nanousd")
 
     def __init__(self) -> None:
         self.total_nanousd = 0
         self.extra_nanousd = 0
-        self.pending = 0
 
     def may(self, share: float) -> bool:
         """Whether one more fits under the cap, at what hedges have cost so far."""
