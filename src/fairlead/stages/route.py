@@ -269,8 +269,7 @@ async def _first_reply(tasks: Sequence[asyncio.Task[Reply]]) -> int:
         for number, task in enumerate(tasks):
             if task in done and not task.cancelled() and task.exception() is None:
                 return number
-    tasks[0].result()
-    raise InternalError("an attempt ended without a reply and without an error")
+    raise tasks[0].exception() or InternalError("an attempt ended without a reply and without an error")
 
 
 async def _give_up(tasks: Sequence[asyncio.Task[Reply]]) -> None:
