@@ -68,7 +68,7 @@ class Order:
         repeats: it may be made twice, and is until one was answered.
     """
 
-    __slots__ = ("args", "asked_ns", "done", "dropped", "future", "keys", "moves", "repeats", "script")
+    __slots__ = ("args", "asked_ns", "done", "dropped", "future", "keys", "moves", "repeats", "reply", "script")
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Order:
         self.future: asyncio.Future[Any] | None = None
         self.asked_ns = 0
         self.moves = 0
+        self.reply: Any = None
 
 
 class RedisLink:
@@ -141,8 +142,8 @@ class RedisLink:
             return await future
         except asyncio.CancelledError:
             if late is not None:
-                if future.done() and not future.cancelled() and future.exception() is None:
-                    late(future.result())
+                if order.reply is not None:
+                    late(order.reply)
                 else:
                     order.done = _both(order.done, late)
             raise
@@ -386,6 +387,7 @@ async def _call(connection: Wire, commands: Sequence[tuple[Any, ...]]) -> list[A
 
 
 def _answer(order: Order, reply: Any) -> None:
+    order.reply = reply
     if order.done is not None:
         order.done(reply)
     if order.future is not None and not order.future.done():
