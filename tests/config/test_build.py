@@ -53,3 +53,32 @@ def test_a_stage_without_a_place_is_refused() -> None:
 
     with pytest.raises(ValueError, match="no place in the order"):
         assemble({"surprise": lambda call, following: following(call)}, last)
+
+
+TWO_NAMES = """
+[gateway]
+auth = "open"
+[models.careful]
+targets = ["sim/sim-small"]
+breaker = { consecutive = 2 }
+[models.plain]
+targets = ["sim/sim-small", "sim/sim-large"]
+[models."*"]
+targets = ["sim/*"]
+"""
+
+
+async def test_a_target_has_one_breaker_whatever_name_it_is_called_by(tmp_path: Path) -> None:
+    """A second model with the same target, and a name under `"*"`, share it instead of taking it away."""
+    foundation = lay_foundation(load_text(TWO_NAMES), root=tmp_path, environ={}, name="test")
+    try:
+        catalogue = foundation.catalogue
+        (careful,) = catalogue.aliases["careful"]
+        small, large = catalogue.aliases["plain"]
+        (wild,) = catalogue.expand("sim-small")
+        assert careful.lane is small.lane is wild.lane
+        assert careful.lane.policy is not None
+        assert careful.lane.policy.consecutive == 2
+        assert large.lane.policy is None
+    finally:
+        await foundation.aclose()

@@ -188,6 +188,7 @@ class Catalogue:
         self._facts = facts.load()
         self._prices = prices.load()
         self._models = dict(config.models)
+        self._policies = _policies(config.models)
         self._expanded: dict[str, tuple[Candidate, ...]] = {}
         self.aliases: dict[str, tuple[Candidate, ...]] = {
             name: self._candidates(name, model) for name, model in config.models.items() if name != "*"
@@ -268,7 +269,7 @@ class Catalogue:
         price = own if own is not None else self.find_price(target.provider, upstream)
         named = target.model != "*" or price is not None
         credentials = tuple(provider.secret_refs) or ("default",)
-        policy = None if model.breaker is None else Policy(**msgspec.structs.asdict(model.breaker))
+        policy = self._policies.get(f"{target.provider}/{upstream}") or _policy(model)
         pacing = None
         if provider.limits is not None:
             pacing = Pacing(counts_maximum=vendor.counts_maximum, **msgspec.structs.asdict(provider.limits))
@@ -608,6 +609,22 @@ def _identifier(foundation: Foundation, auth: str) -> Identify:
 def _overlay(price: Price) -> ModelPrices:
     """A configured price, exact."""
     return prices.overlay(msgspec.structs.asdict(price))
+
+
+def _policy(model: Model) -> Policy | None:
+    return None if model.breaker is None else Policy(**msgspec.structs.asdict(model.breaker))
+
+
+def _policies(models: Mapping[str, Model]) -> dict[str, Policy]:
+    """By target: it has one breaker, whatever name it is called by, and the first model that configures one decides."""
+    found: dict[str, Policy] = {}
+    for model in models.values():
+        policy = _policy(model)
+        if policy is None:
+            continue
+        for target in model.resolved_targets:
+            found.setdefault(target.target, policy)
+    return found
 
 
 def _nothing() -> None:
