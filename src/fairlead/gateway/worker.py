@@ -22,6 +22,7 @@ from fairlead.gateway.app import App
 from fairlead.gateway.child import RETIRE
 from fairlead.gateway.memory import is_short
 from fairlead.gateway.pipelines import Pipelines
+from fairlead.gateway.watchdog import Watchdog
 from fairlead.record import Gauges, TargetGauges
 from fairlead.wire import Exchange, Server, ServerLimits, server_context
 
@@ -66,6 +67,8 @@ async def serve(launch: Launch) -> None:
     # What is here now stays; a call leaves no cycles, so looking for some may come more rarely.
     gc.freeze()
     gc.set_threshold(_GC_ALLOCATIONS, 20, 20)
+    watchdog = Watchdog(loop)
+    watchdog.start()
     announce(News(ready=True))
     await end.comes()
     pipelines.app.ready = False
@@ -79,6 +82,7 @@ async def serve(launch: Launch) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     await pipelines.aclose()
     await foundation.aclose()
+    watchdog.stop()
 
 
 class _End:
