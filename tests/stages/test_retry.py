@@ -223,6 +223,15 @@ async def test_each_provider_has_a_budget_of_its_own(clock: VirtualClock) -> Non
 
 
 @virtual
+async def test_what_was_tried_here_is_final_for_the_caller(clock: VirtualClock) -> None:
+    """Or a client's own retries would multiply ours; where the provider says how long to wait, waiting helps."""
+    bench = retrying(clock, attempts=2)
+    bench.transport.then(FAILS, FAILS, openai_error(429, "slow", headers={"retry-after": "20"}))
+    assert (await failed(bench)).retryable is False
+    assert (await failed(bench)).retryable is True
+
+
+@virtual
 async def test_without_retries_one_try_is_all(clock: VirtualClock) -> None:
     """A model that does not ask for retries has none, though the stage is there for another."""
     bench = Bench(clock=clock, stages={"retry": Retry(clock, Middling(0))})

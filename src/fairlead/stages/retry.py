@@ -43,6 +43,8 @@ class Retry:
             except UpstreamError as error:
                 wait_s = self._wait_s(call, retries, tried, error)
                 if wait_s is None or not budget.take(self._clock.monotonic_ns()):
+                    if error.retry_after_s is None:
+                        error.retryable = False  # it was tried here; a caller who tries again multiplies our tries
                     raise
                 call.attempt.close(self._clock.monotonic_ns(), error)
             await self._clock.sleep(wait_s)
