@@ -183,3 +183,39 @@ def test_an_in_band_error_is_one_event():
     assert event.endswith(b"}\n\n")
     assert b"secret" not in event
     assert b"[DONE]" not in event
+
+
+def googles(*details: object, message: str = "You exceeded your current quota, please check your plan.") -> bytes:
+    return json.dumps([{"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}}]).encode()  # fmt: skip
+
+
+def test_googles_wait_stands_in_the_body() -> None:
+    """`RetryInfo` is the hint where no header is sent; a header goes before it (U5)."""
+    body = googles({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "52s"})
+    error = errors.decode(429, {}, body)
+    assert (type(error), error.retry_after_s) == (ours.UpstreamRateLimited, 52.0)
+    assert errors.decode(429, {"retry-after": "3"}, body).retry_after_s == 3
+    assert errors.decode(429, {}, googles({"retryDelay": "0.25s"})).retry_after_s == 0.25
+    assert errors.decode(429, {}, googles({"retryDelay": "999999999s"})).retry_after_s == 86_400
+
+
+@pytest.mark.parametrize(
+    "details", [[], ["x"], [{"retryDelay": 52}], [{"retryDelay": "soon"}], [{"retryDelay": "-1s"}]]
+)
+def test_a_body_without_a_wait_that_makes_sense_has_none(details: list[object]) -> None:
+    """Nothing is guessed, and nothing raised."""
+    assert errors.decode(429, {}, googles(*details)).retry_after_s is None
+    assert errors.decode(429, {}, b'{"error":{"status":"RESOURCE_EXHAUSTED","details":7}}').retry_after_s is None
+
+
+@pytest.mark.parametrize(
+    ("quota", "kind"),
+    [
+        ("GenerateRequestsPerMinutePerProjectPerModel", ours.UpstreamRateLimited),
+        ("GenerateRequestsPerDayPerProjectPerModel", ours.QuotaExhausted),
+        (None, ours.UpstreamRateLimited),
+    ],
+)
+def test_of_googles_quotas_the_days_alone_is_exhausted(quota: str | None, kind: type[ours.FairleadError]) -> None:
+    """It calls a limit by the minute a quota, too (U6)."""
+    assert type(errors.decode(429, {}, googles({"violations": [{"quotaId": quota}, "x"]}))) is kind

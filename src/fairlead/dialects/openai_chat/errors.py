@@ -6,13 +6,14 @@ provider's words: those name keys, organisations and accounts of ours.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
-from fairlead.core.retry_after import DO_NOT_RETRY, retry_after_s
+from fairlead.core.retry_after import DO_NOT_RETRY, MAX_S, retry_after_s
 from fairlead.dialects.openai_chat._json import loads, printable, snippet
 from fairlead.errors import (
     BudgetExceeded,
@@ -44,6 +45,8 @@ _CONTEXT_WORDS = (
     "prompt is too long",
     "context length exceeded",
 )
+_DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+"""How Google's `RetryInfo` writes a wait."""
 _NOT_ANSWERS = frozenset({407, 418})
 """Statuses in the 4xx range that no provider means: something between us and it has answered."""
 
@@ -72,6 +75,10 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     type: str = ""
     code: str = ""
+    status: str = ""
+    """Google's name of the error."""
+    details: tuple[Mapping[str, Any], ...] = ()
+    """What Google adds to it."""
     param: str | None = None
 
 
@@ -85,6 +92,8 @@ def decode(status: int, headers: Mapping[str, str], body: bytes) -> FairleadErro
     told = _told(body)
     detail = f"HTTP {status}: {snippet(body)}"
     wait_s = retry_after_s(headers, _date_s(headers))
+    if wait_s is None:
+        wait_s = _delay_s(told)
     error = _decoded(status, told, detail)
     if wait_s == DO_NOT_RETRY:
         error.retryable = False  # this one answer is final, whatever its kind usually is
@@ -165,7 +174,20 @@ def _rejected(status: int, told: _Told, detail: str) -> UpstreamRejected:
 
 
 def _is_quota(told: _Told) -> bool:
+    if told.status == "RESOURCE_EXHAUSTED":
+        # Google says "exceeded your current quota" of a limit by the minute, too; only the quota's name tells.
+        violated = [each for detail in told.details for each in _tables(detail.get("violations"))]
+        return any("PerDay" in _text(each.get("quotaId")) for each in violated)
     return told.code in _QUOTA_CODES or told.type in _QUOTA_CODES or "exceeded your current quota" in told.message
+
+
+def _delay_s(told: _Told) -> float | None:
+    """The wait in Google's `RetryInfo`, which sends no header."""
+    for detail in told.details:
+        match = _DELAY.fullmatch(_text(detail.get("retryDelay")))
+        if match:
+            return min(float(match[1]), MAX_S)
+    return None
 
 
 def _is_context(told: _Told) -> bool:
@@ -199,8 +221,14 @@ def _from(inner: dict[str, Any]) -> _Told:
         message=_text(inner.get("message")),
         type=_text(inner.get("type")),
         code=str(code) if is_number else _text(code),
+        status=_text(inner.get("status")),
+        details=tuple(_tables(inner.get("details"))),
         param=printable(param)[:100] if isinstance(param, str) else None,
     )
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:
