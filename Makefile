@@ -62,8 +62,8 @@ scale: $(DEV) ## Run the load tests at the size of their promises (about 20 minu
 	FAIRLEAD_SCALE=full $(BIN)/pytest -s tests/e2e/test_streams_at_scale.py tests/e2e/test_kill.py $(ARGS)
 
 .PHONY: soak
-soak: $(DEV) ## Answer 100 calls a second for HOURS=n, and see that nothing grows
-	$(BIN)/python -m bench.soak --hours $(HOURS)
+soak: $(DEV) ## Answer 100 calls a second for HOURS=n, and see that nothing grows; or SEEDS=n simulations
+	$(BIN)/python -m $(if $(SEEDS),tests.simulate.seeds --seeds $(SEEDS) $(ARGS),bench.soak --hours $(HOURS))
 
 .PHONY: docs
 docs: $(DEV) ## Write the generated pages of docs/reference

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fairlead.call import Call, Candidate, Outcome, Secret
@@ -25,7 +25,7 @@ from fairlead.stages.observe import Observe
 from fairlead.stages.pace import Pace
 from fairlead.stages.resolve import Resolve
 from fairlead.stages.retry import Retry
-from fairlead.stages.route import Plan, Route
+from fairlead.stages.route import Plan, Route, Static
 from fairlead.stores.memory import MemoryLedger, MemoryLimits
 from fairlead.testing import RecordSink, SeededRng
 from fairlead.types import Principal
@@ -81,6 +81,7 @@ class House:
         credentials: Mapping[str, Sequence[str]] | None = None,
         plans: Mapping[str, Plan] | None = None,
         weights: Mapping[str, float] | None = None,
+        static: Static | None = None,
         seed: int = 0,
     ) -> None:
         self.clock = clock
@@ -101,7 +102,7 @@ class House:
             "observe": Observe(self.sink, clock, "off"),
             "admit": Admit(self.limits, clock),
             "resolve": Resolve(self.aliases, None),
-            "route": Route(clock, self.rng, plans),
+            "route": Route(clock, self.rng, plans, static),
             "retry": Retry(clock, self.rng),
             "budget": Budget(self.ledger, clock),
             "pace": self.pace,
@@ -162,8 +163,11 @@ class House:
             deadline_ns=None if timeout_s is None else started_ns + round(timeout_s * 1e9),
         )
 
-    async def ask(self, call: Call) -> bytes:
+    async def ask(self, call: Call, on_content: Callable[[], None] | None = None) -> bytes:
         """See a call through as a face does.
+
+        Args:
+            on_content: told when the first content has gone to the caller.
 
         Raises:
             FairleadError: as it ended.
@@ -176,7 +180,10 @@ class House:
         parts: list[Any] = []
         try:
             async for part in reply.source:
-                call.fate.committed = True
+                if not call.fate.committed:
+                    call.fate.committed = True
+                    if on_content is not None:
+                        on_content()
                 parts.append(part)
             outcome = Outcome("ok", reply.status)
         except FairleadError as error:

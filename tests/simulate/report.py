@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
+import msgspec
 from tests.simulate import storm
 
 from fairlead.core.pacing import Pacing
@@ -24,12 +25,24 @@ WAYS: dict[str, Callable[[storm.Scene], storm.Ask]] = {
     "decorator with doubling waits, 5 tries": storm.decorator,
     "OpenAI's SDK on its defaults": storm.sdk,
 }
+SILENT = msgspec.structs.replace(storm.RATES, headers=False)
 _COLOURS = ("#2f6f9f", "#e0a030", "#b04a4a")
 
 
 def storm_rows() -> list[storm.Figures]:
     """The hour, in each way."""
     return [storm.figures(name, storm.hour(way)) for name, way in WAYS.items()]
+
+
+def learnt_rows() -> list[storm.Figures]:
+    """The pipeline without configured limits, from its third minute on: ten minutes with headers, ten without."""
+    return [
+        storm.figures(
+            name,
+            storm.hour(lambda scene: storm.fairlead(scene, Pacing(learn=True)), rates=rates, minutes=10, skip=2),
+        )
+        for name, rates in (("learnt from headers", storm.RATES), ("learnt from refusals alone", SILENT))
+    ]
 
 
 def storm_table(rows: Sequence[storm.Figures]) -> str:
@@ -135,9 +148,11 @@ def main() -> None:
     check = parser.parse_args().check
     rows = storm_rows()
     page = PAGE.read_text(encoding="utf-8")
-    wanted = {PAGE: filled(page, "storm", storm_table(rows)), PLOT: plot(rows)}
+    learnt = learnt_rows()
+    page_wanted = filled(filled(page, "storm", storm_table(rows)), "learnt", storm_table(learnt))
+    wanted = {PAGE: page_wanted, PLOT: plot(rows)}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    print(storm_table(rows))
+    print(storm_table([*rows, *learnt]))
     for path in stale:
         print(f"{path.name} {'is stale' if check else 'is written'}")
         if not check:

@@ -258,7 +258,7 @@ async def _work(scene: Scene, number: int, worker: Worker, ask: Ask, seen: Seen)
 
 
 async def _watch(scene: Scene, seen: Seen) -> None:
-    before = 0
+    before = scene.model.counts["refused"]
     for minute in seen.by_minute:
         await scene.clock.sleep(60.0)
         refused = scene.model.counts["refused"]

@@ -44,12 +44,27 @@ def test_an_hour_of_the_storm(rows):
         assert other.interactive_p95_s > rows[0].interactive_p95_s
 
 
+@pytest.fixture(scope="module")
+def learnt() -> list[Figures]:
+    """Without configured limits."""
+    return report.learnt_rows()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_page_shows_these_figures(rows):
+@pytest.mark.parametrize("variant", [0, 1], ids=["headers", "refusals"])
+def test_unknown_limits_are_learnt_within_two_minutes(learnt, variant):
+    """From the third minute on it is the same within five points."""
+    holds(learnt[variant], slack=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_page_shows_these_figures(rows, learnt):
     """`python -m tests.simulate.report` would change nothing."""
     page = report.PAGE.read_text(encoding="utf-8")
     assert report.filled(page, "storm", report.storm_table(rows)) == page
+    assert report.filled(page, "learnt", report.storm_table(learnt)) == page
     assert report.PLOT.read_text(encoding="utf-8") == report.plot(rows)
 
 

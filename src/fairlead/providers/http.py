@@ -90,8 +90,11 @@ class HttpProvider:
 
     async def aclose(self) -> None:
         """Give what still runs beside its call a moment, book the rest by an estimate, and close all connections."""
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=_GRACE_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                while self._running:  # one that ends may begin another
+                    await asyncio.wait(self._running)
+        while late := tuple(self._running):
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
