@@ -69,11 +69,13 @@ class Reply:
     each exactly once, whether the answer ended, failed, was cancelled or a later hook raised.
     """
 
-    __slots__ = ("headers", "on_end", "source", "status")
+    __slots__ = ("headers", "lines", "on_end", "source", "status")
 
     def __init__(self, status: int, source: Source, headers: dict[str, str] | None = None) -> None:
         self.status = status
         self.headers = {} if headers is None else headers
+        self.lines = b""
+        """Further headers as HTTP writes them, each with its line end: of our own making, so that nobody checks them."""
         self.source = source
         self.on_end: list[Hook] = []
 

@@ -63,7 +63,7 @@ def top_level(body: bytes) -> dict[str, msgspec.Raw]:
         raise MalformedObject(f"more than {MAX_KEYS} keys in a JSON object")
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth_exceeds(body, MAX_DEPTH):
         raise TooDeep(f"nested deeper than {MAX_DEPTH} levels")
-    if not _is_compact(body, fields):
+    if not _is_compact(body, fields) and not _is_spaced(body, fields):
         _refuse_duplicates(body, fields)
     return fields
 
@@ -94,6 +94,12 @@ def _is_compact(body: bytes, fields: dict[str, msgspec.Raw]) -> bool:
         return len(body) == 2
     # A key counts its characters: one that is not ASCII is longer than that, and goes the long way.
     return 1 + len(fields) * 4 + sum(map(len, fields)) + sum(map(len, fields.values())) == len(body)
+
+
+def _is_spaced(body: bytes, fields: dict[str, msgspec.Raw]) -> bool:
+    """Whether the body is just these fields as Python writes them, with a space behind each colon and comma."""
+    written = b", ".join([b'"%b": %b' % (key.encode(), value) for key, value in fields.items()])
+    return len(written) + 2 == len(body) and body.startswith(written, 1)
 
 
 def _refuse_duplicates(body: bytes, fields: dict[str, msgspec.Raw]) -> None:

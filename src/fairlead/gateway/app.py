@@ -158,14 +158,14 @@ class App:
     def _answer(self, exchange: Exchange, call: Call, reply: Reply, body: bytes) -> None:
         """Settle and record, then answer: the server writes records out before answers, see `before_writes`."""
         reply.end(OK if reply.status == OK.status else Outcome("ok", reply.status))
-        exchange.respond(reply.status, _answer_headers(call, reply, whole=True), body, _PRIVATE)
+        exchange.respond(reply.status, reply.headers, body, _PRIVATE, _own_lines(call, reply, whole=True))
 
     async def _relay(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply) -> None:
         outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
         last = b""
         try:
             exchange.body = b""  # a stream may be open for minutes
-            exchange.start(reply.status, _answer_headers(call, reply, whole=False), _PRIVATE)
+            exchange.start(reply.status, reply.headers, _PRIVATE, _own_lines(call, reply, whole=False))
             source = cast("Chunks", reply.source)
             source.outlet = exchange.offer
             async for chunk in source:
@@ -245,7 +245,7 @@ class App:
 
 def _told(name: str) -> str:
     """Provider and model as a header can carry them; under `"*"` the model is the caller's free text."""
-    return name if name.isascii() else quote(name, safe="/:@")
+    return name if name.isascii() and name.isprintable() else quote(name, safe="/:@")
 
 
 def _shutting_down() -> Overloaded:
@@ -311,14 +311,14 @@ def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
         call.session = session[:128]
 
 
-def _answer_headers(call: Call, reply: Reply, *, whole: bool) -> list[tuple[str, str]]:
-    headers = [*reply.headers.items(), ("x-fairlead-call-id", call.id)]
-    headers.append(("x-fairlead-model", _told(call.answered_by)))
+def _own_lines(call: Call, reply: Reply, *, whole: bool) -> bytes:
+    """Our own headers as HTTP writes them: constants, numbers, and a name that `_told` has made fit."""
+    lines = f"x-fairlead-call-id: {call.id}\r\nx-fairlead-model: {_told(call.answered_by)}\r\n"
     if call.degraded:
-        headers.append(("x-fairlead-degraded", ", ".join(call.degraded)))
+        lines += f"x-fairlead-degraded: {', '.join(call.degraded)}\r\n"
     if whole:
-        headers.append(("x-fairlead-attempts", str(len(call.attempts))))
+        lines += f"x-fairlead-attempts: {len(call.attempts)}\r\n"
         cost = call.cost_nanousd
         if cost is not None:
-            headers.append(("x-fairlead-cost-usd", format_usd(cost)))
-    return headers
+            lines += f"x-fairlead-cost-usd: {format_usd(cost)}\r\n"
+    return reply.lines + lines.encode("ascii")

@@ -13,8 +13,10 @@ from fairlead.ports import Claim, Clock, Limits, Standing
 
 _ACQUIRE_S = 0.3
 """A little longer than a store takes to notice that it has to decide without the others."""
-_HEADERS = {
-    kind: (f"x-ratelimit-limit-{kind}", f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}")
+_LINES = {
+    kind: (
+        f"x-ratelimit-limit-{kind}: %d\r\nx-ratelimit-remaining-{kind}: %d\r\nx-ratelimit-reset-{kind}: %.3fs\r\n"
+    ).encode()
     for kind in ("requests", "tokens", "concurrency")
 }
 
@@ -39,18 +41,18 @@ class Admit:
             self._limits.release(claims, _used_tokens(call))
             raise
         reply.on_end.append(lambda _: self._limits.release(claims, _used_tokens(call)))
-        _tell(reply.headers, standings)
+        reply.lines += _told(standings)
         return reply
 
 
-def _tell(headers: dict[str, str], standings: Sequence[Standing]) -> None:
+def _told(standings: Sequence[Standing]) -> bytes:
     """One set of headers for each kind, about the limit that is nearest to its end."""
+    nearest: dict[str, Standing] = {}
     for standing in standings:
-        names = _HEADERS[standing.kind]
-        if names[1] in headers and int(headers[names[1]]) <= standing.remaining:
-            continue
-        values = "%d %d %.3fs" % (standing.limit, standing.remaining, standing.reset_s)  # noqa: UP031 - half the time
-        headers.update(zip(names, values.split(" "), strict=True))
+        known = nearest.get(standing.kind)
+        if known is None or standing.remaining < known.remaining:
+            nearest[standing.kind] = standing
+    return b"".join([_LINES[kind] % (each.limit, each.remaining, each.reset_s) for kind, each in nearest.items()])
 
 
 def _late() -> StateUnavailable:

@@ -76,11 +76,14 @@ class Exchange:
         """Whether the connection is encrypted."""
         return self._carrier.transport.get_extra_info("sslcontext") is not None
 
-    def respond(self, status: int, headers: Headers, body: bytes, fixed: HeaderBlock | None = None) -> None:
+    def respond(
+        self, status: int, headers: Headers, body: bytes, fixed: HeaderBlock | None = None, known: bytes = b""
+    ) -> None:
         """Answer completely, in one write.
 
         Args:
             fixed: lines that are the same in every such answer; they go before `headers`.
+            known: whole header lines of the handler's own making, which are not checked.
 
         Raises:
             RuntimeError: an answer has been started.
@@ -94,16 +97,17 @@ class Exchange:
             head += self._connection_line()
         if self.method == "HEAD" or status in (204, 304):
             length = b"\r\n" if status in (204, 304) else b"content-length: %d\r\n\r\n" % len(body)
-            data = head + length
+            data = head + known + length
         else:
-            data = b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+            data = b"%b%bcontent-length: %d\r\n\r\n%b" % (head, known, len(body), body)
         self._carrier.outbox.put(self._carrier.transport, data)
 
-    def start(self, status: int, headers: Headers, fixed: HeaderBlock | None = None) -> None:
+    def start(self, status: int, headers: Headers, fixed: HeaderBlock | None = None, known: bytes = b"") -> None:
         """Begin a streamed answer.  The head waits for the first chunk, so that both go out in one write.
 
         Args:
             fixed: lines that are the same in every such answer; they go before `headers`.
+            known: whole header lines of the handler's own making, which are not checked.
 
         Raises:
             RuntimeError: an answer has been started.
@@ -117,7 +121,7 @@ class Exchange:
         if not self._chunked:
             self.keep_alive = False  # the end of the connection is the end of the body
         framing = b"transfer-encoding: chunked\r\n" if self._chunked and status not in (204, 304) else b""
-        self._head = b"%b%b%b\r\n" % (head, self._connection_line(), framing)
+        self._head = b"%b%b%b%b\r\n" % (head, known, self._connection_line(), framing)
         if self.method == "HEAD" or status in (204, 304):
             self._send(b"")
             self.ended = True
