@@ -57,6 +57,15 @@ def test_a_value_that_begins_like_the_other_is_still_a_duplicate():
         top_level(b'{ "a":12,"a":1}')
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"a": 1, "a": 1}', b'{"a":1,"a": 11}', b'{"a": 1, "b": 2, "a": 1}', b'{"a":  1,"a":1}']
+)
+def test_a_key_that_stands_twice_is_refused_in_the_usual_spacing(body):
+    """As Python writes it, and as long as it would be without the second."""
+    with pytest.raises(DuplicateKey):
+        top_level(body)
+
+
 def test_values_keep_their_exact_bytes():
     """Numbers and spaces inside a value are not rewritten."""
     fields = top_level(b'{ "a" : 1.00 , "b":[ 1,  2 ]}')
@@ -110,6 +119,17 @@ def test_depth_is_capped(opening, depth, is_refused):
 def test_brackets_inside_strings_are_no_depth(text):
     """Code in a prompt is not nesting."""
     assert top_level(json.dumps({"a": text}).encode())["a"] == msgspec.Raw(json.dumps(text).encode())
+
+
+@pytest.mark.parametrize(("depth", "is_refused"), [(MAX_DEPTH, False), (MAX_DEPTH + 1, True)])
+def test_depth_is_capped_in_a_long_body_too(depth, is_refused):
+    """Its brackets are looked for in another way."""
+    body = b'{"prose": "%b", "a": %b}' % (b"x" * 10_000, b"[" * (depth - 1) + b"]" * (depth - 1))
+    if is_refused:
+        with pytest.raises(TooDeep):
+            top_level(body)
+    else:
+        assert list(top_level(body)) == ["prose", "a"]
 
 
 @given(st.binary(max_size=64) | st.text(alphabet='{}[]",:\\ a1', max_size=40).map(str.encode))

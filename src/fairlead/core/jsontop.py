@@ -24,6 +24,7 @@ _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in _BRACKETS)
 _STEPS = bytes.maketrans(_BRACKETS, b"\x01\xff\x01\xff")
 """Opening is one step down, closing is one up: 255 read as a signed byte is -1."""
 _SPACE = b" \t\r\n"
+_COUNTED_BYTES = 4096
 
 
 class MalformedObject(ValueError):
@@ -61,7 +62,7 @@ def top_level(body: bytes) -> dict[str, msgspec.Raw]:
         raise MalformedObject(_reason(body, error)) from None
     if len(fields) > MAX_KEYS:
         raise MalformedObject(f"more than {MAX_KEYS} keys in a JSON object")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth_exceeds(body, MAX_DEPTH):
+    if _opens_more(body, MAX_DEPTH) and _depth_exceeds(body, MAX_DEPTH):
         raise TooDeep(f"nested deeper than {MAX_DEPTH} levels")
     if not _is_compact(body, fields) and not _is_spaced(body, fields):
         _refuse_duplicates(body, fields)
@@ -77,6 +78,20 @@ def _reason(body: bytes, error: msgspec.DecodeError) -> str:
     if body.startswith(b"\xef\xbb\xbf"):
         return "starts with a byte order mark; send plain UTF-8"
     return f"not valid JSON: {error}"
+
+
+def _opens_more(body: bytes, limit: int) -> bool:
+    """Whether more brackets open than `limit`, those in strings among them."""
+    if len(body) <= _COUNTED_BYTES:
+        return body.count(b"{") + body.count(b"[") > limit
+    # Counting looks at byte after byte; finding, at dozens at once.
+    opened = 0
+    for bracket in (b"{", b"["):
+        at = body.find(bracket)
+        while at >= 0 and opened <= limit:
+            opened += 1
+            at = body.find(bracket, at + 1)
+    return opened > limit
 
 
 def _depth_exceeds(body: bytes, limit: int) -> bool:

@@ -24,8 +24,9 @@ def measure_media(messages: msgspec.Raw) -> tuple[int, int]:
     Only counts: what is malformed is left for the provider to refuse, and counts with all its bytes.
     """
     raw = bytes(messages)
-    # Parts have a type and plain strings have none: for most prompts one search is enough.
-    if b'"type"' not in raw or not any(marker in raw for marker in _MARKERS):
+    # Parts stand in an array of their own and have a type: for most prompts one search is enough, and for plain prose
+    # the one that is over at once.
+    if raw.find(b"[", 1) < 0 or b'"type"' not in raw or not any(marker in raw for marker in _MARKERS):
         return 0, 0
     try:
         rows = _MESSAGES.decode(raw)
