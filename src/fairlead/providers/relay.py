@@ -140,7 +140,8 @@ class RelayStream:
             self._book()
         elif self._scanner.complete:
             self._book()
-            self._spawn(self._linger())
+            if not self._incoming.ended:
+                self._spawn(self._linger())
         elif self._attempt.candidate.bills_after_disconnect:
             self._attempt.await_usage()
             self._spawn(self._read_on())

@@ -15,6 +15,11 @@ class Incoming(Protocol):
     tap: Callable[[bytes], bool] | None
     """May be offered what arrives while the reader waits; what it takes (it says so) wakes nobody.  Must not raise."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has come and was read; a transport that cannot tell says no."""
+        ...
+
     async def read(self, limit: int) -> bytes:
         """The whole body.
 

@@ -78,6 +78,8 @@ class FakeTransport:
 class FakeIncoming:
     """An `Incoming` that plays one answer."""
 
+    ended = False
+
     def __init__(self, answer: Answer, request: Received, clock: Clock, script: Script) -> None:
         self.status = answer.code
         self.headers: Mapping[str, str] = parse_head(b"GET / " + answer.head())[2]

@@ -113,6 +113,11 @@ class Incoming:
 
     # --- for the reader ---
 
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has come and was taken."""
+        return self._exhausted or not (self._open or self._chunks or self._error or self._decoder)
+
     def take(self) -> bytes | None:
         """All body bytes that arrived since the last call; empty if none did, `None` at the body's end.
 

@@ -208,6 +208,8 @@ def _says_something(event: bytes) -> bool:
 
 
 def _parsed(raw: bytes) -> list[tuple[bytes, bytes]]:
+    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and raw.endswith(b"\n\n") and b"\r" not in raw:
+        return [(b"", raw[6:-2])]  # an event as nearly all are
     try:
         return [(event.event, event.data) for event in SseParser().feed(raw)]
     except SseError:

@@ -30,6 +30,10 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     rejected_prediction_tokens: _Count = 0
 
 
+_NOTHING_READ = _Read()
+_NOTHING_WRITTEN = _Written()
+
+
 class PlainCounts(msgspec.Struct, forbid_unknown_fields=True):
     """A `usage` object exactly as OpenAI documents it: decoded in one step, where it fits at all."""
 
@@ -40,13 +44,26 @@ class PlainCounts(msgspec.Struct, forbid_unknown_fields=True):
     completion_tokens_details: _Written | None = None
 
     def plain(self, service_tier: str | None) -> Usage | None:
-        """Its buckets where the details say nothing; `None` where there is more to it, see `decode_usage`."""
+        """Its buckets where the details fit into the whole; `None` where there is more to it, see `decode_usage`."""
+        prompt, completion = self.prompt_tokens, self.completion_tokens
         read, written = self.prompt_tokens_details, self.completion_tokens_details
-        if read is not None and (read.cached_tokens or read.audio_tokens):
+        if read is None and written is None:
+            return Usage(input_tokens=prompt, output_tokens=completion, service_tier=service_tier)
+        read, written = read or _NOTHING_READ, written or _NOTHING_WRITTEN
+        reasoning = written.reasoning_tokens
+        plain_in = prompt - read.cached_tokens - read.audio_tokens
+        plain_out = completion - reasoning - written.audio_tokens
+        if plain_in < 0 or plain_out < 0 or (reasoning and self.total_tokens == prompt + completion + reasoning):
             return None
-        if written is not None and (written.reasoning_tokens or written.audio_tokens):
-            return None
-        return Usage(input_tokens=self.prompt_tokens, output_tokens=self.completion_tokens, service_tier=service_tier)
+        return Usage(
+            input_tokens=plain_in,
+            cache_read_tokens=read.cached_tokens,
+            audio_input_tokens=read.audio_tokens,
+            output_tokens=plain_out,
+            reasoning_tokens=reasoning,
+            audio_output_tokens=written.audio_tokens,
+            service_tier=service_tier,
+        )
 
 
 def decode_usage(value: Any, service_tier: Any = None) -> Usage | None:
@@ -58,6 +75,14 @@ def decode_usage(value: Any, service_tier: Any = None) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
+    try:
+        plain = msgspec.convert(value, PlainCounts).plain(service_tier if isinstance(service_tier, str) else None)
+    except msgspec.ValidationError:
+        plain = None
+    return plain if plain is not None else _careful_usage(value, service_tier)
+
+
+def _careful_usage(value: dict[str, Any], service_tier: Any) -> Usage | None:
     prompt = _count(value, "prompt_tokens", "input_tokens")
     completion = _count(value, "completion_tokens", "output_tokens")
     if prompt is None and completion is None:

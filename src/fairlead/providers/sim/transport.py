@@ -38,6 +38,8 @@ class SimTransport:
 class SimIncoming:
     """An answer of the simulator on its way; see `Incoming`."""
 
+    ended = False
+
     def __init__(self, script: Script, clock: Clock) -> None:
         self.status = script.status
         self.headers: Mapping[str, str] = script.headers
