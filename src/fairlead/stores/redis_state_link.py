@@ -20,7 +20,7 @@ from redis.exceptions import MovedError, NoScriptError, RedisError, ResponseErro
 
 from fairlead.errors import StateUnavailable
 from fairlead.ports import Clock
-from fairlead.stores.redis_state_faults import ELSEWHERE, UNREACHABLE, Fault, classify
+from fairlead.stores.redis_state_faults import ELSEWHERE, SLOW, UNREACHABLE, Fault, classify
 from fairlead.stores.redis_state_patience import Patience
 from fairlead.stores.redis_state_scripts import Script
 
@@ -252,6 +252,8 @@ class RedisLink:
         was_failing, self._failures = self.failing and self._failures > 0, self._failures + 1
         if self._failures >= FAILURES:
             self._open_breaker()
+        elif fault is SLOW:
+            self._refuse()  # who asked behind it has waited for as long
         if self.failing and not was_failing:
             _log.warning(
                 "the server of `[state] url` %s (%s); each process goes by its own share of the limits, and calls under "
