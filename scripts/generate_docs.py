@@ -24,6 +24,7 @@ from fairlead.cli import app
 from fairlead.config import schema
 from fairlead.config.not_yet import NOT_YET
 from fairlead.providers import facts
+from fairlead.providers.sim import allowance, faults
 from fairlead.telemetry.exposition import METRICS
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -141,6 +142,27 @@ def metrics() -> str:
         labels = ", ".join(f"`{label}`" for label in each.labels) or "none"
         text += line((f"`{each.name}`", each.type, labels, each.help))
     return text
+
+
+def faults_file() -> str:
+    """What the simulator can be told to do wrong."""
+    text = page(
+        "Faults of the simulator",
+        "src/fairlead/providers/sim/faults.py",
+        "A file for `fairlead sim --faults FILE`, or `faults` of a simulated provider in `fairlead.toml`.\n"
+        "`fairlead.testing.faults` has the same faults for tests.\n\n"
+        "```toml faults\n[limits]\nrpm = 600\ntpm = 60_000\nbucket_s = 10\n\n"
+        '[[faults]]  # an outage of half a minute\nkind = "status"\nstatus = 503\nfrom_s = 60\nuntil_s = 90\n\n'
+        '[[faults]]  # a brown-out of one model\nkind = "slow_start"\ndelay_s = 8\nmatch_model = "sim-large"\n```\n',
+    )
+    for module, kind in ((allowance, allowance.Rates), (faults, faults.Fault)):
+        docs = attribute_docs(module)[kind.__name__]
+        text += f"\n## {inspect.getdoc(kind)}\n\n| key | type | default | what it does |\n|---|---|---|---|\n"
+        for field in msgspec.structs.fields(kind):
+            text += line((f"`{field.name}`", type_text(field.type), default_text(field), docs[field.name]))
+    kinds = parsed(faults).body
+    named = next(n for n, node in enumerate(kinds) if isinstance(node, ast.Assign) and "FaultKind" in ast.unparse(node))
+    return text + f"\n## Kinds\n\n{ast.literal_eval(kinds[named + 1].value)}\n"  # type: ignore[attr-defined]
 
 
 def port_list() -> str:
@@ -308,6 +330,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_line,
     "configuration.md": configuration,
     "errors.md": error_table,
+    "faults.md": faults_file,
     "metrics.md": metrics,
     "ports.md": port_list,
     "records.md": records,

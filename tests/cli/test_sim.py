@@ -76,3 +76,15 @@ def test_a_port_in_use_is_one_line(run):
         port = taken.getsockname()[1]
         stderr = run("sim", "--port", str(port), code=1).stderr
     assert stderr == f"fairlead: cannot listen on 127.0.0.1:{port}: Address already in use; set another --port\n"
+
+
+def test_limits_are_kept_on_the_wire(sim):
+    """As the file says, with true headers; another key has its own."""
+    running = sim(faults="[limits]\nrpm = 1\nbucket_s = 60\n")
+    assert _post(running, HELLO)["object"] == "chat.completion"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        _post(running, HELLO)
+    with refused.value as answer:
+        assert (answer.code, answer.headers["x-ratelimit-limit-requests"]) == (429, "1")
+        assert 50 < int(answer.headers["retry-after"]) <= 60
+    assert _post(running, HELLO, authorization="Bearer another")["object"] == "chat.completion"

@@ -24,7 +24,10 @@ def sim(
     port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port, 0 for a free one.")] = 8_500,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     faults: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML with [[faults]]: which calls fail, and how.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="TOML with [limits] and [[faults]]: what it allows, which calls fail, and how."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed, other answers and faults.")] = 0,
     latency: Annotated[
@@ -43,17 +46,19 @@ def sim(
     json: JsonOption = False,
 ) -> None:
     """Serve a simulated provider that speaks OpenAI's chat API."""
-    from fairlead.providers.sim import SimSettings, load
+    from fairlead.providers.sim import SimSettings, read
 
     api_key = None if api_key_env is None else os.environ.get(api_key_env)
     if api_key_env is not None and not api_key:
         raise ConfigError(f"the environment variable `{api_key_env}` is not set; put the key there")
+    trouble = read("" if faults is None else readable(faults))
     settings = SimSettings(
         seed=seed,
         latency_s=latency,
         tokens_per_s=tokens_per_s,
         error_rate=error_rate,
-        faults=() if faults is None else load(readable(faults)),
+        faults=trouble.faults,
+        limits=trouble.limits,
         any_model=any_model,
         api_key=api_key,
     )
@@ -67,7 +72,8 @@ async def _serve(settings: SimSettings, host: str, port: int, *, json: bool) -> 
     from fairlead.stores.system import SystemClock
     from fairlead.wire.server import Server
 
-    server = Server(handler(Simulator(settings), SystemClock()))
+    clock = SystemClock()
+    server = Server(handler(Simulator(settings, clock), clock))
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -547,7 +547,7 @@ def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvide
         name=name,
         dialect=codec,
         vendor=vendor,
-        transport=SimTransport(Simulator(_sim_settings(foundation, entry)), foundation.clock),
+        transport=SimTransport(Simulator(_sim_settings(foundation, entry), foundation.clock), foundation.clock),
         host=_SIM,
         base_path="/v1",
         credentials=credentials,
@@ -589,12 +589,14 @@ def _http_provider(
 
 
 def _sim_settings(foundation: Foundation, entry: Provider) -> SimSettings:
+    file = faults.read("" if entry.faults is None else (foundation.root / entry.faults).read_text("utf-8"))
     return SimSettings(
         seed=entry.seed or 0,
         latency_s=entry.latency_s or 0.0,
         tokens_per_s=entry.tokens_per_s,
         error_rate=entry.error_rate or 0.0,
-        faults=() if entry.faults is None else faults.load((foundation.root / entry.faults).read_text("utf-8")),
+        faults=file.faults,
+        limits=file.limits,
     )
 
 

@@ -44,3 +44,24 @@ def test_a_rate_strikes_its_share_and_the_same_calls_each_time():
 
     assert struck(1) == struck(1) != struck(2)
     assert 250 < len(struck(1)) < 350
+
+
+@pytest.mark.parametrize(
+    ("fault", "on", "off"),
+    [
+        (Fault(kind="cut", from_s=10), (10, 99), (0, 9.9)),
+        (Fault(kind="cut", until_s=10), (0, 9.9), (10, 99)),
+        (Fault(kind="cut", from_s=5, every_s=20, for_s=8), (5, 12.9, 25, 32.9), (0, 13, 24.9, 33)),
+    ],
+)
+def test_a_fault_comes_and_goes(fault, on, off):
+    """By the time since the start."""
+    plan = FaultPlan([fault], seed=0)
+    assert all(plan.choose(1, "m", at_s=at_s) for at_s in on)
+    assert not any(plan.choose(1, "m", at_s=at_s) for at_s in off)
+
+
+def test_a_fault_may_be_of_one_key():
+    """As a revoked one is."""
+    plan = FaultPlan([Fault(kind="unauthorized", match_key="sk-1")], seed=0)
+    assert [bool(plan.choose(1, "m", key=key)) for key in ("sk-1", "sk-2", None)] == [True, False, False]

@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from fairlead.core.estimate import estimate_tokens
 from fairlead.dialects.openai_chat import stream
 from fairlead.errors import UpstreamProtocol, UpstreamUnreachable
-from fairlead.providers.sim import Fault, SimSettings, SimTransport, Simulator
+from fairlead.providers.sim import Fault, Rates, SimSettings, SimTransport, Simulator
 from fairlead.providers.sim.bill import cost
 from fairlead.testing.clock import VirtualClock
 
@@ -406,3 +406,61 @@ class _Frozen:
 
     async def sleep(self, seconds):
         await asyncio.get_running_loop().create_future()
+
+
+async def test_limits_are_kept_and_told():
+    """One request a second: the second is refused, with the time after which it is not."""
+    sim = Sim(limits=Rates(rpm=60, bucket_s=1))
+    sim.simulator = Simulator(sim.simulator.settings, sim.clock)
+    sim.transport = SimTransport(sim.simulator, sim.clock)
+    first, second = await sim.ask(), await sim.ask()
+    assert (first.status, first.headers["x-ratelimit-limit-requests"]) == (200, "60")
+    assert (second.status, second.headers["retry-after-ms"]) == (429, "1000")
+    assert json.loads(await second.read(10_000))["error"]["code"] == "rate_limit_exceeded"
+    other = await sim.ask(model="sim-large")
+    key = await sim.send(body=json.dumps(HELLO).encode(), authorization="Bearer another")
+    assert (other.status, key.status) == (200, 200), "each key and model has limits of its own"
+    await sim.clock.advance(1.0)
+    assert (await sim.ask()).status == 200
+
+
+async def test_faults_follow_the_clock():
+    """An outage has its time."""
+    clock = VirtualClock()
+    outage = Fault(kind="status", status=503, from_s=10, until_s=20)
+    transport = SimTransport(Simulator(SimSettings(faults=(outage,)), clock), clock)
+    found = []
+    for _ in range(3):
+        found.append((await transport.send(HEAD, json.dumps(HELLO).encode(), 5.0)).status)
+        await clock.advance(10.0)
+    assert found == [200, 503, 200]
+
+
+async def test_a_hanging_call_has_no_answer_until_its_caller_leaves():
+    """Whatever time passes."""
+    sim = Sim(faults=(Fault(kind="hang"),))
+    asking = asyncio.create_task(sim.ask())
+    await sim.clock.advance(10_000)
+    assert not asking.done()
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert sim.bill.calls == ()
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+async def test_a_slow_start_is_waited_for(is_stream):
+    """A brown-out: the answer is good, and late."""
+    sim = Sim(faults=(Fault(kind="slow_start", delay_s=8),))
+    began_ns = sim.clock.monotonic_ns()
+    incoming = await sim.ask(stream=is_stream)
+    assert (incoming.status, sim.clock.monotonic_ns() - began_ns) == (200, 8 * 10**9)
+
+
+async def test_a_refused_key_is_a_401():
+    """With OpenAI's code."""
+    incoming = await Sim(faults=(Fault(kind="unauthorized"),)).ask()
+    assert (incoming.status, json.loads(await incoming.read(10_000))["error"]["code"]) == (401, "invalid_api_key")
+
+
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: sim\r\n"
+HELLO = {"model": "sim-small", "messages": [{"role": "user", "content": "Say hello."}]}

@@ -6,22 +6,24 @@ Fairlead's pacing is judged by it, so the two share no code.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 Counts = Literal["used", "maximum"]
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Seconds = Annotated[float, msgspec.Meta(gt=0)]
 _MINUTE_S = 60.0
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[limits]` of a faults file: what the provider gives each credential for each model."""
+    """`[limits]`: what the provider gives each key for each model."""
 
-    rpm: int | None = None
+    rpm: _Positive | None = None
     """Requests a minute; absent: any number."""
-    tpm: int | None = None
-    """Tokens a minute."""
-    bucket_s: float = 60.0
+    tpm: _Positive | None = None
+    """Tokens a minute; absent: any number."""
+    bucket_s: _Seconds = 60.0
     """How many seconds' worth of the limits may come at once; less than a minute is a provider that counts by the second."""
     counts: Counts = "used"
     """What a request takes of the tokens: what it uses, or the most that it may become."""

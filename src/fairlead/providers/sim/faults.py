@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from fairlead.errors import ConfigError
+from fairlead.providers.sim.allowance import Rates
 from fairlead.providers.sim.draws import Draws
 
 FaultKind = Literal[
@@ -35,9 +36,10 @@ a body.  `slow`: `delay_s` more before each chunk; `slow_start`: before the firs
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One kind of trouble, and which calls it strikes."""
+    """`[[faults]]`: one kind of trouble, and which calls it strikes.  The first that strikes a call is the only one."""
 
     kind: FaultKind
+    """What goes wrong; see below."""
     rate: float = 1.0
     """The share of matching calls."""
     match_model: str | None = None
@@ -48,18 +50,20 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Only calls that come so many seconds after the start, or later."""
     until_s: float | None = None
     """Only calls that come before so many seconds after the start; absent: to the end."""
-    every_s: float | None = None
+    every_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Comes and goes: it begins anew so often, counted from `from_s`; absent: it stays..."""
     for_s: float = 1.0
     """...and lasts so long each time."""
     times: int | None = None
-    """At most so often."""
+    """At most so often; absent: without an end."""
     after_chunks: int = 3
     """Content chunks that still come before a `cut`, `stall` or `late_error_event`."""
     status: int = 500
+    """Of the kind `status`."""
     retry_after: str | None = None
-    """The header's text, sensible or not."""
+    """The header's text, sensible or not; absent: no header."""
     delay_s: float = 1.0
+    """Of the kinds `slow` and `slow_start`."""
 
     def is_on(self, at_s: float) -> bool:
         """Whether its time has come, so many seconds after the start."""
@@ -68,18 +72,26 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.every_s is None or (at_s - self.from_s) % self.every_s < self.for_s
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class FaultsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a faults file says."""
+
+    limits: Rates | None = None
     faults: tuple[Fault, ...] = ()
 
 
 def load(text: str) -> tuple[Fault, ...]:
-    """The `[[faults]]` of a TOML text.
+    """The `[[faults]]` of a TOML text, as `read`."""
+    return read(text).faults
+
+
+def read(text: str) -> FaultsFile:
+    """The `[limits]` and `[[faults]]` of a TOML text.
 
     Raises:
         ConfigError: not TOML, an unknown key or kind, or a value of the wrong type.
     """
     try:
-        return msgspec.convert(tomllib.loads(text), _File).faults
+        return msgspec.convert(tomllib.loads(text), FaultsFile)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"The faults file cannot be read: {error}.") from None
 

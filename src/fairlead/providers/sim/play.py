@@ -34,8 +34,13 @@ def refused(fault: Fault, headers: Mapping[str, str], *, is_stream: bool) -> Scr
         case "quota":
             kind = "insufficient_quota"
             return whole(429, error_body("You exceeded your current quota.", kind=kind, code=kind), failed)
+        case "unauthorized":
+            kind = "invalid_request_error"
+            return whole(401, error_body("Incorrect API key provided.", kind=kind, code="invalid_api_key"), failed)
         case "reset":
             return Script(0, headers, (), end="broken")
+        case "hang":
+            return Script(0, headers, (), end="silent")
         case "html":
             return whole(200, _PAGE, {**headers, "content-type": "text/html"})
         case "empty":
@@ -54,15 +59,16 @@ def played(
 ) -> Script:
     """The script of an answer, cut, delayed or silenced where a fault says so."""
     slow_s = fault.delay_s if fault is not None and fault.kind == "slow" else 0.0
+    first_s = settings.latency_s + (fault.delay_s if fault is not None and fault.kind == "slow_start" else 0.0)
     token_s = 0.0 if settings.tokens_per_s is None else 1 / settings.tokens_per_s
     if not chat.stream:
         usage = reply.usage
         count = 0 if usage is None else usage.all_output_tokens
         steps = [Step(reply_codec.encode(reply), "".join(written(choice.message) for choice in reply.choices))]
-        pause_s = settings.latency_s + slow_s + count * token_s
+        pause_s = first_s + slow_s + count * token_s
         return _disturbed(Script(200, {**headers, **_JSON}, steps, pause_s=pause_s, charge=charge), fault, charge)
     steps = [Step(step.data, step.text, (token_s + slow_s) if step.text else 0.0) for step in _steps(chat, reply)]
-    script = Script(200, {**headers, **_EVENTS}, steps, pause_s=settings.latency_s, streams=True, charge=charge)
+    script = Script(200, {**headers, **_EVENTS}, steps, pause_s=first_s, streams=True, charge=charge)
     return _disturbed(script, fault, charge)
 
 

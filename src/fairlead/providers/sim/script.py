@@ -43,7 +43,7 @@ class Script:
         charge: Charge | None = None,
     ) -> None:
         self.status = status
-        """0: the connection breaks before an answer."""
+        """0: no answer; the connection breaks, or stays silent."""
         self.headers = headers
         self.steps = steps
         self.end: End = end

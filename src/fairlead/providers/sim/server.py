@@ -28,6 +28,8 @@ def handler(simulator: Simulator, clock: Clock) -> Handler:
 async def _play(script: Script, exchange: Exchange, clock: Clock) -> None:
     if script.pause_s:
         await clock.sleep(script.pause_s)
+    if script.status == 0 and script.end == "silent":
+        await asyncio.get_running_loop().create_future()  # until the peer goes away
     if script.status == 0:
         exchange.abort()
         return

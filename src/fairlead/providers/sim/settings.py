@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from fairlead.providers.sim.allowance import Rates
 from fairlead.providers.sim.faults import Fault
 
 
@@ -18,6 +19,8 @@ class SimSettings(msgspec.Struct, frozen=True, kw_only=True):
     error_rate: float = 0.0
     """The share of calls that fail with status 500."""
     faults: tuple[Fault, ...] = ()
+    limits: Rates | None = None
+    """What it gives each key for each model; it counts the tokens of its own bill."""
     any_model: bool = False
     """Answer for any name, as `sim:NAME`; otherwise unknown models are refused as OpenAI does."""
     api_key: str | None = None

@@ -12,6 +12,8 @@ from fairlead.core.estimate import estimate_tokens, prompt_text, prompt_tokens
 from fairlead.dialects.openai_chat import request as request_codec
 from fairlead.dialects.openai_chat.errors import error_body
 from fairlead.errors import InvalidRequest
+from fairlead.ports import Clock
+from fairlead.providers.sim.allowance import Allowance
 from fairlead.providers.sim.bill import PRICES, Bill
 from fairlead.providers.sim.draws import Draws
 from fairlead.providers.sim.engine import answer
@@ -35,9 +37,15 @@ class Simulator:
 
     Every answer carries `x-fairlead-simulated: true` and its own `system_fingerprint`, and every text begins with
     saying so.  Failed calls are not billed; one that broke off is billed for the text that was sent.
+
+    Args:
+        clock: for limits, and for faults that come and go; without one it is always the moment of the start.
     """
 
-    def __init__(self, settings: SimSettings | None = None) -> None:
+    def __init__(self, settings: SimSettings | None = None, clock: Clock | None = None) -> None:
+        self._clock = clock
+        self._began_ns = 0 if clock is None else clock.monotonic_ns()
+        self._allowances: dict[tuple[str, str], Allowance] = {}
         self.settings = SimSettings() if settings is None else settings
         self.bill = Bill()
         self._faults = FaultPlan(self.settings.faults, self.settings.seed)
@@ -59,14 +67,14 @@ class Simulator:
         if route == "GET /models":
             return whole(200, _models(), _JSON)
         if route == "POST /chat/completions":
-            return self._complete(body)
+            return self._complete(body, headers.get("authorization", "").removeprefix("Bearer "))
         return _refusal(404, f"Unknown request URL: {method} {path}.", "unknown_url")
 
     def _is_let_in(self, headers: Mapping[str, str]) -> bool:
         key = self.settings.api_key
         return key is None or headers.get("authorization") == f"Bearer {key}"
 
-    def _complete(self, body: bytes) -> Script:
+    def _complete(self, body: bytes, key: str) -> Script:
         self._calls += 1
         number = self._calls
         try:
@@ -76,14 +84,14 @@ class Simulator:
         if not chat.messages:
             return _refusal(400, "`messages` must not be empty.", "empty_array", param="messages")
         headers = {**_SAYS_SO, "x-request-id": f"req_sim{self.settings.seed}-{number}"}
-        fault = self._fault(number, chat.model)
+        fault = self._fault(number, chat.model, key)
         script = None if fault is None else refused(fault, headers, is_stream=chat.stream)
         if script is not None:
             script.pause_s = self.settings.latency_s
             return script
-        return self._answered(chat, number, headers, fault)
+        return self._answered(chat, number, key, headers, fault)
 
-    def _answered(self, chat: Chat, number: int, headers: Mapping[str, str], fault: Fault | None) -> Script:
+    def _answered(self, chat: Chat, number: int, key: str, headers: Mapping[str, str], fault: Fault | None) -> Script:
         settings = self.settings
         if chat.model not in PRICES and not settings.any_model:
             message = f"The model `{chat.model}` does not exist; the simulator has {', '.join(PRICES)}."
@@ -92,13 +100,34 @@ class Simulator:
         call_id = f"chatcmpl-sim{settings.seed}-{number}"
         cached = self._cached_tokens(chat)
         reply = answer(chat, call_id=call_id, model=name, seed=settings.seed, cached_tokens=cached)
-        return played(chat, reply, headers, settings, fault, self._charge(chat, reply))
+        wait_s, standing = self._take(chat, key, reply.usage or Usage())
+        if wait_s > 0:
+            refusal = error_body("Rate limit reached.", kind="tokens", code="rate_limit_exceeded")
+            return whole(429, refusal, {**headers, **_JSON, **standing}, pause_s=settings.latency_s)
+        return played(chat, reply, {**headers, **standing}, settings, fault, self._charge(chat, reply))
 
-    def _fault(self, number: int, model: str) -> Fault | None:
+    @property
+    def _now_s(self) -> float:
+        """Since the start."""
+        return 0.0 if self._clock is None else (self._clock.monotonic_ns() - self._began_ns) / 1e9
+
+    def _take(self, chat: Chat, key: str, usage: Usage) -> tuple[float, dict[str, str]]:
+        """Charge an answer to the limits, or say how long they need; and the headers about them."""
+        if self.settings.limits is None:
+            return 0.0, {}
+        allowance = self._allowances.get((key, chat.model))
+        if allowance is None:
+            allowance = self._allowances[key, chat.model] = Allowance(self.settings.limits, self._now_s)
+        written = usage.all_output_tokens
+        most = written if chat.max_output_tokens is None else chat.max_output_tokens
+        wait_s = allowance.take(self._now_s, prompt=usage.all_input_tokens, output=written, most=most)
+        return wait_s, allowance.headers(wait_s)
+
+    def _fault(self, number: int, model: str, key: str) -> Fault | None:
         settings = self.settings
         if settings.error_rate and Draws(settings.seed, "error", number).chance(settings.error_rate):
             return Fault(kind="status")
-        return self._faults.choose(number, model)
+        return self._faults.choose(number, model, key=key, at_s=self._now_s)
 
     def _cached_tokens(self, chat: Chat) -> int:
         """The prompt cache: a prompt whose first 1,024 tokens were seen before reads those from it."""

@@ -27,6 +27,8 @@ class SimTransport:
             except asyncio.CancelledError:
                 script.left()
                 raise
+        if script.status == 0 and script.end == "silent":
+            await asyncio.get_running_loop().create_future()  # until the caller gives up
         if script.status == 0:
             raise UpstreamUnreachable("The simulator closed the connection before it answered.")
         return SimIncoming(script, self._clock)
