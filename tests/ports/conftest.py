@@ -156,6 +156,10 @@ class _Answer:
         self._transport = transport
         self._over = False
 
+    @property
+    def ended(self) -> bool:
+        return self._incoming.ended
+
     async def read(self, limit: int) -> bytes:
         body = await self._incoming.read(limit)
         self._free()
