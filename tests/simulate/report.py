@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 import msgspec
-from tests.simulate import storm
+from tests.simulate import storm, trouble
 
 from fairlead.core.pacing import Pacing
 
@@ -72,6 +72,12 @@ def storm_table(rows: Sequence[storm.Figures]) -> str:
             for row in rows
         ],
     )
+
+
+def trouble_table() -> str:
+    """Providers in trouble, as Markdown."""
+    lines = [("what happens", "what the provider is asked", "what callers notice"), ("---",) * 3, *trouble.rows()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def _seconds(value: float) -> str:
@@ -141,6 +147,13 @@ def filled(page: str, name: str, text: str) -> str:
     return pattern.sub(lambda match: match[1] + "\n" + text + "\n" + match[2], page)
 
 
+def with_tables(page: str, tables: Mapping[str, str]) -> str:
+    """The page with all of these."""
+    for name, text in tables.items():
+        page = filled(page, name, text)
+    return page
+
+
 def main() -> None:
     """Run the scenarios and write, or compare."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,10 +162,10 @@ def main() -> None:
     rows = storm_rows()
     page = PAGE.read_text(encoding="utf-8")
     learnt = learnt_rows()
-    page_wanted = filled(filled(page, "storm", storm_table(rows)), "learnt", storm_table(learnt))
-    wanted = {PAGE: page_wanted, PLOT: plot(rows)}
+    tables = {"storm": storm_table(rows), "learnt": storm_table(learnt), "trouble": trouble_table()}
+    wanted = {PAGE: with_tables(page, tables), PLOT: plot(rows)}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    print(storm_table([*rows, *learnt]))
+    print("\n".join(tables.values()))
     for path in stale:
         print(f"{path.name} {'is stale' if check else 'is written'}")
         if not check:

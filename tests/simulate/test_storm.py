@@ -63,8 +63,9 @@ def test_unknown_limits_are_learnt_within_two_minutes(learnt, variant):
 def test_the_page_shows_these_figures(rows, learnt):
     """`python -m tests.simulate.report` would change nothing."""
     page = report.PAGE.read_text(encoding="utf-8")
-    assert report.filled(page, "storm", report.storm_table(rows)) == page
-    assert report.filled(page, "learnt", report.storm_table(learnt)) == page
+    tables = {"storm": rows, "learnt": learnt}
+    made = {name: report.storm_table(each) for name, each in tables.items()} | {"trouble": report.trouble_table()}
+    assert report.with_tables(page, made) == page
     assert report.PLOT.read_text(encoding="utf-8") == report.plot(rows)
 
 

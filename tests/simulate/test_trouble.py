@@ -15,7 +15,6 @@ from tests.simulate.loop import SimClock, run
 from tests.simulate.trouble import failed, p95_s
 
 from fairlead.errors import CircuitOpen
-from fairlead.testing.faults import flapping, outage
 
 FLOOR = 3
 OPEN_S = 15.0
@@ -71,9 +70,7 @@ def test_a_refusal_costs_less_than_a_tenth_of_a_millisecond():
     assert us < 100
 
 
-@pytest.mark.parametrize(
-    "fault", [flapping(every_s=20, for_s=10), flapping(every_s=4, for_s=2), outage(rate=0.5)], ids=["20s", "4s", "half"]
-)
+@pytest.mark.parametrize("fault", trouble.FLAPS.values(), ids=["20s", "4s", "half"])
 def test_flapping_does_not_make_the_breaker_flap(fault):
     """It opens at most once in the time that it stays open, half open it lets three probes through, and callers hardly
     notice."""

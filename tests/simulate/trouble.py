@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.simulate.house import House, Wire, key_of
@@ -204,6 +205,11 @@ class _Noting(Wire):
 # --- the scenes ---
 
 RETRIES = Retries()
+FLAPS = {
+    "down for 10 s of every 20": flapping(every_s=20, for_s=10),
+    "down for 2 s of every 4": flapping(every_s=4, for_s=2),
+    "every second answer an error": outage(rate=0.5),
+}
 
 
 def total_outage(*, breaker: Policy | None = Policy(), for_s: float = 60.0, then_s: float = 40.0) -> Story:  # noqa: B008 - frozen
@@ -215,10 +221,10 @@ def total_outage(*, breaker: Policy | None = Policy(), for_s: float = 60.0, then
     return stage.play({"m": 200.0}, 5 + for_s + then_s)
 
 
-def flaps(*faults: Fault) -> Story:
+def flaps(fault: Fault) -> Story:
     """20 calls a second for five minutes, with a healthy provider to fall back to."""
     stage = Stage(
-        {"p": faults or (flapping(every_s=20, for_s=10),), "q": ()},
+        {"p": (fault,), "q": ()},
         lambda candidate: {"m": [candidate("p", retries=RETRIES), candidate("q", retries=RETRIES)]},
     )
     return stage.play({"m": 20.0}, 300.0)
@@ -252,3 +258,80 @@ def one_key_revoked() -> Story:
         credentials={"p": names},
     )
     return stage.play({"m": 10.0}, 330.0)
+
+
+# --- figures ---
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Each scene, what of it is asked upstream, and what callers notice."""
+    return [_outage_row(), _budget_row(), *_flapping_rows(), _brown_out_row(), _model_row(), _key_row()]
+
+
+def _outage_row() -> tuple[str, str, str]:
+    story = total_outage()
+    calls, attempts = len(story.calls(5, 65)), len(story.attempts(5, 65))
+    opened, closed = story.openings["p/m"][0] - 5, story.closings["p/m"][0]
+    late_s = closed - story.open_until_s["p/m"][-1]
+    return (
+        "everything fails for a minute, 200 calls a second, nobody else to ask",
+        f"{attempts} attempts for {calls:,} calls; left alone after {opened:.2f} s",
+        f"taken up again {late_s:.2f} s after the time for which it was left alone last, {closed - 65:.0f} s after the end",
+    )
+
+
+def _budget_row() -> tuple[str, str, str]:
+    story = total_outage(breaker=None, for_s=20.0, then_s=0.0)
+    calls, attempts = len(story.calls(0, 25)), len(story.attempts(0, 25))
+    return (
+        "the same for 20 s without a breaker",
+        f"{attempts / calls:.2f} attempts a call: the retry budget",
+        f"{failed(story.calls(5, 25)):.0%} see the error",
+    )
+
+
+def _flapping_rows() -> list[tuple[str, str, str]]:
+    found = []
+    for name, fault in FLAPS.items():
+        story = flaps(fault)
+        openings = story.openings["p/m"]
+        apart_s = min(later - earlier for earlier, later in pairwise(openings))
+        found.append(
+            (
+                f"{name}, five minutes, a second provider behind it",
+                f"left alone {len(openings)} times, at least {apart_s:.1f} s apart",
+                f"{failed(story.results):.2%} of {len(story.results):,} callers see an error",
+            )
+        )
+    return found
+
+
+def _brown_out_row() -> tuple[str, str, str]:
+    story = brown_out()
+    opened = story.openings["p/m"][0]
+    slow = sum(each.took_s > 3.0 for each in story.calls(opened, 120))
+    return (
+        "brown-out: 8 s longer to the first token, `slow_s = 3`, a second provider behind it",
+        f"left alone {opened - 30:.1f} s after it began",
+        f"then a p95 of {p95_s(story.calls(opened, 120)):.1f} s to the first token, {slow} slow calls in {120 - opened:.0f} s",
+    )
+
+
+def _model_row() -> tuple[str, str, str]:
+    story = one_model_overloaded()
+    before, during = story.calls(0, 30, "small"), story.calls(30, 90, "small")
+    return (
+        "one model of a key answers 529",
+        f"{len(story.attempts(30, 90, model='big'))} attempts for {len(story.calls(30, 90, 'big'))} calls of that model",
+        f"the other model: {failed(during):.2%} errors, p95 {p95_s(before):.2f} s before and {p95_s(during):.2f} s meanwhile",
+    )
+
+
+def _key_row() -> tuple[str, str, str]:
+    story = one_key_revoked()
+    revoked_key, *others = (len(story.attempts(30, key=key_of("p", name))) for name in "123")
+    return (
+        "one of three credentials is revoked",
+        f"{revoked_key} attempts with it in five minutes, {others[0]:,} and {others[1]:,} with the others",
+        f"{failed(story.results):.2%} of {len(story.results):,} callers see an error",
+    )
