@@ -54,6 +54,8 @@ class VirtualKeys:
         self._hashing_keys = hashing_keys
         self._clock = clock
         self._pepper = rng.token(32)
+        self._nobody = StoredKey(id=_NOBODY, digest=bytes(32), name="", hash_id=next(iter(hashing_keys)))
+        """What a secret is compared with where there is no such key: the same steps, and nothing fits."""
         self._verified: dict[bytes, tuple[str, tuple[StoredKey, Principal]]] = {}
 
     async def __call__(self, credential: Secret | None) -> Principal:
@@ -78,8 +80,9 @@ class VirtualKeys:
     async def _checked(self, credential: Secret | None, token: bytes) -> Principal | None:
         key_id, secret = (None if credential is None else parse_key(credential.reveal())) or (_NOBODY, _NOBODY)
         found = await within(self._clock, _FIND_S, _late, self._keys.find(key_id))
-        good = verify(self._hashing_keys, secret, None if found is None else (found[0].hash_id, found[0].digest))
-        if found is None or not good:
+        key = self._nobody if found is None else found[0]
+        good = verify(self._hashing_keys, secret, (key.hash_id, key.digest))
+        if not good or found is None:
             return None
         if len(self._verified) >= _VERIFIED_KEPT:
             self._verified.clear()

@@ -15,6 +15,9 @@ _FOUND_KEPT: Final = 10_000
 _NS: Final = 1_000_000_000
 _LOOK_NS: Final = _NS // 10
 
+_NOBODY: Final = ""
+"""No key has this id; it is remembered as what is found for those that are not there."""
+
 _Found = tuple[StoredKey, Principal]
 
 
@@ -42,7 +45,7 @@ class CachedKeys:
         self._clock = clock
         self._stale_ns = round(stale_s * _NS)
         self._found_kept = found_kept
-        self._found: OrderedDict[str, _Found] = OrderedDict()
+        self._found: OrderedDict[str, _Found | None] = OrderedDict({_NOBODY: None})
         self._ids: frozenset[str] | None = None
         """All that there are, once somebody came with one that is not remembered: made-up keys reach no store."""
         self._looked_ns = clock.monotonic_ns()
@@ -74,9 +77,12 @@ class CachedKeys:
         """
         if self._is_stale():
             await self._renew()
-        found = self._found.get(key_id)
-        if found is not None:
-            self._found.move_to_end(key_id)
+        # The same steps whether there is such a key or not, so that the time of a refusal does not tell (FAULTS A2).
+        name = key_id if key_id in self._found else _NOBODY
+        found = self._found[name]
+        self._found.move_to_end(name)
+        made_up = self._is_made_up(key_id)
+        if made_up or found is not None:
             return found
         if not await self._exists(key_id):
             return None
@@ -120,6 +126,11 @@ class CachedKeys:
         """
         return await self._store.generation()
 
+    def _is_made_up(self, key_id: str) -> bool:
+        """Whether it was looked for a moment ago, among all that there are, and is none of them."""
+        fresh = self._clock.monotonic_ns() - self._looked_ns < _LOOK_NS
+        return self._ids is not None and fresh and key_id not in self._ids
+
     async def _exists(self, key_id: str) -> bool:
         """Whether there is such a key; however many made-up ones come, the store is asked ten times a second at most."""
         now_ns = self._clock.monotonic_ns()
@@ -144,10 +155,12 @@ class CachedKeys:
 
     def _forget(self) -> None:
         self._found.clear()
+        self._found[_NOBODY] = None
         self._ids = None
         self._epoch += 1
 
     def _remember(self, key_id: str, answer: _Found) -> None:
         self._found[key_id] = answer
-        if len(self._found) > self._found_kept:
+        if len(self._found) > self._found_kept + 1:
+            self._found.move_to_end(_NOBODY)
             self._found.popitem(last=False)
