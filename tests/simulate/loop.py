@@ -24,15 +24,17 @@ class SimClock:
 
     Attributes:
         step: called each time before time moves.
+        wall_ns: how far the wall clock is ahead; a time server may set it forward or back.
     """
 
     def __init__(self) -> None:
         self.ns = 1_000 * _NS
+        self.wall_ns = _EPOCH_NS
         self.step: Callable[[], None] | None = None
 
     def now_ns(self) -> int:
         """Counted from 2026-01-01T00:00:00Z."""
-        return _EPOCH_NS + self.ns
+        return self.wall_ns + self.ns
 
     def monotonic_ns(self) -> int:
         """Virtual nanoseconds."""

@@ -21,6 +21,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Coroutine
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -33,9 +34,10 @@ from tests.simulate.loop import SimClock, SimLoop, run
 
 from fairlead.call import Call, Candidate, Retries, Timeouts
 from fairlead.core.breaker import Policy
+from fairlead.core.lane import Override
 from fairlead.core.pacing import Pacing
 from fairlead.dialects import static_reply
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, Overloaded
 from fairlead.providers.sim.allowance import Rates
 from fairlead.providers.sim.faults import Fault
 from fairlead.record import Ended
@@ -104,6 +106,8 @@ class World:
         self.told = Told(seed)
         self.began_ns = clock.ns
         self.calls: list[Call] = []
+        self.under_way: set[asyncio.Task[str]] = set()
+        self.shut = False
         rng = self.rng
         providers = ["p", "q", "r"][: rng.choice([1, 2, 2, 3])]
         self.credentials = {name: ["default"] if rng.random() < 0.6 else ["1", "2", "3"] for name in providers}
@@ -262,15 +266,47 @@ class World:
         self.clock.step = self._step
         count = self.rng.randint(20, 60)
         crowd = self.rng.random() < 0.4
+        acts = [asyncio.get_running_loop().create_task(act) for act in self._acts()]
         async with asyncio.TaskGroup() as group:
             for _ in range(count):
                 at_s = self.rng.uniform(0, 20 if crowd else _LASTS_S - 20)
                 group.create_task(self._caller(at_s, random.Random(self.rng.random())))  # noqa: S311
+        for act in acts:
+            act.cancel()
         await self.house.aclose()
         await asyncio.sleep(0)
         self.clock.step = None
         self._after()
         return self.told
+
+    def _acts(self) -> list[Coroutine[Any, Any, None]]:
+        """What operators and time servers do meanwhile."""
+        rng = random.Random(f"acts {self.told.seed}")  # noqa: S311 - repeatable on purpose
+        acts: list[Coroutine[Any, Any, None]] = []
+        if rng.random() < 0.2:
+            acts.append(self._overrule(rng.uniform(0, 90), rng.uniform(1, 30), rng.choice(["disable", "force"])))
+        if rng.random() < 0.2:
+            acts.append(self._set_wall_clock(rng.uniform(0, 90), rng.choice([-3_600, 3_600, -86_400, 86_400])))
+        if rng.random() < 0.1:
+            acts.append(self._shut_down(rng.uniform(1, 100)))
+        return acts
+
+    async def _overrule(self, at_s: float, for_s: float, how: Override) -> None:
+        await self.clock.sleep(at_s)
+        self.house.lanes.overrule({"p": how})
+        await self.clock.sleep(for_s)
+        self.house.lanes.overrule({})
+
+    async def _set_wall_clock(self, at_s: float, by_s: int) -> None:
+        await self.clock.sleep(at_s)
+        self.clock.wall_ns += by_s * _NS
+
+    async def _shut_down(self, at_s: float) -> None:
+        """Cut what is under way; who comes later finds nobody."""
+        await self.clock.sleep(at_s)
+        self.shut = True
+        for task in tuple(self.under_way):
+            task.cancel()
 
     def _warm_up(self) -> None:
         """A hedge needs to know how fast answers usually are."""
@@ -283,6 +319,8 @@ class World:
 
     async def _caller(self, at_s: float, rng: random.Random) -> None:
         await self.clock.sleep(at_s)
+        if self.shut:
+            return
         timeout_s = rng.choice([None, None, None, rng.uniform(0.1, 2), 5.0, 20.0])
         call = self.house.call(
             rng.choice(sorted(self.house.aliases)),
@@ -295,13 +333,15 @@ class World:
         )
         self.calls.append(call)
         task = asyncio.get_running_loop().create_task(self._see(call))
+        self.under_way.add(task)
         leaves_s = rng.choice([None, None, None, rng.uniform(0, 1), rng.uniform(0, 20)])
         done, _ = await asyncio.wait({task}, timeout=leaves_s)
         if not done:
             call.fate.abandoned = True
             task.cancel()
             await asyncio.wait({task})
-        seen = "left" if task.cancelled() else task.result()
+        self.under_way.discard(task)
+        seen = _cut(call) if task.cancelled() else task.result()
         self._took(call)
         self.told.outcomes[seen] += 1
         at_s = (call.started_ns - self.began_ns) / _NS
@@ -380,9 +420,9 @@ class World:
             spent = sum(_cost(each) for each in self.house.sink.ended if each.identity.team == tenant.team)
             for budget in tenant.budgets:
                 accounts = self.house.ledger._accounts.items()
-                booked = sum(account.spent_nanousd for (scope, *_), account in accounts if scope == budget.scope)
-                assert booked == spent, f"{budget.scope} is booked {booked}, its records say {spent}"
-                assert spent <= budget.limit_nanousd, f"{budget.scope} spent {spent} of {budget.limit_nanousd}"
+                booked = [account.spent_nanousd for (scope, *_), account in accounts if scope == budget.scope]
+                assert sum(booked) == spent, f"{budget.scope} is booked {booked}, its records say {spent}"
+                assert max(booked, default=0) <= budget.limit_nanousd, f"{budget.scope} spent {booked}"
 
     def _baseline(self) -> None:
         """I5: permits, places, lines, timers, tasks and connections are back."""
@@ -408,6 +448,11 @@ class World:
 
 def _cost(record: Ended) -> int:
     return record.cost_nanousd or 0
+
+
+def _cut(call: Call) -> str:
+    """How a call that was cancelled ends: its caller left, or the process ends before there is an answer."""
+    return "left" if call.fate.abandoned or call.committed else Overloaded.code
 
 
 # --- many ---

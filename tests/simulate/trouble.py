@@ -17,7 +17,6 @@ from tests.simulate.loop import SimClock, run
 
 from fairlead.call import Call, Retries
 from fairlead.core.breaker import Policy
-from fairlead.core.lane import Lane
 from fairlead.errors import FairleadError
 from fairlead.providers.sim.faults import Fault
 from fairlead.testing import FakeTransport
@@ -106,7 +105,6 @@ class Stage:
     Args:
         faults: by provider.
         aliases: see `House`.
-        a_second: calls, by alias.
     """
 
     def __init__(
@@ -176,11 +174,6 @@ class Stage:
         first_ns = next((each.first_token_ns for each in call.attempts if each.first_token_ns is not None), None)
         ended_s = self.now_s if first_ns is None else (first_ns - self._began_ns) / _NS
         self.story.results.append(Result(at_s, call.alias, ended_s - at_s, error, len(call.attempts)))
-
-    def lane(self, provider: str, key: str, model: str) -> Lane:
-        """By the names that the wire knows."""
-        credential = key.removeprefix(key_of(provider, ""))
-        return self.house.lanes.of(provider, credential, model, policy=Policy())
 
 
 class _Noting(Wire):
