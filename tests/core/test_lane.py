@@ -131,3 +131,19 @@ def test_an_operators_word_is_for_a_credential_a_model_or_a_provider() -> None:
     assert lanes.of("q", "default", "x").override == "disable"
     lanes.overrule({})
     assert [lane.override for lane in lanes.all()] == [None] * 4
+
+
+def test_its_state_is_one_word() -> None:
+    """For operators: what keeps it from being used, else what its breaker says."""
+    lane = Lane("p/m", POLICY)
+    assert (Lane().state(0), lane.state(0)) == ("closed", "closed")
+    lane.set_aside("cooling", 0, 2)
+    assert lane.state(0) == "cooling"
+    lane.set_aside("quota", 0, 60)
+    assert lane.state(0) == "quota"
+    broken = opened()
+    assert [broken.state(at_ns) for at_ns in (0, 10 * S)] == ["circuit_open", "open"]
+    broken.override = "force"
+    assert broken.state(0) == "forced"
+    broken.override = "disable"
+    assert broken.state(0) == "disabled"
