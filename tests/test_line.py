@@ -390,6 +390,19 @@ async def test_who_leaves_the_line_leaves_nothing_behind(clock: VirtualClock) ->
 
 
 @virtual
+async def test_who_leaves_at_the_head_holds_up_nobody_behind(clock: VirtualClock) -> None:
+    """The line waited for a thousand tokens; the next one needs a single one, and need not wait for the others."""
+    rig = Rig(clock, Pacing(tpm=6_000))
+    await rig.turn(prompt=1_000)
+    first, second = await rig.begun("large", prompt=1_000), await rig.begun("small", prompt=1)
+    await clock.sleep(1)
+    first[0].cancel()
+    await second[0]
+    assert rig.through[1:] == [("small", 1.0)]
+    await rig.over()
+
+
+@virtual
 async def test_all_may_leave(clock: VirtualClock) -> None:
     """Then the line rests, and works again afterwards."""
     rig = Rig(clock, Pacing(concurrency=1))

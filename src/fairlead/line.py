@@ -177,7 +177,10 @@ class Line:
             raise
         finally:
             timer.cancel()
+            was_next = self._queue.peek() is entry
             self._queue.drop(entry)
+            if was_next:
+                self.kick()  # the line waits for as much as this one needs, and the next may need less
         return turn
 
     async def _pump(self) -> None:

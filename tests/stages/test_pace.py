@@ -470,6 +470,40 @@ async def test_an_opening_ends_the_wait_of_those_in_line(clock: VirtualClock) ->
     assert (bench.now_s, bench.lane.in_flight) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (answers.status(401), UpstreamAuth),
+        (openai_error(429, "exceeded your current quota", error_code="insufficient_quota"), QuotaExhausted),
+        (openai_error(429, "slow down", headers={"retry-after": "30"}), UpstreamRateLimited),
+    ],
+    ids=["credential", "quota", "cooling"],
+)
+def test_nobody_stays_in_the_line_of_what_is_left_alone(answer: Answer, kind: type[FairleadError]) -> None:
+    """As for those who come later, another candidate may answer them at once."""
+
+    @virtual
+    async def scenario(clock: VirtualClock) -> None:
+        bench = Paced(clock, pacing=Pacing(concurrency=1))
+        bench.later(answer.latency(1))
+        done = await asyncio.gather(*(bench.one() for _ in range(4)), return_exceptions=True)
+        assert [type(error) for error in done] == [kind] + [CircuitOpen] * 3
+        assert (bench.now_s, bench.pace.waiting()) == (1, {})
+
+    scenario()
+
+
+@virtual
+async def test_forced_calls_do_not_wait_in_line_for_what_they_are_to_ignore(clock: VirtualClock) -> None:
+    """Also where a refused credential has set the target aside, and its limits are kept."""
+    bench = Paced(clock, pacing=Pacing(rpm=600))
+    bench.later(answers.status(401))
+    await bench.fails()
+    bench.lane.override = "force"
+    await bench.one()
+    assert bench.now_s == 0
+
+
 @virtual
 async def test_an_operator_may_force_what_fails_and_disable_what_works(clock: VirtualClock) -> None:
     """Forced calls go through, whatever the breaker thinks; disabled ones are refused."""

@@ -89,8 +89,9 @@ class Lane:
             self._aside_until_ns, self._aside_reason = until_ns, reason
 
     def cooling_ns(self, now_ns: int) -> int:
-        """How long the provider still wants to be left alone, or what else set it aside lasts."""
-        return max(0, self._aside_until_ns - now_ns)
+        """How long the provider still wants to be left alone, or what else set it aside lasts, unless an operator says
+        that it is to be used."""
+        return 0 if self.override == "force" else max(0, self._aside_until_ns - now_ns)
 
     def blocked(self, now_ns: int) -> Block | None:
         """Why it should not be used now, if it should not."""

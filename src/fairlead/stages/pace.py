@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary, proxy
 
@@ -136,6 +137,7 @@ class Pace:
             self._pace(attempt, line, error, now_ns)
         if isinstance(error, UpstreamError) and not error.is_fault:
             _set_aside(lane, error, now_ns)
+            self._let_go(lane, line, now_ns)
         breaker = lane.breaker
         if breaker is None or not place:
             return
@@ -166,17 +168,21 @@ class Pace:
         return {kind: said for kind in _KINDS if (said := told(headers, kind, now_s)) is not None}
 
     def _say(self, lane: Lane, line: Line | None, *, was_open: bool, now_ns: int) -> None:
-        """Say when a breaker opens and closes; who waits for an open one need not wait any longer."""
+        """Say when a breaker opens and closes."""
         breaker = lane.breaker
         if breaker is None or (breaker.state != "closed") == was_open:
             return
         if was_open:
             _log.info("%s answers again", lane.name)
             return
-        wait_s = breaker.blocked_ns(now_ns) / _NS
-        _log.warning("%s fails and is left alone for %.0f s", lane.name, wait_s)
-        if line is not None:
-            line.fail(lambda: _left_alone(lane, "circuit_open", wait_s))
+        _log.warning("%s fails and is left alone for %.0f s", lane.name, breaker.blocked_ns(now_ns) / _NS)
+        self._let_go(lane, line, now_ns)
+
+    def _let_go(self, lane: Lane, line: Line | None, now_ns: int) -> None:
+        """Who waits for what is not to be used now hears so, and may be answered elsewhere."""
+        block = lane.blocked(now_ns)
+        if line is not None and block is not None:
+            line.fail(partial(_left_alone, lane, block.reason, block.wait_ns / _NS))
 
 
 class _Over:
