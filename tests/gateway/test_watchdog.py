@@ -43,3 +43,25 @@ async def test_p10_a_blocked_loop_is_logged_with_its_stack_once(caplog: pytest.L
 
     (said,) = [each.getMessage() for each in caplog.records if "in hold_up" in each.getMessage()]
     assert "has not turned for 0.1 s" in said
+
+
+async def test_an_end_that_comes_as_it_begins_to_look_is_no_deadlock(caplog: pytest.LogCaptureFixture) -> None:
+    """Who stops it blocks the loop, so waiting for the loop to turn would be waiting for oneself."""
+    looking = threading.Event()
+
+    class SetFirst(threading.Event):
+        def clear(self) -> None:
+            looking.set()
+            self.wait()
+            super().clear()
+
+    watchdog = Watchdog(asyncio.get_running_loop(), stall_s=0.05)
+    watchdog._turned = SetFirst()
+    watchdog.start()
+    looking.wait()
+    rescue = threading.Timer(5, watchdog._turned.set)
+    rescue.start()
+    watchdog.stop()
+    assert rescue.is_alive(), "it waited until it was let out"
+    rescue.cancel()
+    assert caplog.records == []

@@ -42,6 +42,8 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._ended.wait(self._stall_s):
             self._turned.clear()
+            if self._ended.is_set():  # `stop` may have come in between, and it blocks the loop until this thread ends
+                return
             try:
                 self._loop.call_soon_threadsafe(self._turned.set)
             except RuntimeError:  # the loop is closed
