@@ -203,9 +203,9 @@ async def test_a_provider_that_asked_for_a_moment_gets_it(clock: VirtualClock) -
 @virtual
 async def test_a_pace_that_refusals_taught_is_kept(clock: VirtualClock) -> None:
     """After a 429 at two a second calls go out at 1.8 a second, the first two of them at once."""
-    rig = Rig(clock, Pacing())
+    rig = Rig(clock, Pacing(learn=True))
     for _ in range(20):
-        rig.line.aimd.accepted(clock.monotonic_ns())
+        rig.line.aimd.send(clock.monotonic_ns(), held_back=False)
         await clock.sleep(0.5)
     rig.line.aimd.refused(clock.monotonic_ns())
     rig.began_ns = clock.monotonic_ns()
@@ -296,7 +296,7 @@ async def test_the_longest_wait_is_the_operators(clock: VirtualClock) -> None:
         Pacing(tpm=1_200, max_wait_s=600),
         Pacing(concurrency=3, max_wait_s=600),
         Pacing(rpm=6_000, tpm=600, max_wait_s=600),
-        Pacing(max_wait_s=600),
+        Pacing(learn=True, max_wait_s=600),
     ],
     ids=["requests", "tokens", "concurrency", "both", "learnt pace"],
 )
@@ -308,9 +308,9 @@ def test_waiting_as_told_is_enough(pacing: Pacing, waiting: int) -> None:
     async def scenario(clock: VirtualClock) -> None:
         rig = Rig(clock, pacing)
         rig.lane.first_token_s.add(1.0)
-        if pacing == Pacing(max_wait_s=600):
+        if pacing == Pacing(learn=True, max_wait_s=600):
             for _ in range(100):
-                rig.line.aimd.accepted(clock.monotonic_ns())
+                rig.line.aimd.send(clock.monotonic_ns(), held_back=False)
                 await clock.sleep(0.1)
             rig.line.aimd.refused(clock.monotonic_ns())
 

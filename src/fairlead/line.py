@@ -234,7 +234,8 @@ class Line:
             return min(error.retry_after_s, _FULL_S) if error.kind == "concurrency" else error.retry_after_s
         turn.claims = claims
         self._make_good(turn)
-        self.aimd.send(now_ns, held_back=held_back)
+        if self._pacing.learn:
+            self.aimd.send(now_ns, held_back=held_back)
         return None
 
     def _undo(self, turn: Turn) -> None:

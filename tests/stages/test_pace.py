@@ -351,6 +351,17 @@ def test_refusals_teach_a_pace(code: int) -> None:
     scenario()
 
 
+@virtual
+async def test_refusals_at_the_start_are_no_verdict_for_hours(clock: VirtualClock) -> None:
+    """Thirty slow calls at once, some of them refused before the first was answered: the pace is what was taken, not nothing."""
+    bench = Paced(clock, pacing=Pacing(learn=True))
+    bench.later(*[openai_error(429, "too many")] * 5, *[openai_reply("slow").latency(30)] * 25)
+    await asyncio.gather(*(bench.one() for _ in range(30)), return_exceptions=True)
+    bench.began_ns = clock.monotonic_ns()
+    await asyncio.gather(*(bench.one() for _ in range(60)))
+    assert bench.now_s < 10
+
+
 # --- the breaker ---
 
 

@@ -156,8 +156,6 @@ class Pace:
             return
         if isinstance(error, UpstreamRateLimited) or attempt.upstream_status == _OVERLOADED:
             line.aimd.refused(now_ns)
-        elif attempt.usage is not None:
-            line.aimd.accepted(now_ns)
 
     def told(self, attempt: Attempt) -> dict[Kind, Told]:
         """What the answer's headers say about limits, where that is wanted."""
