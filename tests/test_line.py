@@ -278,6 +278,25 @@ async def test_a_call_that_would_wait_too_long_is_refused_at_once(clock: Virtual
 
 
 @virtual
+async def test_how_long_places_are_held_says_how_long_it_would_take(clock: VirtualClock) -> None:
+    """Of calls of ten seconds, one at a time, the fifth in line has no chance to begin within half a minute."""
+    rig = Rig(clock, Pacing(concurrency=1))
+
+    async def one() -> None:
+        turn = await rig.turn()
+        await clock.sleep(10)
+        rig.line.over(turn, None, {})
+
+    await one()
+    others = [asyncio.get_running_loop().create_task(one()) for _ in range(5)]
+    await settle()
+    began_s = rig.now_s
+    error = await refused(rig.turn(within_s=30))
+    assert (rig.now_s, error.retry_after_s) == (began_s, 40)
+    await asyncio.gather(*others)
+
+
+@virtual
 async def test_the_longest_wait_is_the_operators(clock: VirtualClock) -> None:
     """However long the caller would wait, `max_wait_s` is the end; also where nobody else waits."""
     rig = Rig(clock, Pacing(rpm=6, max_wait_s=4))
@@ -307,7 +326,9 @@ def test_waiting_as_told_is_enough(pacing: Pacing, waiting: int) -> None:
     @virtual
     async def scenario(clock: VirtualClock) -> None:
         rig = Rig(clock, pacing)
-        rig.lane.first_token_s.add(1.0)
+        first = await rig.turn()
+        await clock.sleep(1)
+        rig.line.over(first, None, {})
         if pacing == Pacing(learn=True, max_wait_s=600):
             for _ in range(100):
                 rig.line.aimd.send(clock.monotonic_ns(), held_back=False)

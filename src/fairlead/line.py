@@ -33,6 +33,8 @@ _BURST_SHARE: Final = 6
 _CREDIT_SHARE: Final = 12
 """At most a twelfth of a minute's tokens is made good at a time, or an idle hour would pay for a storm."""
 _ACQUIRE_S: Final = 1.0
+_AVERAGED: Final = 0.1
+"""The weight of the newest place in the average of how long places are held."""
 _FULL_S: Final = 0.25
 """How often to look whether somebody elsewhere has made room under a limit of concurrency."""
 
@@ -53,11 +55,12 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 class Turn:
     """A place that was given; hand it back to `Line.over`."""
 
-    __slots__ = ("ask", "claims", "expected")
+    __slots__ = ("ask", "began_ns", "claims", "expected")
 
     def __init__(self, ask: Ask, expected: int) -> None:
         self.ask = ask
         self.expected = expected
+        self.began_ns = 0
         self.claims: list[Claim] = []
 
 
@@ -86,6 +89,8 @@ class Line:
         self._error_tokens = 0
         """Claimed less than used so far; negative where it was more."""
         self._held_until_ns = 0
+        self._place_s: float | None = None
+        """How long a place is held on average; `None` before the first was given back."""
         self.aimd = Aimd()
 
     def __len__(self) -> int:
@@ -121,6 +126,8 @@ class Line:
             told: what the answer's headers said.
         """
         self._limits.release(turn.claims, None)
+        held_s = (self._clock.monotonic_ns() - turn.began_ns) / _NS
+        self._place_s = held_s if self._place_s is None else self._place_s + _AVERAGED * (held_s - self._place_s)
         if used_tokens is not None and not self._pacing.counts_maximum and self._limit("tokens"):
             self._error_tokens += used_tokens - turn.expected
             more = self._cost(used_tokens) - self._cost(turn.expected)
@@ -232,7 +239,7 @@ class Line:
             if error.retry_after_s is None:
                 raise self._never() from None
             return min(error.retry_after_s, _FULL_S) if error.kind == "concurrency" else error.retry_after_s
-        turn.claims = claims
+        turn.claims, turn.began_ns = claims, now_ns
         self._make_good(turn)
         if self._pacing.learn:
             self.aimd.send(now_ns, held_back=held_back)
@@ -317,7 +324,7 @@ class Line:
         paced_s = entries / self.aimd.a_second if self.aimd.a_second else 0.0
         crowd_s = 0.0
         if self._pacing.concurrency:
-            crowd_s = entries * (self._lane.first_token_s.mean or 0.0) / self._pacing.concurrency
+            crowd_s = entries * (self._place_s or 0.0) / self._pacing.concurrency
         held_ns = max(self._held_until_ns - now_ns, self._lane.cooling_ns(now_ns), 0)
         return max(wait_s, held_ns / _NS) + max(requests_s, tokens_s, paced_s, crowd_s)
 
