@@ -615,6 +615,35 @@ async def test_of_two_answers_in_one_moment_one_is_ended(clock: VirtualClock) ->
     assert [each.lane.in_flight for each in bench.candidates] == [0, 0]
 
 
+@virtual
+async def test_s18_one_cancelled_twice_while_two_are_asked_leaves_nothing_open(clock: VirtualClock) -> None:
+    """The second time comes while the first attempt takes its leave; the other one has answered all the same, and is ended."""
+    ended: list[Outcome] = []
+
+    async def asked(call: Call) -> Reply:
+        try:
+            await clock.sleep(10)
+        except asyncio.CancelledError:
+            if call.attempt.candidate.provider == "one":
+                await clock.sleep(1)
+                raise
+        reply = Reply(200, b"late")
+        reply.on_end.append(ended.append)
+        return reply
+
+    route = Route(clock, SeededRng(0), {"m": Plan(hedge_share=1.0)})
+    call = Bench(clock=clock).call("m")
+    call.alias, call.candidates = "m", (on("one", busy(0, 1.0)), on("two"))
+    task = asyncio.get_running_loop().create_task(route(call, asked))
+    await clock.sleep(2)
+    task.cancel()
+    await clock.sleep(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await clock.sleep(10)
+    assert [outcome.kind for outcome in ended] == ["cancelled"]
+
+
 # --- the last resort ---
 
 

@@ -273,12 +273,17 @@ async def _first_reply(tasks: Sequence[asyncio.Task[Reply]]) -> int:
 
 
 async def _give_up(tasks: Sequence[asyncio.Task[Reply]]) -> None:
-    """Cancel what is not wanted any more, and end what has answered all the same."""
+    """Cancel what is not wanted any more, and end what has answered all the same, even if nobody waits here for that."""
     for task in tasks:
         task.cancel()
-    for ended in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(ended, Reply):
-            ended.end(Outcome("cancelled", Cancelled.http_status, Cancelled("another attempt was faster")))
+        task.add_done_callback(_end_unwanted)
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _end_unwanted(task: asyncio.Task[Reply]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().end(Outcome("cancelled", Cancelled.http_status, Cancelled("another attempt was faster")))
 
 
 def _larger(
