@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.call import PRIORITIES, Timeouts
+from fairlead.call import PRIORITIES, Secret, Timeouts
 from fairlead.core.breaker import Policy
 from fairlead.core.lane import Lane
 from fairlead.core.pacing import Pacing
@@ -500,6 +500,32 @@ def test_nobody_stays_in_the_line_of_what_is_left_alone(answer: Answer, kind: ty
         done = await asyncio.gather(*(bench.one() for _ in range(4)), return_exceptions=True)
         assert [type(error) for error in done] == [kind] + [CircuitOpen] * 3
         assert (bench.now_s, bench.pace.waiting()) == (1, {})
+
+    scenario()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        openai_error(429, "exceeded your current quota", error_code="insufficient_quota"),
+        openai_error(429, "slow down", headers={"retry-after": "30"}),
+        openai_error(429, "slow down"),
+    ],
+    ids=["quota", "cooling", "too many"],
+)
+def test_what_befalls_a_callers_own_account_concerns_no_other_caller(answer: Answer) -> None:
+    """With `auth = "passthrough"` each caller has a key, an account and limits at the provider."""
+
+    @virtual
+    async def scenario(clock: VirtualClock) -> None:
+        bench = Paced(clock, policy=POLICY, pacing=Pacing(learn=True))
+        theirs = bench.call("m")
+        theirs.request.credential = Secret("sk-theirs")
+        bench.later(answer)
+        with pytest.raises(FairleadError):
+            await bench.run(theirs)
+        await asyncio.gather(*(bench.one() for _ in range(20)))
+        assert bench.now_s == 0
 
     scenario()
 

@@ -133,11 +133,12 @@ class Pace:
         first_s = None if attempt.first_token_ns is None else (attempt.first_token_ns - over.began_ns) / _NS
         if first_s is not None:
             lane.speed_s(stream=over.stream).add(first_s)
-        if line is not None:
-            self._pace(attempt, line, error, now_ns)
-        if isinstance(error, UpstreamError) and not error.is_fault:
-            _set_aside(lane, error, now_ns)
-            self._let_go(lane, line, now_ns)
+        if not over.is_foreign:
+            if line is not None:
+                self._pace(attempt, line, error, now_ns)
+            if isinstance(error, UpstreamError) and not error.is_fault:
+                _set_aside(lane, error, now_ns)
+                self._let_go(lane, line, now_ns)
         breaker = lane.breaker
         if breaker is None or not place:
             return
@@ -186,13 +187,15 @@ class Pace:
 class _Over:
     """What happens once at the end of an attempt, whichever way it ends."""
 
-    __slots__ = ("_pace", "_told", "attempt", "began_ns", "line", "place", "refused", "stream", "turn")
+    __slots__ = ("_pace", "_told", "attempt", "began_ns", "is_foreign", "line", "place", "refused", "stream", "turn")
 
     def __init__(self, pace: Pace, call: Call, line: Line | None, turn: Turn | None, now_ns: int) -> None:
         self._pace = pace
         self._told: dict[Kind, Told] = {}
         self.attempt = call.attempt
         self.stream = call.request.stream
+        self.is_foreign = call.request.credential is not None
+        """With the caller's own key: limits and quota of that account say nothing about other callers'."""
         self.line = line
         self.turn = turn
         self.began_ns = now_ns
@@ -202,7 +205,8 @@ class _Over:
 
     def hear(self) -> None:
         """Read what the answer's headers say about limits, and let go of them: a stream may be open for minutes."""
-        self._told = self._pace.told(self.attempt)
+        if not self.is_foreign:
+            self._told = self._pace.told(self.attempt)
         self.attempt.upstream_headers = None
 
     def ended(self, outcome: Outcome) -> None:
