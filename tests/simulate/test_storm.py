@@ -68,7 +68,7 @@ def test_the_page_shows_these_figures(rows, learnt):
     page = report.PAGE.read_text(encoding="utf-8")
     tables = {"storm": rows, "learnt": learnt}
     made = {name: report.storm_table(each) for name, each in tables.items()} | {"trouble": report.trouble_table()}
-    assert report.with_tables(page, made) == page
+    assert report.with_tables(page, made) == page, "run `python -m tests.simulate.report`"
     assert report.PLOT.read_text(encoding="utf-8") == report.plot(rows)
 
 
