@@ -147,3 +147,19 @@ def test_its_state_is_one_word() -> None:
     assert broken.state(0) == "forced"
     broken.override = "disable"
     assert broken.state(0) == "disabled"
+
+
+def test_a_lane_that_is_there_keeps_its_policy() -> None:
+    """A configuration that is read is not yet one that is used."""
+    lanes = Lanes()
+    lane = lanes.of("p", "default", "m", policy=POLICY)
+    assert lanes.of("p", "default", "m", policy=None) is lane
+    assert lane.policy == POLICY
+
+
+def test_another_provider_of_the_same_name_begins_anew() -> None:
+    """Neither its breaker nor what set it aside is held against it."""
+    lane = opened()
+    lane.set_aside("credential", 0, 60)
+    lane.renew()
+    assert (lane.blocked(0), lane.state(0)) == (None, "closed")

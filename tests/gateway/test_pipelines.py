@@ -15,7 +15,7 @@ from fairlead.config.build import Foundation, lay_foundation
 from fairlead.config.launch import Order
 from fairlead.config.load import load_text
 from fairlead.gateway.pipelines import Pipelines
-from fairlead.testing import FakeUpstream, openai_reply, openai_stream
+from fairlead.testing import FakeUpstream, answers, openai_reply, openai_stream
 from fairlead.wire import Server
 from faults.front import BODY, CHAT, ask, chat, connection, request, text_of, until
 
@@ -169,6 +169,59 @@ async def test_p3_what_cannot_be_used_changes_nothing(
         assert (await chat(ours)).status == 200
         await ours.change(text + "max_output_tokens = 5\n")
         assert not ours.pipelines.reload_failed
+
+
+BREAKER = "breaker = {{ consecutive = {} }}\n"
+
+
+async def test_p3_breakers_go_on_under_a_change_that_cannot_be_made(begin: Begin) -> None:
+    """Also where only the last of it is wrong: what was open stays open, by the numbers that were."""
+    async with FakeUpstream([answers.status(500)]) as upstream:
+        text = ONE.format(name="up", url=upstream.base_url)
+        ours = await begin(text + BREAKER.format(1))
+        assert [(await chat(ours)).status for _ in range(2)] == [503, 503]
+
+        await ours.change(text.replace("UPSTREAM_KEY", "NOT_THERE") + BREAKER.format(9))
+        assert ours.pipelines.reload_failed
+        assert ((await chat(ours)).status, len(upstream.requests)) == (503, 1)
+
+        await ours.change(text + BREAKER.format(9))
+        assert (await chat(ours)).status == 200
+
+
+async def test_p4_a_refused_key_that_was_renewed_is_used_at_once(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the minute for which it was to be left alone is left."""
+    async with FakeUpstream([answers.status(401)]) as upstream:
+        text = ONE.format(name="up", url=upstream.base_url) + BREAKER.format(5)
+        ours = await begin(text)
+        assert [(await chat(ours)).status for _ in range(2)] == [502, 503]
+
+        monkeypatch.setenv("UPSTREAM_KEY", "sk-rotated")
+        await ours.change(text)
+
+        assert (await chat(ours)).status == 200
+
+
+async def test_p4_those_in_line_keep_their_places_across_a_change(begin: Begin) -> None:
+    """Who comes later stands behind them, and what the line has learnt need not be learnt again."""
+    async with FakeUpstream() as upstream:
+        text = ONE.format(name="up", url=upstream.base_url)
+        text = text.replace("[models.m]", "limits = { rpm = 6 }\n[models.m]")
+        ours = await begin(text)
+        await chat(ours)
+
+        def waiting() -> list[int]:
+            return [each.waiting for each in ours.pipelines.targets().values()]
+
+        tasks = [asyncio.create_task(chat(ours))]
+        await until(lambda: waiting() == [1])
+        await ours.change(text + "max_output_tokens = 5\n")
+        tasks.append(asyncio.create_task(chat(ours)))
+        await until(lambda: waiting() == [2])
+
+        for task in tasks:
+            task.cancel()
+        await until(lambda: waiting() == [0])
 
 
 async def test_p4_limits_count_on_across_a_change(begin: Begin) -> None:

@@ -24,7 +24,7 @@ from fairlead.config.secrets import resolve
 from fairlead.core.breaker import Policy
 from fairlead.core.credentials import HASHING_LABEL, derive
 from fairlead.core.ids import uuid7
-from fairlead.core.lane import Lanes
+from fairlead.core.lane import Lane, Lanes
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
 from fairlead.dialects import dialect, static_reply
@@ -190,6 +190,8 @@ class Catalogue:
         self._models = dict(config.models)
         self._policies = _policies(config.models)
         self._expanded: dict[str, tuple[Candidate, ...]] = {}
+        self._later: dict[Lane, Policy | None] | None = {}
+        """What breakers are to go by once this configuration is used; `None`: it is."""
         self.aliases: dict[str, tuple[Candidate, ...]] = {
             name: self._candidates(name, model) for name, model in config.models.items() if name != "*"
         }
@@ -232,6 +234,20 @@ class Catalogue:
                 self._expanded.pop(next(iter(self._expanded)))
             found = self._expanded[name] = self._candidates(name, self._models["*"])
         return found
+
+    def take_effect(self) -> None:
+        """Let breakers go by what this configuration says: not before it is certain that it is used."""
+        later, self._later = self._later or {}, None
+        for lane, policy in later.items():
+            lane.watch(policy)
+
+    def _lane(self, provider: str, credential: str, model: str, policy: Policy | None) -> Lane:
+        lane = self._lanes.of(provider, credential, model, policy=policy)
+        if self._later is None:
+            lane.watch(policy)
+        else:
+            self._later[lane] = policy
+        return lane
 
     def find_price(self, provider: str, model: str) -> ModelPrices | None:
         """The built-in price of a provider's model, `None` where the table has none."""
@@ -288,7 +304,7 @@ class Catalogue:
                 window=family.window,
                 retries=None if model.retry is None else model.retry.as_retries,
                 pacing=pacing,
-                lane=self._lanes.of(target.provider, credential, upstream, policy=policy),
+                lane=self._lane(target.provider, credential, upstream, policy),
             )
             for credential in credentials
         ]
@@ -380,6 +396,7 @@ def build(
     auth: str,
     stages: Mapping[str, Stage] | None = None,
     kept: Mapping[str, ProviderPort] | None = None,
+    pace: Pace | None = None,
 ) -> Runtime:
     """Build the pipeline for the running loop.
 
@@ -387,6 +404,7 @@ def build(
         auth: `keys`, `open` or `passthrough`; the library is `open`, or `keys` with a key of its own.
         stages: further stages, or others in place of ours, by their names in `ORDER`.
         kept: providers that are there already, with the connections that they have.
+        pace: the one that is there already, with who waits in its lines and what it has learnt.
     """
     config, clock, catalogue = foundation.config, foundation.clock, foundation.catalogue
     there = kept or {}
@@ -403,14 +421,17 @@ def build(
         "budget": Budget(foundation.ledger, clock),
         "deadline": Deadline(clock),
     }
-    pace = None
     if catalogue.retries:
         made["retry"] = Retry(clock, foundation.rng)
-    if catalogue.paces:
-        made["pace"] = pace = Pace(foundation.limits, clock, foundation.rng, config.gateway.tenant_weights)
+    pace = (pace or Pace(foundation.limits, clock, foundation.rng)) if catalogue.paces else None
+    if pace is not None:
+        made["pace"] = pace
     further = {name: guarded(name, stage, clock) for name, stage in (stages or {}).items()}
     if auth != "open":
         made["authorize"] = Authorize(identify, forward=auth == "passthrough")
+    catalogue.take_effect()
+    if pace is not None:
+        pace.weights = config.gateway.tenant_weights
     return Runtime(
         clock=clock,
         rng=foundation.rng,

@@ -72,6 +72,11 @@ class Lane:
         self._aside_until_ns = 0
         self._aside_reason: Reason = "cooling"
 
+    @property
+    def provider(self) -> str:
+        """The name under `[providers]`."""
+        return self.name.partition("/")[0]
+
     def speed_s(self, *, stream: bool) -> RecentQuantile:
         """How long it takes until a caller has something."""
         return self.first_token_s if stream else self.whole_s
@@ -81,6 +86,11 @@ class Lane:
         if policy != self.policy:
             self.policy = policy
             self.breaker = None if policy is None else Breaker(policy)
+
+    def renew(self) -> None:
+        """The provider is another now: what was held against it no longer counts."""
+        self._aside_until_ns = 0
+        self.breaker = None if self.policy is None else Breaker(self.policy)
 
     def set_aside(self, reason: Reason, now_ns: int, seconds: float) -> None:
         """Leave it alone for a while; the longer of two waits counts."""
@@ -136,19 +146,19 @@ class Lanes:
         self._overrides: dict[str, Override] = {}
 
     def of(self, provider: str, credential: str, model: str, *, policy: Policy | None = None) -> Lane:
-        """The lane, under this policy."""
+        """The lane; where it is made, under this policy."""
         lane = self._lanes.get((provider, credential, model))
         if lane is None:
             name = f"{provider}/{model}" if credential == "default" else f"{provider}/{model}#{credential}"
             lane = self._lanes[provider, credential, model] = Lane(name, policy)
             lane.override = self._override(lane)
             self._newest.append(lane)
-        lane.watch(policy)
         return lane
 
     def all(self) -> tuple[Lane, ...]:
         """Every lane there is, in the order in which they were made."""
-        return tuple(self._lanes.values())
+        references = self._lanes.valuerefs()  # a copy, so that another thread may make lanes meanwhile
+        return tuple(lane for reference in references if (lane := reference()) is not None)
 
     def overrule(self, overrides: dict[str, Override]) -> None:
         """What operators say, by target: `provider`, `provider/model` or `provider/model#credential`."""
@@ -158,7 +168,7 @@ class Lanes:
 
     def _override(self, lane: Lane) -> Override | None:
         plain = lane.name.partition("#")[0]
-        for target in (lane.name, plain, plain.partition("/")[0]):
+        for target in (lane.name, plain, lane.provider):
             if target in self._overrides:
                 return self._overrides[target]
         return None

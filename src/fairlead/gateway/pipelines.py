@@ -82,12 +82,15 @@ class Pipelines:
         try:
             foundation = await asyncio.to_thread(relaid, self._foundation, config, os.environ)
             kept = self._kept(unchanged_providers(self._foundation, foundation))
-            runtime = build(foundation, auth=config.gateway.auth, kept=kept)
+            runtime = build(foundation, auth=config.gateway.auth, kept=kept, pace=self._runtime.pace)
         except FairleadError as error:
             self.reload_failed = True
             _log.error("the configuration stays as it was: %s", error.message)
             return
         self.reload_failed = False
+        for lane in foundation.lanes.all():
+            if lane.provider not in kept:  # as with a credential that was refused, and is another now
+                lane.renew()
         before, self._runtime, self._foundation = self._runtime, runtime, foundation
         self.app.swap(runtime, _local_hosts(config.gateway.auth))
         dropped = {provider for name, provider in before.providers.items() if name not in kept}

@@ -48,7 +48,7 @@ class Pace:
         self._limits = limits
         self._clock = clock
         self._rng = rng
-        self._weights = weights or {}
+        self.weights = weights or {}
         self._lines: WeakKeyDictionary[Lane, Line] = WeakKeyDictionary()
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -113,7 +113,7 @@ class Pace:
         return Ask(
             tenant=tenant,
             priority=call.priority,
-            weight=self._weights.get(tenant, 1.0),
+            weight=self.weights.get(tenant, 1.0),
             prompt_tokens=request.prompt_tokens or estimate_prompt(request.input_bytes),
             output_tokens=None if most is None else most * request.n,
             until_ns=until_ns if call.deadline_ns is None else min(until_ns, call.deadline_ns),
