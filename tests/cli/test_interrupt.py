@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from processes import CLEAN_ENVIRONMENT, FAIRLEAD
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_an_answer_is_130_and_the_call_is_recorded(folder, sim):
     """No traceback; the record says that the caller left."""
     slow = sim("--tokens-per-s", "5")

@@ -144,6 +144,7 @@ def _pasted(snippet, folder, **env):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_snippets_of_the_banner_work_when_pasted(gateway):
     """With keys: making one, calling with it from curl and from Python, and reading the metrics."""

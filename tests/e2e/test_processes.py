@@ -164,6 +164,7 @@ def test_a_second_gateway_on_the_same_port_is_refused_in_one_line(gateway: Begin
     assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_the_keeper_survives_a_spool_that_cannot_be_read(gateway: Begin) -> None:
     """It says so once, takes in what waited as soon as it can, and was never restarted."""
@@ -187,6 +188,7 @@ def test_the_keeper_survives_a_spool_that_cannot_be_read(gateway: Begin) -> None
     assert [line.partition(": ")[2][:17] for line in said] == ["records wait in t", "records are store"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_worker_that_hangs_is_killed_after_the_second_signal(gateway: Begin) -> None:
     """Five seconds after it, whatever `drain_s` says."""

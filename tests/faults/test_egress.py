@@ -272,6 +272,7 @@ targets = ["sim/sim-small"]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_x4_no_secret_is_in_what_processes_and_commands_show(gateway: Callable[..., Any]) -> None:
     """Command lines, logs, metrics, the control plane, `check`, `models`, `logs`, the store: no key, root or admin secret."""

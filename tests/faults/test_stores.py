@@ -439,6 +439,7 @@ def stored(folder: Path) -> int:
     return int(rows(path, "SELECT count(*) FROM calls")[0][0])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_d10_on_sigterm_all_that_waits_is_stored_before_the_end(gateway: Callable[..., Process]) -> None:
     """The records of every answered call, though none had been taken in when the signal came."""
@@ -728,6 +729,7 @@ def version(path: Path) -> int:
     return int(rows(path, "SELECT max(version) FROM schema_version")[0][0])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("steps", [0, 1], ids=["a new store", "one of the first version"])
 def test_d13_kill_9_at_any_write_of_a_migration_leaves_no_half_of_a_step(tmp_path: Path, steps: int) -> None:

@@ -275,6 +275,7 @@ async def test_l17_a_noisy_neighbour_is_not_heard(begin: Begin) -> None:
 # --- L18 ---
 
 
+@pytest.mark.slow
 @virtual
 async def test_l18_a_hundred_thousand_keys_leave_no_memory_behind(clock: VirtualClock) -> None:
     """A limiter forgets who has not come for as long as its limits look back."""
