@@ -5,6 +5,8 @@ import signal
 import subprocess
 from contextlib import contextmanager
 
+import pytest
+
 from processes import CLEAN_ENVIRONMENT, FAIRLEAD
 
 
