@@ -154,6 +154,21 @@ async def test_a_call_without_the_time_is_refused_at_once(clock: VirtualClock) -
 
 
 @virtual
+async def test_a_call_that_would_begin_but_not_end_in_time_is_refused_at_once(clock: VirtualClock) -> None:
+    """It would be cut off and paid for, and its provider blamed for being slow."""
+    bench = Paced(clock, pacing=Pacing(rpm=6))
+    bench.later(openai_reply("x").latency(4))
+    await bench.one()
+    for seconds, is_let_in in ((8, False), (11, True)):
+        call = bench.call("m")
+        call.deadline_ns = call.started_ns + seconds * NS
+        bench.later(openai_reply("x").latency(4))
+        asked = await asyncio.gather(bench.run(call), return_exceptions=True)
+        assert isinstance(asked[0], UpstreamRateLimited) is not is_let_in
+    assert bench.now_s == 14
+
+
+@virtual
 async def test_nobody_waits_beyond_the_total_clock(clock: VirtualClock) -> None:
     """The total of a call spans its wait."""
     bench = Paced(clock, pacing=Pacing(rpm=6), timeouts=Timeouts(total_s=5))

@@ -108,7 +108,11 @@ class Pace:
 
     def _ask(self, call: Call, candidate: Candidate) -> Ask:
         request, tenant = call.request, call.principal.tenant
-        until_ns = call.started_ns + int(candidate.timeouts.total_s * _NS)
+        ends_ns = call.started_ns + int(candidate.timeouts.total_s * _NS)
+        if call.deadline_ns is not None:
+            ends_ns = min(ends_ns, call.deadline_ns)
+        # What begins without the time that an answer takes is cut off, and paid for; yet half of the time may be waited.
+        answer_ns = int((candidate.lane.speed_s(stream=request.stream).mean or 0.0) * _NS)
         most = request.max_output_tokens
         return Ask(
             tenant=tenant,
@@ -116,7 +120,7 @@ class Pace:
             weight=self.weights.get(tenant, 1.0),
             prompt_tokens=request.prompt_tokens or estimate_prompt(request.input_bytes),
             output_tokens=None if most is None else most * request.n,
-            until_ns=until_ns if call.deadline_ns is None else min(until_ns, call.deadline_ns),
+            until_ns=ends_ns - min(answer_ns, (ends_ns - call.started_ns) // 2),
         )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
