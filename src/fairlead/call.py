@@ -160,6 +160,8 @@ class Attempt(msgspec.Struct):
     number: int
     candidate: Candidate
     started_ns: int
+    sent_ns: int | None = None
+    """When it went to the provider; before that it may wait in line."""
     first_token_ns: int | None = None
     ended_ns: int | None = None
     error: FairleadError | None = None

@@ -13,6 +13,7 @@ import pytest
 
 from fairlead.call import Call, Candidate, Outcome
 from fairlead.core.lane import Lane
+from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import flat
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.dialects.static import static_reply
@@ -565,6 +566,20 @@ async def test_where_all_fail_the_first_ones_error_is_told(clock: VirtualClock) 
 
 
 @virtual
+async def test_time_in_line_is_no_reason_to_hedge(clock: VirtualClock) -> None:
+    """Calls that wait for a provider's limits are not slow; one that is slow afterwards is, from when it was sent."""
+    lane = busy(0, 1.0)
+    bench = hedged(clock, on("one", lane, pacing=Pacing()), on("two"))
+    lane.set_aside("cooling", clock.monotonic_ns(), 4)
+    await bench.ask("m")
+    assert bench.requests("two") == 0
+    lane.set_aside("cooling", clock.monotonic_ns(), 4)
+    bench.transports["one"].then(openai_reply("slow").latency(60))
+    _, took_s = await since(clock, bench.ask("m"))
+    assert (took_s, bench.requests("two")) == (pytest.approx(5), 1)
+
+
+@virtual
 async def test_a_failure_before_the_time_is_no_reason_to_hedge(clock: VirtualClock) -> None:
     """It falls back as ever."""
     bench = hedged(clock)
@@ -621,6 +636,7 @@ async def test_s18_one_cancelled_twice_while_two_are_asked_leaves_nothing_open(c
     ended: list[Outcome] = []
 
     async def asked(call: Call) -> Reply:
+        call.attempt.sent_ns = clock.monotonic_ns()
         try:
             await clock.sleep(10)
         except asyncio.CancelledError:

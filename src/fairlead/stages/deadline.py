@@ -26,7 +26,8 @@ class Deadline:
         if call.deadline_ns is not None:
             ends_ns = min(ends_ns, call.deadline_ns)
         late = _late_in_total(call, timeouts, ends_ns)
-        wait_s = (ends_ns - self._clock.monotonic_ns()) / _NS
+        call.attempt.sent_ns = now_ns = self._clock.monotonic_ns()
+        wait_s = (ends_ns - now_ns) / _NS
         if call.request.stream and timeouts.first_token_s < wait_s:
             wait_s, late = timeouts.first_token_s, partial(_late, call, "first_token", timeouts.first_token_s)
         with Expiry(self._clock, wait_s, late):

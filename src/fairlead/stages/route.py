@@ -152,7 +152,7 @@ class Route:
         loop = asyncio.get_running_loop()
         branches = [call.branch()]
         tasks = [loop.create_task(self._one(branches[0], pair[0], following), name="first attempt")]
-        slow = loop.create_task(self._clock.sleep(wait_s), name="patience")
+        slow = loop.create_task(self._patience(branches[0], wait_s), name="patience")
         kept = -1
         try:
             await asyncio.wait({tasks[0], slow}, return_when=asyncio.FIRST_COMPLETED)
@@ -168,6 +168,14 @@ class Route:
         finally:
             slow.cancel()
             await _give_up([task for number, task in enumerate(tasks) if number != kept])
+
+    async def _patience(self, call: Call, wait_s: float) -> None:
+        """Wait so long from when the attempt went to the provider: another one would only stand in line behind it."""
+        left_s = wait_s
+        while left_s > 0:
+            await self._clock.sleep(left_s)
+            sent_ns = call.attempt.sent_ns
+            left_s = wait_s if sent_ns is None else wait_s - (self._clock.monotonic_ns() - sent_ns) / _NS
 
     # --- order ---
 
