@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 import msgspec
 
-from fairlead.call import Call, Candidate, Request, Secret
+from fairlead.call import Call, Candidate, Request, Secret, Timeouts
 from fairlead.config.build_egress import Egress, egress, networks
 from fairlead.config.build_state import State, open_state
 from fairlead.config.descriptors import open_files_limit, streams_within
@@ -68,6 +68,8 @@ ORDER = (
 _SIM = "sim"
 _EXPANDED_KEPT = 1_000
 """Names that callers made up and `"*"` took."""
+_STAGE_SLACK_S = 10.0
+"""How much longer than the longest call that is configured a stage of somebody else's may take, all that follows included."""
 _GRACE_S = 2.0
 """How long closing waits for calls that are still under way."""
 
@@ -426,7 +428,10 @@ def build(
     pace = (pace or Pace(foundation.limits, clock, foundation.rng)) if catalogue.paces else None
     if pace is not None:
         made["pace"] = pace
-    further = {name: guarded(name, stage, clock) for name, stage in (stages or {}).items()}
+    most_s = _STAGE_SLACK_S + max(
+        (model.clocks.total_s for model in config.models.values()), default=Timeouts().total_s
+    )
+    further = {name: guarded(name, stage, clock, most_s) for name, stage in (stages or {}).items()}
     if auth != "open":
         made["authorize"] = Authorize(identify, forward=auth == "passthrough")
     catalogue.take_effect()

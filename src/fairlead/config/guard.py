@@ -12,18 +12,19 @@ from fairlead.expiry import Expiry
 from fairlead.pipeline import Next, Reply, Stage
 from fairlead.ports import Clock
 
-_MOST_S: Final = 600.0
-"""How long such a stage may take with all that follows it, where the call has no deadline of its own."""
 _NS: Final = 1_000_000_000
 
 _log = logging.getLogger("fairlead")
 
 
-def guarded(name: str, stage: Stage, clock: Clock) -> Stage:
+def guarded(name: str, stage: Stage, clock: Clock, most_s: float) -> Stage:
     """The stage, with a deadline and with an end for every reply that it was given and does not hand on.
 
     What it raises besides Fairlead's own errors, and what it returns instead of a reply, is an `InternalError` that
     names it.
+
+    Args:
+        most_s: how long it may take with all that follows it, where the call has no deadline of its own.
     """
 
     async def run(call: Call, following: Next) -> Reply:
@@ -35,7 +36,7 @@ def guarded(name: str, stage: Stage, clock: Clock) -> Stage:
 
         returned: Reply | None = None
         try:
-            with Expiry(clock, _left_s(call, clock), partial(_late, name)):
+            with Expiry(clock, _left_s(call, clock, most_s), partial(_late, name)):
                 returned = await stage(call, watched)
             if not isinstance(returned, Reply):
                 kind, returned = type(returned).__name__, None
@@ -55,14 +56,14 @@ def guarded(name: str, stage: Stage, clock: Clock) -> Stage:
     return run
 
 
-def _left_s(call: Call, clock: Clock) -> float:
+def _left_s(call: Call, clock: Clock, most_s: float) -> float:
     if call.deadline_ns is None:
-        return _MOST_S
+        return most_s
     return (call.deadline_ns - clock.monotonic_ns()) / _NS
 
 
 def _late(name: str) -> DeadlineExceeded:
-    return DeadlineExceeded(f"the call did not end within the time that its caller allows; stage {name!r} held it")
+    return DeadlineExceeded(f"the call did not end within the time that it may take; stage {name!r} held it")
 
 
 def _broken(name: str) -> InternalError:
