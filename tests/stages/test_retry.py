@@ -11,6 +11,7 @@ import pytest
 from fairlead.call import Retries, Timeouts
 from fairlead.core.breaker import Policy
 from fairlead.core.lane import Lane
+from fairlead.core.pacing import Pacing
 from fairlead.errors import CircuitOpen, FairleadError, StreamTruncated, UpstreamError, UpstreamRateLimited
 from fairlead.stages.pace import Pace
 from fairlead.stages.retry import Retry
@@ -271,17 +272,14 @@ async def test_each_try_is_reserved_and_paid_by_itself(clock: VirtualClock) -> N
 
 
 @virtual
-async def test_a_line_that_is_too_long_for_now_is_waited_for_like_a_hint(clock: VirtualClock) -> None:
-    """What our own queue says is a 429 as the provider's own would be."""
-    tried = 0
-
-    async def queue(call: Any, following: Any) -> Any:
-        nonlocal tried
-        tried += 1
-        if tried == 1:
-            raise UpstreamRateLimited("too many wait", retry_after_s=3.0)
-        return await following(call)
-
-    bench = retrying(clock, stages={"pace": queue})
-    await bench.ask("m")
-    assert tried == 2
+async def test_a_line_that_is_too_long_is_told_at_once(clock: VirtualClock) -> None:
+    """Waiting here would be more than `max_wait_s` allows, and keep the call from another target; so no retry is spent."""
+    pace = Pace(MemoryLimits(clock), clock, SeededRng(0))
+    bench = retrying(clock, stages={"pace": pace}, facts={"pacing": Pacing(rpm=20, max_wait_s=1)})
+    for _ in range(3):
+        await bench.ask("m")
+    began_ns = clock.monotonic_ns()
+    error = await failed(bench)
+    assert isinstance(error, UpstreamRateLimited)
+    assert (error.retry_after_s, error.retryable) == (pytest.approx(3, abs=0.01), True)
+    assert (clock.monotonic_ns(), len(bench.sink.ended[-1].attempts)) == (began_ns, 1)

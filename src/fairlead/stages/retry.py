@@ -7,7 +7,7 @@ from typing import Final
 from fairlead.call import Call, Retries
 from fairlead.core.backoff import RetryBudget, full_jitter_s
 from fairlead.core.lane import PATIENCE_NS
-from fairlead.errors import CircuitOpen, UpstreamError
+from fairlead.errors import UpstreamError
 from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Rng
 
@@ -17,8 +17,9 @@ _NS: Final = 1_000_000_000
 class Retry:
     """Tries a candidate again on what may pass with time, while the retry budget of its provider and the time last.
 
-    The caller's own mistakes, an exhausted quota, an open circuit and a provider that asks not to be called again are
-    not tried again; nor is anything of which content has gone to the caller, as that raises nothing up here.
+    The caller's own mistakes, an exhausted quota and a provider that asks not to be called again are not tried again.
+    Nor is what never went to the provider, as where its circuit is open or its line too long: another candidate may
+    answer now.  Nor anything of which content has gone to the caller, as that raises nothing up here.
     """
 
     def __init__(self, clock: Clock, rng: Rng) -> None:
@@ -56,7 +57,7 @@ class Retry:
         A short wait that the provider asks for is taken as it is: it knows when it has room.  After a long one another
         candidate is the better choice, and the caller is told the wait.
         """
-        if tried >= retries.attempts or not error.retryable or isinstance(error, CircuitOpen):
+        if tried >= retries.attempts or not error.retryable or call.attempt.sent_ns is None:
             return None
         wait_s = full_jitter_s(tried, base_s=retries.base_s, max_s=retries.max_s, random=self._rng.random())
         if error.retry_after_s is not None:
