@@ -224,6 +224,22 @@ async def test_p4_those_in_line_keep_their_places_across_a_change(begin: Begin) 
         await until(lambda: waiting() == [0])
 
 
+async def test_an_operators_word_reaches_those_in_line(begin: Begin) -> None:
+    """Who waits for a target that is disabled is refused, or answered elsewhere, now and not when its turn comes."""
+    async with FakeUpstream() as upstream:
+        text = ONE.format(name="up", url=upstream.base_url)
+        ours = await begin(text.replace("[models.m]", "limits = { rpm = 6 }\n[models.m]"))
+        await chat(ours)
+        waiting = [asyncio.create_task(chat(ours)) for _ in range(2)]
+        await until(lambda: [each.waiting for each in ours.pipelines.targets().values()] == [2])
+
+        ours.pipelines.overrule({"up": "disable"})
+
+        async with asyncio.timeout(5):
+            assert [(await each).status for each in waiting] == [503, 503]
+        assert len(upstream.requests) == 1
+
+
 async def test_p4_limits_count_on_across_a_change(begin: Begin) -> None:
     """A reload is no way to a second helping."""
     async with FakeUpstream() as upstream:

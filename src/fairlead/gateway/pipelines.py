@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from fairlead.config.build import Foundation, Runtime, build, relaid, unchanged_providers
 from fairlead.config.launch import Order
 from fairlead.config.schema import Config
+from fairlead.core.lane import Override
 from fairlead.dialects import DIALECTS
 from fairlead.errors import FairleadError
 from fairlead.gateway.app import App
@@ -39,6 +40,7 @@ class Pipelines:
         self.app = App(self._runtime, foundation.store.logs, tuple(DIALECTS.values()), _local_hosts(auth))
         self.reload_failed = False
         """Whether the last change could not be made."""
+        self._said: dict[str, Override] = {}
         self._wanted: Order | None = None
         self._asked = asyncio.Event()
         self._dropped: set[Provider] = set()
@@ -52,6 +54,13 @@ class Pipelines:
     def targets(self) -> dict[str, TargetGauges]:
         """How the configured targets are doing."""
         return target_gauges(self._foundation, self._runtime)
+
+    def overrule(self, said: dict[str, Override]) -> None:
+        """Go by what operators say about targets, those who wait in line included."""
+        self._foundation.lanes.overrule(said)
+        if said != self._said and self._runtime.pace is not None:
+            self._runtime.pace.heed()
+        self._said = said
 
     def obey(self, order: Order) -> None:
         """Take an order; of several that come while one is carried out, the last one counts."""

@@ -17,6 +17,7 @@ from typing import Any
 from fairlead.config.build import Foundation, lay_foundation
 from fairlead.config.descriptors import connections_within, open_files_limit
 from fairlead.config.launch import Launch, News, announce, cannot_listen, heed, run
+from fairlead.core.lane import Override
 from fairlead.errors import StateUnavailable
 from fairlead.gateway.app import App
 from fairlead.gateway.child import RETIRE
@@ -57,6 +58,7 @@ async def serve(launch: Launch) -> None:
         reload_failed=lambda: pipelines.reload_failed,
         short_of_memory=lambda: is_short(pipelines.config.gateway.memory_max_bytes),
         targets=pipelines.targets,
+        overrule=pipelines.overrule,
     )
     loop = asyncio.get_running_loop()
     tasks = [
@@ -112,6 +114,7 @@ class Housekeeping:
         reload_failed: whether the configuration could not be read again.
         short_of_memory: may block.
         targets: how the configured targets are doing.
+        overrule: told what operators say about targets.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Housekeeping:
         reload_failed: Callable[[], bool] = lambda: False,
         short_of_memory: Callable[[], bool] = lambda: False,
         targets: Callable[[], dict[str, TargetGauges]] = dict,
+        overrule: Callable[[dict[str, Override]], None] | None = None,
     ) -> None:
         self._foundation = foundation
         self._app = app
@@ -132,6 +136,7 @@ class Housekeeping:
         self._reload_failed = reload_failed
         self._short_of_memory = short_of_memory
         self._targets = targets
+        self._overrule = foundation.lanes.overrule if overrule is None else overrule
         self._dropped = 0
         self._dropped_ns: int | None = None
 
@@ -180,7 +185,7 @@ class Housekeeping:
         foundation = self._foundation
         with suppress(StateUnavailable):
             said = await foundation.store.routes.current(foundation.clock.now_ns())
-            foundation.lanes.overrule({each.target: each.action for each in said})
+            self._overrule({each.target: each.action for each in said})
 
     def _drops(self) -> bool:
         """Whether records were dropped in the last minute."""

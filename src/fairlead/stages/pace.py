@@ -87,6 +87,13 @@ class Pace:
             task.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
+    def heed(self) -> None:
+        """An operator has said something: who waits in a line need not find out when its turn comes."""
+        now_ns = self._clock.monotonic_ns()
+        for lane, line in self._lines.items():
+            self._let_go(lane, line, now_ns)
+            line.kick()
+
     def waiting(self) -> dict[str, int]:
         """How many attempts wait in each line."""
         return {lane.name: len(line) for lane, line in self._lines.items() if len(line)}
