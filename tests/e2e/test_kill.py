@@ -61,7 +61,7 @@ def test_d9_what_was_answered_survives_kill_9_of_a_child(
     for _ in range(ROUNDS):
         goes_on(calls)
         time.sleep(dice.uniform(0.05, 0.3))
-        children(ours)[victim].kill()
+        until(lambda: children(ours).get(victim), what="a victim").kill()
     goes_on(calls)
 
     finished(f"kill -9 of the {victim}", ours, provider, calls)
