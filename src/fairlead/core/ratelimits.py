@@ -4,7 +4,8 @@ OpenAI and those who copy it send `x-ratelimit-{limit,remaining,reset}-{requests
 (https://platform.openai.com/docs/guides/rate-limits), Anthropic `anthropic-ratelimit-{requests,tokens}-{...}` with an
 RFC 3339 time (https://docs.anthropic.com/en/api/rate-limits).  Neither says over which period a limit counts, and
 some count a day; but the reset is when the whole limit is there again, so what was used and how long that takes to come
-back say it.
+back say it.  Where it comes back all at once, as with those who count by the clock's minute, only how long that takes
+says something: what is there again within a minute is taken for a minute's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 Kind = Literal["requests", "tokens"]
-_PERIODS_S: Final = (1.0, 60.0, 3_600.0, 86_400.0)
+_PERIODS_S: Final = (60.0, 3_600.0, 86_400.0)
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _NAMES: Final = {
@@ -28,6 +29,8 @@ _NAMES: Final = {
     for kind in ("requests", "tokens")
 }  # fmt: skip
 _MOST: Final = 10**12
+_MINUTE_S: Final = 75.0
+"""A minute, by two clocks that need not agree."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -59,11 +62,10 @@ def told(headers: Mapping[str, str], kind: Kind, now_s: float) -> Told | None:
 
 def _period_s(used: int, limit: int, reset_s: float | None) -> float:
     """The period whose limit gives `used` back in `reset_s`; a minute where that cannot be told."""
-    if used <= 0 or not reset_s:
+    if used <= 0 or not reset_s or reset_s <= _MINUTE_S:
         return 60.0
     guess_s = limit * reset_s / used
-    nearest = min(_PERIODS_S, key=lambda period_s: max(period_s / guess_s, guess_s / period_s))
-    return 60.0 if nearest < 60 else nearest
+    return min(_PERIODS_S, key=lambda period_s: max(period_s / guess_s, guess_s / period_s))
 
 
 def _reset_s(value: str | None, now_s: float) -> float | None:
