@@ -41,17 +41,25 @@ class Server:
             connection_class=FakeAsyncRedisConnection, server=FakeServer(), driver_info=None
         )
         self.sent: list[bytes] = []
+        self.is_up = True
 
     def dial(self) -> Wire:
         connection = self._pool.make_connection()
-        send = connection.send_packed_command
+        send, connect = connection.send_packed_command, connection.connect
+
+        async def connected() -> None:
+            if not self.is_up:
+                raise redis.exceptions.ConnectionError
+            await connect()
 
         async def counted(command: Any, *, check_health: bool = True) -> None:
+            if not self.is_up:
+                raise redis.exceptions.ConnectionError
             if isinstance(command, bytes):
                 self.sent.append(command)
             await send(command, check_health=check_health)
 
-        connection.send_packed_command = counted
+        connection.connect, connection.send_packed_command = connected, counted
         wire: Wire = connection
         return wire
 
@@ -433,6 +441,29 @@ async def test_d1_a_refused_connection_opens_the_breaker_at_once(join: Join, unu
     assert await passes(state, running(1))
     assert state.degraded["budgets"] == "closed"
     state.ledger.settle("nobody", 1, 5)
+
+
+async def test_d1_a_server_that_goes_away_is_told_of_once(
+    join: Join, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connection breaks first, and then there is no other: why stands in the log, and when it is over."""
+    caplog.set_level("INFO")
+    state = join(clock=SystemClock())
+
+    async def is_open() -> bool:
+        try:
+            return await takes(state, hold("a", 1))
+        except StateUnavailable:
+            return False
+
+    await until(is_open)
+    server.is_up = False
+    assert not await is_open()
+    await asyncio.sleep(0.3)
+    assert not await is_open()
+    server.is_up = True
+    await until(is_open)
+    assert [each.levelname for each in caplog.records] == ["WARNING", "INFO"]
 
 
 @pytest.fixture

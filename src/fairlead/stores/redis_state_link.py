@@ -113,6 +113,7 @@ class RedisLink:
         self._wake = asyncio.Event()
         self._random = random.Random()  # noqa: S311 - spreads tries
         self._failures = 0
+        self._told_failing = False
         self._moved: tuple[str, int] | None = None
         self._told: set[str] = set()
         """Scripts that the server has been sent on this connection."""
@@ -243,18 +244,20 @@ class RedisLink:
         self._refuse()
 
     def _fine(self) -> None:
-        if self.failing and self._failures:
+        if self._told_failing:
             _log.info("the server of `[state] url` is in use again")
+        self._told_failing = False
         self._failures = 0
         self.failing = False
 
     def _failed(self, fault: Fault, error: BaseException) -> None:
-        was_failing, self._failures = self.failing and self._failures > 0, self._failures + 1
+        self._failures += 1
         if self._failures >= FAILURES:
             self._open_breaker()
         elif fault is SLOW:
             self._refuse()  # who asked behind it has waited for as long
-        if self.failing and not was_failing:
+        if self.failing and not self._told_failing:
+            self._told_failing = True
             _log.warning(
                 "the server of `[state] url` %s (%s); each process goes by its own share of the limits, and calls under "
                 "a budget are refused, until it does",
