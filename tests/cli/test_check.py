@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 from fairlead.config.build import ORDER
 
 
@@ -50,6 +52,16 @@ def test_a_missing_secret_fails_and_names_the_variable(run, folder):
     assert "Stages" in result.stdout
     assert result.stderr.startswith("fairlead: ")
     assert "fairlead.toml:3: `providers.openai`: the environment variable `OPENAI_API_KEY` is not set" in result.stderr
+
+
+def test_a_state_that_cannot_be_opened_fails(run, folder, monkeypatch):
+    """Its URL is not in the environment, or the client of the server is not installed."""
+    (folder / "fairlead.toml").write_text('[state]\nurl = "env:REDIS_URL"\n')
+    assert "`REDIS_URL` is not set" in run("check", code=1).stderr
+    monkeypatch.setenv("REDIS_URL", "redis://cache:6379/0")
+    run("check")
+    monkeypatch.setitem(sys.modules, "redis", None)
+    assert "pip install '.[gateway,redis]'" in run("check", code=1).stderr
 
 
 def test_secrets_are_looked_at_and_not_shown(run, folder, monkeypatch):

@@ -22,6 +22,8 @@ OPENAI = "[providers.openai]\nvendor = 'openai'\napi_key = 'env:K'\n"
         ("[store]\nurl = 'fairlead.db'", 2, "`sqlite:///PATH`"),
         ("[store]\nurl = 'sqlite:///'", 2, "`sqlite:///PATH`"),
         ("[state]\nurl = 'disk'", 2, "`memory:`"),
+        ("[gateway]\ntenant_weights = { search = 3 }", 2, "`team:NAME`"),
+        ("[gateway.tenant_weights]\n'team:a' = 2\n'team:' = 3", 3, "`team:NAME`"),
         ("[state]\nurl = 'redis:///0'", 2, "must name a server"),
         ("[state]\nurl = 'redis://a/b'", 2, "must name a server"),
         ("[state]\nurl = 'valkey://a:99999'", 2, "is not a URL"),
@@ -84,6 +86,7 @@ def test_a_broken_rule_is_refused_with_its_line_and_the_remedy(text: str, line: 
     [
         "[gateway]\nauth = 'open'",
         "[gateway]\nport = 0\nadmin_port = 0",
+        "[gateway]\ntenant_weights = { 'team:a' = 2, 'user:b' = 0.5, 'key:0123' = 3 }",
         "[gateway]\nhost = '0.0.0.0'\n[store]\ncontent = 'hash'",
         "[gateway]\nhost = '0.0.0.0'\nauth = 'passthrough'\n[store]\ncontent = 'off'\n[providers.a]\nvendor = 'openai'",
         "[providers.a]\nvendor = 'ollama'\nbase_url = 'http://10.0.0.7:11434/v1'",

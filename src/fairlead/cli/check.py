@@ -56,14 +56,20 @@ def check(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 def problems_outside(settings: Settings) -> list[str]:
     """What is wrong with secrets, certificates and the like, a line each; the secrets themselves go nowhere."""
+    from fairlead.config.build_state import check_state
     from fairlead.config.reload import Source
     from fairlead.errors import ConfigError
 
-    try:
+    def see_source() -> None:
         Source(read=lambda: settings.config, file=settings.file).usable(settings.root, os.environ)
-    except ConfigError as error:
-        return error.message.splitlines()
-    return []
+
+    found = []
+    for see in (see_source, lambda: check_state(settings.config, settings.root, os.environ)):
+        try:
+            see()
+        except ConfigError as error:
+            found += error.message.splitlines()
+    return found
 
 
 def gateway(config: Config) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
@@ -69,12 +70,32 @@ def open_state(
         url = _referred(url, environ, root)
     if not url.startswith(SHARED):
         return None
-    try:
-        from fairlead.stores.redis_state import RedisState, dialer  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise ConfigError("`[state] url` names a server, which needs `pip install 'fairlead[redis]'`") from error
+    _need_client()
+    from fairlead.stores.redis_state import RedisState, dialer  # noqa: PLC0415 - an extra, and slow to import
+
     store = _store_name(root / config.store.url.removeprefix(_SQLITE))
     return RedisState(dialer(url), clock, seed_spent=spent, booked=booked, store=store)
+
+
+def check_state(config: Config, root: Path, environ: Mapping[str, str]) -> None:
+    """See that a server which is named could be asked; nobody is.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    url = state_url(config)
+    if is_reference(url):
+        url = _referred(url, environ, root)
+    if url.startswith(SHARED):
+        _need_client()
+
+
+def _need_client() -> None:
+    if find_spec("redis") is None:
+        raise ConfigError(
+            "`[state] url` names a server, which needs the extra `redis`; in the repository's folder run "
+            "`pip install '.[gateway,redis]'`"
+        )
 
 
 def _referred(ref: str, environ: Mapping[str, str], root: Path) -> str:

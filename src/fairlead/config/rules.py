@@ -67,6 +67,13 @@ def _gateway(config: Config) -> Iterator[Problem]:
                 f"{gateway.host!r} is not a loopback address, so the file must say how much of the callers' content "
                 'is stored; set `[store] content` to "full", "hash" or "off"',
             )
+    for tenant in gateway.tenant_weights:
+        kind, _, name = tenant.partition(":")
+        if kind not in {"team", "user", "key"} or not name:
+            yield Problem(
+                ("gateway", "tenant_weights", tenant),
+                f"`gateway.tenant_weights`: {tenant!r} is no tenant; write `team:NAME`, `user:NAME` or `key:ID`",
+            )
     if gateway.tls is not None:
         for key, ref in (("cert", gateway.tls.cert), ("key", gateway.tls.key)):
             if not ref.startswith("file:"):
