@@ -145,8 +145,8 @@ class TargetGauges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """How one worker sees one (provider, credential, model)."""
 
     state: str = "closed"
-    """Of its breaker, or why it is not used: `closed`, `half_open`, `circuit_open`, `cooling`, `credential`, `quota`,
-    `disabled`; `forced` where an operator says that it is to be used whatever happens."""
+    """Of its breaker, or why it is not used: `closed`, `circuit_open`, `open` when the time for which it is left alone is
+    over and no call has come to try it, `half_open`, `cooling`, `credential`, `quota`, `disabled`; `forced` where an operator says that it is to be used whatever happens."""
     in_flight: int = 0
     """Attempts under way."""
     waiting: int = 0

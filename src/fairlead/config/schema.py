@@ -187,9 +187,9 @@ class Clocks(Table, frozen=True, kw_only=True):
     connect: Seconds = 5.0
     """Until the connection stands, TLS included."""
     first_token: Seconds = 60.0
-    """From the request to the first content."""
+    """From the request to the first content of a stream; an answer that is not streamed has `total` alone."""
     idle: Seconds = 60.0
-    """Between two pieces of content."""
+    """Between two pieces of a stream."""
     total: Seconds = 600.0
     """The whole attempt."""
 
