@@ -33,6 +33,16 @@ def test_whole_answers_and_streams_cost_the_same(run):
     assert streamed["cost_usd"] == whole["cost_usd"] is not None
 
 
+def test_a_static_reply_is_no_models(run, folder):
+    """The summary names no target that did not answer."""
+    (folder / "fairlead.toml").write_text(
+        '[providers.down]\nvendor = "sim"\nerror_rate = 1.0\n'
+        '[models.m]\ntargets = ["down/sim-small"]\ndegraded = [{ static = "Sorry." }]\n'
+    )
+    for extra in ([], ["--no-stream"]):
+        assert json.loads(run("chat", "hello", *extra, "--json").stdout)["model"] == "static"
+
+
 def test_parameters_reach_the_model(run):
     """The longest answer is as long as was asked for."""
     assert json.loads(run("chat", "hello", "--max-tokens", "3", "--json").stdout)["output_tokens"] == 3

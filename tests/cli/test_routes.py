@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
+from fairlead.ports import Batch
+from fairlead.record import Gauges, TargetGauges
+from fairlead.stores.sqlite import SqliteStore
+from fairlead.telemetry.metrics import count
+
 CONFIG = """
 [providers.sim]
 vendor = "sim"
@@ -26,6 +34,27 @@ def test_every_target_is_listed_with_what_was_said(answer, folder):
     assert rows["sim/sim-small"] == {
         "target": "sim/sim-small", "states": [], "in_flight": 0, "waiting": 0, "said": None, "until": None,
     }  # fmt: skip
+
+
+def test_a_word_about_a_provider_shows_how_all_of_it_is_doing(answer, folder):
+    """What the workers tell of its targets, together."""
+    (folder / "fairlead.toml").write_text(CONFIG)
+    answer("routes", "disable", "other")
+    targets = {
+        "sim/sim-small": TargetGauges(in_flight=7),
+        "other/sim-large#1": TargetGauges(state="disabled", in_flight=1),
+        "other/sim-large#2": TargetGauges(state="quota", in_flight=2, waiting=3),
+    }
+
+    async def tell() -> None:
+        store = SqliteStore(folder / "fairlead.db", count=count)
+        record = Gauges(worker="w", at_ns=time.time_ns(), targets=targets)
+        await store.logs.ingest(Batch(segment="s", offset=1, records=(record,)))
+        await store.aclose()
+
+    asyncio.run(tell())
+    row = next(each for each in answer("routes", "list") if each["target"] == "other")
+    assert (row["states"], row["in_flight"], row["waiting"]) == (["disabled", "quota"], 3, 3)
 
 
 def test_the_last_word_counts_and_can_be_taken_back(answer, folder):

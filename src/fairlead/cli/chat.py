@@ -69,12 +69,11 @@ class Conversation:
                     show(cleaner.feed(piece.text))
         show(cleaner.end())
         call = stream.call
-        attempt = call.attempt
         return Answer(
             text="".join(parts),
-            model=f"{attempt.candidate.provider}/{attempt.candidate.model}",
+            model=call.answered_by,
             call_id=call.id,
-            **_spent(attempt.usage, call.cost_nanousd),
+            **_spent(call.attempt.usage, call.cost_nanousd),
             first_token_s=None if first_ns is None else (first_ns - started_ns) / 1e9,
         )
 

@@ -136,7 +136,7 @@ def _overrule(
 def _check(settings: Settings, target: str) -> None:
     """Refuse what names nothing that is configured."""
     known = _targets(settings)
-    names = {name for each in known for name in (each, each.partition("#")[0], each.partition("/")[0])}
+    names = {name for each in known for name in _names(each)}
     provider = target.partition("/")[0]
     by_name = any(each.targets and "*" in str(each.targets) for each in settings.config.models.values())
     if target in names or (by_name and provider in settings.config.providers):
@@ -156,6 +156,12 @@ def _targets(settings: Settings) -> list[str]:
     return list(dict.fromkeys(each.lane.name for candidates in known for each in candidates))
 
 
+def _names(target: str) -> tuple[str, str, str]:
+    """What a target is called: with its credential, without, and its provider alone."""
+    plain = target.partition("#")[0]
+    return target, plain, plain.partition("/")[0]
+
+
 async def _rows(settings: Settings) -> list[dict[str, Any]]:
     said: dict[str, Any] = {}
     gauges: dict[str, list[Any]] = {}
@@ -168,9 +174,8 @@ async def _rows(settings: Settings) -> list[dict[str, Any]]:
                 gauges.setdefault(name, []).append(target)
     rows = []
     for name in dict.fromkeys((*_targets(settings), *said)):
-        plain = name.partition("#")[0]
-        word = next((said[each] for each in (name, plain, plain.partition("/")[0]) if each in said), None)
-        seen = gauges.get(name, [])
+        seen = [each for target, told in gauges.items() if name in _names(target) for each in told]
+        word = next((said[each] for each in _names(name) if each in said), None)
         rows.append(
             {
                 "target": name,
