@@ -41,6 +41,7 @@ auth = "open"
 # [providers.local]
 # vendor = "vllm"
 # base_url = "http://127.0.0.1:8000/v1"
+# limits = {{ concurrency = 8 }}  # calls wait in line for a place
 
 # The simulated provider `sim` is always there and needs no key.
 # [providers.sim]
@@ -56,6 +57,9 @@ auth = "open"
 # targets = ["openai/gpt-4o-mini", "local/llama-3-8b"]       # fallback in this order
 # price = {{ input = 0.15, output = 0.60 }}                    # USD per million tokens, where the table has none
 # timeouts = {{ connect = 5, first_token = 60, idle = 60, total = 600 }}  # seconds
+# retry = {{ attempts = 3 }}                                   # tries at one target, the first one included
+# breaker = {{ consecutive = 5, open_s = 15 }}                 # leave a target alone that keeps failing
+# degraded = [{{ static = "Please try again in a few minutes." }}]  # when no target answers
 
 # Any other name, as the caller wrote it.
 {relay}
