@@ -11,8 +11,8 @@ and whatever was cancelled, with `leave`.
 A place is a number, and each belongs to one period of the breaker.  An outcome that comes when its period is over, as
 the answers to calls from before an opening do, is forgotten: it says how the provider was, not how it is.
 
-Times are of a clock that never goes back.  Nothing here waits, and nothing locks: whoever shares a breaker among threads
-holds a lock around each method.
+Times are of a clock that never goes back.  Nothing here waits, and nothing locks: where the loops of several threads
+share a breaker, a count may be off by the calls that ended in one moment.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Breaker:
             if not well and self._is_enough():
                 self._open(now_ns, hint_s, random)
         elif place in self._probes:
-            self._probes.remove(place)
+            self._probes.discard(place)
             if not well:
                 self._open(now_ns, hint_s, random)
                 return
