@@ -330,7 +330,7 @@ class Line:
 
     def _too_late(self, wait_s: float) -> UpstreamRateLimited:
         return UpstreamRateLimited(
-            f"too many calls wait for {self._lane.name!r}: this one would begin in about {wait_s:.1f} s, "
+            f"the limits of {self._lane.name!r} are used up for now: this call would begin in about {wait_s:.1f} s, "
             "which is later than it may; try again then, allow it more time, or raise `limits.max_wait_s`",
             retry_after_s=math.ceil(max(wait_s, 0.001) * 1000) / 1000,
         )
