@@ -31,6 +31,8 @@ class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """The model as metrics name it: `other` where neither the configuration nor the price table knows it."""
     started_ns: int
     """When it started."""
+    waited_ns: int = 0
+    """How long it then waited in line for its provider's limits, before it was sent."""
     first_token_ns: int | None = None
     """When its first content came; `None` where none did."""
     ended_ns: int | None = None
@@ -137,7 +139,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     """What went to the caller, as `[store] content` says; of a stream its raw events."""
 
 
-USED_STATES = frozenset({"closed", "half_open", "cooling", "forced"})
+USED_STATES = frozenset({"closed", "half_open", "forced"})
 """The states of a target in which it is asked."""
 
 

@@ -122,5 +122,5 @@ def test_wrong_usage(run, arguments):
 
 def test_without_any_model_it_says_what_to_add(run, folder):
     """An empty configuration is told as one."""
-    (folder / "fairlead.toml").write_text("")
+    (folder / "fairlead.toml").write_text("[gateway]\n")
     assert "no model is configured; add one to" in run("chat", "hello", code=1).stderr

@@ -138,11 +138,13 @@ def test_its_state_is_one_word() -> None:
     lane = Lane("p/m", POLICY)
     assert (Lane().state(0), lane.state(0)) == ("closed", "closed")
     lane.set_aside("cooling", 0, 2)
+    assert lane.state(0) == "closed", "so short a wait is waited for"
+    lane.set_aside("cooling", 0, 6)
     assert lane.state(0) == "cooling"
     lane.set_aside("quota", 0, 60)
     assert lane.state(0) == "quota"
     broken = opened()
-    assert [broken.state(at_ns) for at_ns in (0, 10 * S)] == ["circuit_open", "open"]
+    assert [broken.state(at_ns) for at_ns in (0, 10 * S)] == ["circuit_open", "half_open"]
     broken.override = "force"
     assert broken.state(0) == "forced"
     broken.override = "disable"

@@ -65,7 +65,7 @@ async def test_u6_alone_it_has_a_code_of_its_own_and_is_final(begin: Begin) -> N
     assert raised.response.headers["x-should-retry"] == "false"
     assert "You exceeded" not in str(raised)
     assert len(one.requests) == 1
-    assert error_of(second) == (503, "circuit_open", "true")
+    assert error_of(second) == (503, "circuit_open", "false")
     assert 50 < int(second.headers["retry-after"]) <= 60
     lane = gateway.foundation.lanes.all()[0]
     assert lane.breaker.state == "closed"
@@ -136,7 +136,7 @@ async def test_u8_a_refused_credential_is_ours_and_stays_ours(
 
     assert len(one.requests) == 2
     assert error_of(answer) == (502, "upstream_auth", "false")
-    assert error_of(second) == (503, "circuit_open", "true")
+    assert error_of(second) == (503, "circuit_open", "false")
     for shown in (answer.body.decode(), second.body.decode(), str(raised)):
         assert not [word for word in ("sk-upst", "org-secret", "Finance") if word in shown]
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [

@@ -101,6 +101,7 @@ async def test_a_budget_refuses_a_model_without_a_price_and_names_the_remedy() -
 
     with pytest.raises(BudgetExceeded, match=r'\[models\."m"\] price'):
         await bench.ask("m")
+    assert bench.sink.ended[0].cost_nanousd == 0, "what was never sent is no unknown cost"
 
 
 async def test_more_than_was_reserved_is_charged_all_the_same() -> None:

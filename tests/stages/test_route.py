@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fairlead.call import Call, Candidate, Outcome
-from fairlead.core.lane import Lane
+from fairlead.core.lane import Lane, Reason
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import flat
 from fairlead.dialects.openai_chat import OPENAI_CHAT
@@ -337,6 +337,18 @@ async def test_where_all_are_left_alone_the_shortest_wait_is_told_at_once(clock:
     await clock.sleep(12)
     await bench.ask("m")
     assert bench.asked == [("b", "default")]
+
+
+@virtual
+@pytest.mark.parametrize(("reason", "waits"), [("cooling", True), ("credential", False), ("quota", False)])
+async def test_a_caller_waits_for_what_passes_with_time_alone(clock: VirtualClock, reason: Reason, waits: bool) -> None:
+    """An SDK that was told to retry would wait a minute for somebody to renew a key."""
+    lane = busy(0)
+    lane.set_aside(reason, clock.monotonic_ns(), 60)
+    bench = Routed(clock, Plan(), on("one", lane))
+    with pytest.raises(CircuitOpen) as caught:
+        await bench.ask("m")
+    assert (caught.value.retryable, caught.value.retry_after_s) == (waits, 60)
 
 
 async def test_a_call_without_candidates_is_a_fault_of_ours() -> None:

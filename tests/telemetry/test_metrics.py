@@ -53,6 +53,20 @@ def test_a_call_without_an_alias_has_a_fixed_label() -> None:
     assert found["fairlead_errors_total", (("class", "caller"), ("alias", "none"))] == 1
 
 
+def test_an_answer_that_is_less_than_asked_for_counts_by_how() -> None:
+    """Though the call ended well."""
+    found = counted(ended(degraded=("fallback",)))
+    assert found["fairlead_degraded_calls_total", (("alias", "a"), ("how", "fallback"))] == 1
+
+
+def test_time_in_line_is_not_the_providers() -> None:
+    """It has a histogram of its own, and those who did not wait are not in it."""
+    found = counted(ended(attempt(waited_ns=800 * MS, first_token_ns=900 * MS), attempt(first_token_ns=MS)))
+    assert found["fairlead_time_to_first_token_seconds_sum", WHO] == 101 * MS
+    assert found["fairlead_wait_seconds_sum", WHO] == 800 * MS
+    assert found["fairlead_wait_seconds_count", WHO] == 1
+
+
 def test_attempts_count_by_outcome() -> None:
     """A fallback is two attempts, one of them with its error's class."""
     found = counted(ended(attempt(error_class="timeout"), attempt()))

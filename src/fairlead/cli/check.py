@@ -96,16 +96,21 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
         "admit": (True, "always; binds keys, users and teams that have limits"),
         "resolve": (True, f"always; {counted(len(config.models), 'name')} under [models]"),
         "route": (True, "always; targets in order, by weight, load or speed; fallback until the first content"),
-        "retry": (any(each.retry for each in config.models.values()), "models that say `retry`"),
-        "pace": (
-            any(each.limits for each in config.providers.values())
-            or any(each.breaker for each in config.models.values()),
-            "providers that say `limits`, models that say `breaker`",
+        "retry": _where(retry=[name for name, each in config.models.items() if each.retry]),
+        "pace": _where(
+            limits=[name for name, each in config.providers.items() if each.limits],
+            breaker=[name for name, each in config.models.items() if each.breaker],
         ),
         "budget": (True, "always; binds keys, users and teams that have a budget"),
         "deadline": (True, "always; four clocks an attempt"),
     }
     return [(name, *reasons.get(name, (False, "not yet in this version"))) for name in ORDER]
+
+
+def _where(**named: list[str]) -> tuple[bool, str]:
+    """Whether any of these settings is made, and for which providers or models."""
+    made = [f"`{setting}` of {', '.join(names)}" for setting, names in named.items() if names]
+    return bool(made), "; ".join(made) or "; ".join(f"nothing says `{setting}`" for setting in named)
 
 
 def providers(config: Config) -> list[dict[str, Any]]:

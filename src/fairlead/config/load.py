@@ -37,6 +37,10 @@ def load(path: Path) -> Config:
         mapped({FileNotFoundError: ConfigError}, f"{path}: no such file"),
     ):
         text = path.read_text(encoding="utf-8-sig")
+    if not text.strip():
+        raise ConfigError(
+            f"{path}: is empty; `fairlead init` writes one to start from, and without a file the defaults count"
+        )
     return load_text(text, str(path))
 
 

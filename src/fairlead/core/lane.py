@@ -19,6 +19,9 @@ from fairlead.core.quantile import RecentQuantile
 Reason = Literal["circuit_open", "cooling", "credential", "quota", "disabled"]
 Override = Literal["disable", "force"]
 
+PASSING: frozenset[Reason] = frozenset({"circuit_open", "cooling"})
+"""The reasons that pass with time; for the others somebody has to do something, so a caller need not wait."""
+
 PATIENCE_NS = 5_000_000_000
 """A provider that wants to be left alone for no longer than this is waited for (FAULTS U4)."""
 _NS = 1_000_000_000
@@ -124,9 +127,8 @@ class Lane:
         block = self.blocked(now_ns)
         if block is not None:
             return block.reason
-        if self._aside_until_ns > now_ns:
-            return "cooling"
-        return "closed" if self.breaker is None else self.breaker.state
+        state = "closed" if self.breaker is None else self.breaker.state
+        return "half_open" if state == "open" else state  # its time is over: the next call finds out
 
     def answered(self, output_tokens: int) -> None:
         """Take the length of an answer into the average."""

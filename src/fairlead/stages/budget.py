@@ -27,6 +27,7 @@ class Budget:
         attempt = call.attempt
         reserved = _worst_case(call, attempt)
         if reserved is None and call.principal.budgets:
+            attempt.cost_nanousd = 0  # it was never sent
             raise BudgetExceeded(_no_price(call, attempt), param="model")
         settle = partial(self._settle, call, attempt)
         try:

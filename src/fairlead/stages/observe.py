@@ -145,6 +145,7 @@ def _attempt_record(attempt: Attempt, origin_ns: int) -> AttemptRecord:
         model=candidate.model,
         label=candidate.label,
         started_ns=attempt.started_ns - origin_ns,
+        waited_ns=0 if candidate.pacing is None or attempt.sent_ns is None else attempt.sent_ns - attempt.started_ns,
         first_token_ns=None if attempt.first_token_ns is None else attempt.first_token_ns - origin_ns,
         ended_ns=None if attempt.ended_ns is None else attempt.ended_ns - origin_ns,
         status=attempt.upstream_status,

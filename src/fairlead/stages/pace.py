@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, proxy
 
 from fairlead.call import Attempt, Call, Candidate, Outcome
 from fairlead.core.estimate import estimate_prompt
-from fairlead.core.lane import Lane
+from fairlead.core.lane import PASSING, Lane, Reason
 from fairlead.core.pacing import Pacing
 from fairlead.core.ratelimits import Kind, Told, told
 from fairlead.errors import (
@@ -267,5 +267,9 @@ _WHY: Final = {
 }
 
 
-def _left_alone(lane: Lane, reason: str, wait_s: float) -> CircuitOpen:
-    return CircuitOpen(f"{lane.name!r} is left alone for now, as {_WHY[reason]}; try again later", retry_after_s=wait_s)
+def _left_alone(lane: Lane, reason: Reason, wait_s: float) -> CircuitOpen:
+    error = CircuitOpen(
+        f"{lane.name!r} is left alone for now, as {_WHY[reason]}; try again later", retry_after_s=wait_s
+    )
+    error.retryable = reason in PASSING
+    return error

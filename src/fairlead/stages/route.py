@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from fairlead.call import FALLBACK, STATIC, Attempt, Call, Candidate, Outcome
+from fairlead.core.lane import PASSING
 from fairlead.errors import (
     BudgetExceeded,
     Cancelled,
@@ -193,7 +194,9 @@ class Route:
         reasons = ", ".join(
             f"{candidate.lane.name or candidate.model!r} ({block.reason})" for candidate, block in found
         )
-        return [], CircuitOpen(f"nobody can answer now: {reasons}; try again later", retry_after_s=wait_s)
+        error = CircuitOpen(f"nobody can answer now: {reasons}; try again later", retry_after_s=wait_s)
+        error.retryable = any(block.reason in PASSING for _, block in found)
+        return [], error
 
     def _ordered(self, call: Call, plan: Plan) -> Sequence[Candidate]:
         """Weighted: one drawn by weight first, the others after it, heaviest first.  Else as the plan says; of several

@@ -24,11 +24,13 @@ TOKENS: Final = "fairlead_tokens_total"
 COST: Final = "fairlead_cost_usd_total"
 UNPRICED: Final = "fairlead_unpriced_attempts_total"
 ERRORS: Final = "fairlead_errors_total"
+DEGRADED_CALLS: Final = "fairlead_degraded_calls_total"
 REJECTED: Final = "fairlead_rejected_records_total"
 SPOOL_TORN: Final = "fairlead_spool_torn_segments_total"
 SPOOL_REJECTED: Final = "fairlead_spool_rejected_records_total"
 CALL_DURATION: Final = "fairlead_call_duration_seconds"
 FIRST_TOKEN: Final = "fairlead_time_to_first_token_seconds"  # noqa: S105 - a metric's name
+WAIT: Final = "fairlead_wait_seconds"
 OUTPUT_TOKEN: Final = "fairlead_time_per_output_token_seconds"  # noqa: S105 - a metric's name
 
 _NS: Final = 1_000_000_000
@@ -37,6 +39,7 @@ _LONGEST_NS: Final = 10**15
 BUCKETS_S: Final[dict[str, tuple[float, ...]]] = {
     CALL_DURATION: (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0),
     FIRST_TOKEN: (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0),
+    WAIT: (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0),
     OUTPUT_TOKEN: (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5),
 }
 """Upper bounds in seconds; `+Inf` follows."""
@@ -64,16 +67,20 @@ _tokens = attrgetter(*(f"{bucket}_tokens" for bucket in _TOKEN_BUCKETS))
 def count(records: Iterable[Ended]) -> list[Delta]:
     """The counters that ended calls move, each with its labels and by how much; each series once."""
     calls: Counter[tuple[str, str, str, str | None]] = Counter()
+    degraded: Counter[tuple[str, str]] = Counter()
     durations: defaultdict[str, list[int]] = defaultdict(list)
     attempts: defaultdict[tuple[str, str], list[AttemptRecord]] = defaultdict(list)
     for record in records:
         alias = record.alias or "none"
         calls[alias, record.dialect, record.outcome, record.error_class] += 1
+        for how in record.degraded:
+            degraded[alias, how] += 1
         if record.outcome != "crashed":
             durations[alias].append(record.duration_ns)
         for attempt in record.attempts:
             attempts[attempt.provider, attempt.label].append(attempt)
     moved = list(_calls(calls))
+    moved += [(DEGRADED_CALLS, (("alias", alias), ("how", how)), number) for (alias, how), number in degraded.items()]
     for alias, durations_ns in durations.items():
         moved += _observed(CALL_DURATION, (("alias", alias),), durations_ns)
     for (provider, label), tried in attempts.items():
@@ -101,7 +108,9 @@ def _attempts(who: Labels, attempts: Sequence[AttemptRecord]) -> Iterator[Delta]
     if any(costs_nanousd):
         yield COST, who, sum(costs_nanousd)
     started = [attempt for attempt in attempts if attempt.first_token_ns is not None]
-    yield from _observed(FIRST_TOKEN, who, [(each.first_token_ns or 0) - each.started_ns for each in started])
+    firsts_ns = [(each.first_token_ns or 0) - each.started_ns - each.waited_ns for each in started]
+    yield from _observed(FIRST_TOKEN, who, firsts_ns)
+    yield from _observed(WAIT, who, [each.waited_ns for each in attempts if each.waited_ns])
     yield from _observed(OUTPUT_TOKEN, who, [gap_ns for each in started if (gap_ns := _gap_ns(each)) is not None])
 
 
