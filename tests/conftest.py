@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,12 @@ NOT_ASKED = [
     "fairlead.stores.segments",
 ]
 """Modules that may block by themselves."""
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are half a million objects: a look at all of them would take longer than a store may."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
