@@ -39,13 +39,15 @@ class MessageEventDecoder:
     next `feed`, or stands in `error` where the stream ends there.
     """
 
-    __slots__ = ("_calls", "_counts", "_parser", "complete", "error")
+    __slots__ = ("_bare", "_calls", "_counts", "_parser", "complete", "error")
 
     def __init__(self) -> None:
         self._parser = SseParser()
         self._counts: dict[str, Any] = {}
         self._calls: dict[int, int] = {}
         """A block's index to that of its call: calls are counted by themselves."""
+        self._bare: set[int] = set()
+        """The blocks of calls of which no arguments have come."""
         self.complete = False
         self.error: FairleadError | None = None
 
@@ -93,6 +95,10 @@ class MessageEventDecoder:
                 yield self._block(_index(body), block)
             case {"type": "content_block_delta", "delta": dict(delta)}:
                 yield from self._delta(_index(body), delta)
+            case {"type": "content_block_stop"} if _index(body) in self._bare:
+                # Nothing at all is how this dialect writes no arguments; elsewhere it would be no JSON.
+                self._bare.remove(_index(body))
+                yield ToolCallDelta(index=self._calls[_index(body)], arguments="{}")
             case {"type": "message_delta"}:
                 yield from self._ended(body)
             case {"type": "message_stop"}:
@@ -130,6 +136,8 @@ class MessageEventDecoder:
     def _call(self, index: int, block: dict[str, Any]) -> ToolCallDelta:
         self._calls[index] = len(self._calls)
         given = block.get("input")
+        if not given:
+            self._bare.add(index)
         return ToolCallDelta(
             index=self._calls[index],
             id=_string(block.get("id")),
@@ -151,6 +159,7 @@ class MessageEventDecoder:
                 yield ReasoningDelta(text="", part=index, signature=signature)
             case {"type": "input_json_delta", "partial_json": str(piece)} if index in self._calls:
                 if piece:
+                    self._bare.discard(index)
                     yield ToolCallDelta(index=self._calls[index], arguments=piece)
             case _:
                 yield _opaque("content_block_delta", delta)

@@ -156,6 +156,8 @@ def _is_plain(chunk: bytes) -> bool:
     """Whether a chunk is whole pieces of content, each two lines as Anthropic writes them, and nothing else."""
     if not chunk.endswith(b"}\n\n") or b"\r" in chunk:
         return False
+    if chunk.find(b"\n", len(_NAME)) == len(chunk) - 2:
+        return chunk.startswith(_PLAIN)  # a chunk as nearly all are: a single event
     return all(event.startswith(_PLAIN) and event.find(b"\n", len(_NAME)) < 0 for event in chunk[:-2].split(b"\n\n"))
 
 
