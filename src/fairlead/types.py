@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-DialectName = Literal["openai_chat"]
+DialectName = Literal["openai_chat", "anthropic"]
 """A wire format that callers and providers speak; `fairlead.dialects` has one folder for each."""
 
 ErrorClass = Literal[
@@ -183,17 +183,31 @@ def _tenant(who: Principal) -> str:
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
+class CachePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider may cache all that stands before here, and this: a wish about cost, never about the answer."""
+
+    ttl: str | None = None
+    """For how long, such as `5m` or `1h`; `None`: as long as the provider has it."""
+
+
 class TextPart(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
     """Plain text."""
 
     text: str
+    cache: CachePoint | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    """Fields of the source dialect that have no neutral form, such as citations; kept for the way back."""
 
 
 class ImagePart(msgspec.Struct, frozen=True, kw_only=True, tag="image"):
-    """An image by URL or as a `data:` URL.  Fairlead never fetches it."""
+    """An image by URL, as a `data:` URL or by id.  Fairlead never fetches it."""
 
     url: str
+    """Empty where there is a `file_id`."""
     detail: str | None = None
+    file_id: str | None = None
+    cache: CachePoint | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
 class AudioPart(msgspec.Struct, frozen=True, kw_only=True, tag="audio"):
@@ -204,11 +218,15 @@ class AudioPart(msgspec.Struct, frozen=True, kw_only=True, tag="audio"):
 
 
 class FilePart(msgspec.Struct, frozen=True, kw_only=True, tag="file"):
-    """A file by id, or inline as a `data:` URL."""
+    """A file or document: by id, inline as a `data:` URL, by URL, or as plain text."""
 
     file_id: str | None = None
     file_data: str | None = None
     filename: str | None = None
+    url: str | None = None
+    text: str | None = None
+    cache: CachePoint | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
 class RefusalPart(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
@@ -217,7 +235,27 @@ class RefusalPart(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
     text: str
 
 
-Part = TextPart | ImagePart | AudioPart | FilePart | RefusalPart
+class ReasoningPart(msgspec.Struct, frozen=True, kw_only=True, tag="reasoning"):
+    """What the model thought before it spoke; providers that sign it want it back as it was."""
+
+    text: str = ""
+    signature: str | None = None
+    """The provider's proof that the text is its own."""
+    encrypted: str | None = None
+    """Reasoning that only the provider can read; then there is no text."""
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+
+
+class OpaquePart(msgspec.Struct, frozen=True, kw_only=True, tag="opaque"):
+    """Something of one dialect that no other can express, such as the result of a tool that the provider runs."""
+
+    dialect: DialectName
+    kind: str
+    """What that dialect calls it."""
+    raw: msgspec.Raw
+
+
+Part = TextPart | ImagePart | AudioPart | FilePart | RefusalPart | ReasoningPart | OpaquePart
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,6 +265,10 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     arguments: str
     """JSON text exactly as the model wrote it; it may be invalid."""
+    at: int | None = None
+    """How many of the message's parts stand before it; `None`: all of them."""
+    cache: CachePoint | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +280,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     """On a `tool` message: the call that it answers."""
+    is_error: bool | None = None
+    """On a `tool` message: whether the tool failed."""
+    same_turn: bool = False
+    """Whether it stood in one turn with the message before it, in a dialect whose turns hold several such."""
+    cache: CachePoint | None = None
+    """On a `tool` message: behind the whole of it."""
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
     """Fields of the source dialect that have no neutral form; kept for the way back."""
 
@@ -255,6 +303,10 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     parameters: msgspec.Raw | None = None
     """JSON Schema of the arguments, as sent."""
     strict: bool | None = None
+    hosted: str | None = None
+    """What the dialect at hand calls a tool that the provider itself runs; `None` is a function."""
+    cache: CachePoint | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
 class ToolChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,6 +325,16 @@ class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
 
 
+class Thinking(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether and how much the model may think before it answers."""
+
+    mode: str
+    """`enabled`, `disabled`, `adaptive`, or what a provider adds."""
+    budget_tokens: int | None = None
+    display: str | None = None
+    """How much of it is shown, such as `summarized` or `omitted`."""
+
+
 class Chat(msgspec.Struct, frozen=True, kw_only=True):
     """A chat request in neutral form.  A field that the caller did not send is `None` and is not sent on."""
 
@@ -286,6 +348,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
     response_format: ResponseFormat | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
     max_output_tokens: int | None = None
     n: int | None = None
     stop: tuple[str, ...] = ()
@@ -295,6 +358,9 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     reasoning_effort: str | None = None
+    thinking: Thinking | None = None
+    cache: CachePoint | None = None
+    """Behind the whole prompt."""
     user: str | None = None
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
@@ -325,21 +391,30 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started"):
     id: str
     model: str
     created: int
+    usage: Usage | None = None
+    """What the provider already counts of the prompt; a report follows."""
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
 class TextDelta(msgspec.Struct, frozen=True, kw_only=True, tag="text_delta"):
     """A piece of visible text of one choice."""
 
     text: str
+    """Empty where a part only begins."""
     choice: int = 0
     logprobs: msgspec.Raw | None = None
+    part: int | None = None
+    """Which part of the answer it belongs to, where the provider counts them."""
 
 
 class ReasoningDelta(msgspec.Struct, frozen=True, kw_only=True, tag="reasoning_delta"):
-    """A piece of visible reasoning of one choice."""
+    """A piece of visible reasoning of one choice, its signature, or a whole part that only the provider can read."""
 
     text: str
     choice: int = 0
+    part: int | None = None
+    signature: str | None = None
+    encrypted: str | None = None
 
 
 class RefusalDelta(msgspec.Struct, frozen=True, kw_only=True, tag="refusal_delta"):
@@ -357,6 +432,18 @@ class ToolCallDelta(msgspec.Struct, frozen=True, kw_only=True, tag="tool_call_de
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    """With the first piece: as in `ToolCall`."""
+
+
+class OpaqueDelta(msgspec.Struct, frozen=True, kw_only=True, tag="opaque_delta"):
+    """An event of one dialect that no other can express; only that dialect's encoder writes it."""
+
+    dialect: DialectName
+    kind: str
+    """What that dialect calls it."""
+    raw: msgspec.Raw
+    choice: int = 0
 
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
@@ -364,6 +451,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
 
     reason: FinishReason
     choice: int = 0
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    """What else the source dialect says about the end; kept for the way back."""
 
 
 class UsageReport(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
@@ -372,4 +461,4 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
     usage: Usage
 
 
-ChatEvent = Started | TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | Finished | UsageReport
+ChatEvent = Started | TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | OpaqueDelta | Finished | UsageReport

@@ -7,7 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.core.estimate import IMAGE_TOKENS, estimate_prompt, estimate_tokens, prompt_text, prompt_tokens
-from fairlead.types import Chat, ImagePart, Message, ResponseFormat, TextPart, Tool, ToolCall
+from fairlead.types import (
+    AudioPart,
+    Chat,
+    FilePart,
+    ImagePart,
+    Message,
+    OpaquePart,
+    ReasoningPart,
+    RefusalPart,
+    ResponseFormat,
+    TextPart,
+    Tool,
+    ToolCall,
+)
 
 
 @given(st.text(), st.text())
@@ -47,3 +60,17 @@ def test_a_prompt_is_its_text_tools_schema_and_media():
     )
     assert prompt_text(chat) == b'abcdlook{}lookLooks.{"type":"object"}{}'
     assert prompt_tokens(chat) == IMAGE_TOKENS + 10
+
+
+def test_every_kind_of_part_counts_once():
+    """Reasoning, plain documents and what one dialect alone has as text; sound and other files by rule."""
+    text = (
+        RefusalPart(text="no"),
+        ReasoningPart(text="hm"),
+        FilePart(text="plain"),
+        OpaquePart(dialect="anthropic", kind="x", raw=msgspec.Raw(b"[1]")),
+    )
+    media = (AudioPart(data="AAAA", format="wav"), FilePart(file_id="f"))
+    chat = Chat(model="m", messages=(Message(role="user", parts=(*text, *media)),))
+    assert prompt_text(chat) == b"nohmplain[1]"
+    assert prompt_tokens(chat) == 2 * IMAGE_TOKENS + 3

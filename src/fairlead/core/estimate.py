@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from fairlead.types import Chat, Message, RefusalPart, TextPart
+from fairlead.types import (
+    AudioPart,
+    Chat,
+    FilePart,
+    ImagePart,
+    Message,
+    OpaquePart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+)
 
 BYTES_PER_TOKEN = 4
 """OpenAI's rule of thumb for English: "one token generally corresponds to ~4 characters of text"
@@ -40,7 +50,10 @@ def prompt_text(chat: Chat) -> bytes:
 
 
 def _texts(message: Message) -> list[str]:
-    texts = [part.text for part in message.parts if isinstance(part, TextPart | RefusalPart)]
+    texts = [
+        part.text or "" for part in message.parts if isinstance(part, TextPart | RefusalPart | ReasoningPart | FilePart)
+    ]
+    texts += [bytes(part.raw).decode("utf-8", "replace") for part in message.parts if isinstance(part, OpaquePart)]
     for call in message.tool_calls:
         texts += [call.name, call.arguments]
     return texts
@@ -48,4 +61,6 @@ def _texts(message: Message) -> list[str]:
 
 def _media(chat: Chat) -> int:
     parts = [part for message in chat.messages for part in message.parts]
-    return sum(not isinstance(part, TextPart | RefusalPart) for part in parts)
+    return sum(
+        isinstance(part, ImagePart | AudioPart) or (isinstance(part, FilePart) and part.text is None) for part in parts
+    )

@@ -44,7 +44,11 @@ class RequestCodec(Protocol):
         ...
 
     def encode(self, chat: Chat) -> bytes:
-        """A body in this dialect; a field that is `None` is absent."""
+        """A body in this dialect; a field that is `None` is absent, unless the dialect demands it.
+
+        Raises:
+            InvalidRequest: names what this dialect has no form for.
+        """
         ...
 
 
@@ -69,7 +73,11 @@ class ReplyCodec(Protocol):
         ...
 
     def encode(self, reply: ChatReply) -> bytes:
-        """A body in this dialect."""
+        """A body in this dialect.
+
+        Raises:
+            UpstreamProtocol: the answer holds what this dialect has no form for.
+        """
         ...
 
 

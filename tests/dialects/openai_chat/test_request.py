@@ -14,10 +14,13 @@ from fairlead.dialects.openai_chat import request
 from fairlead.errors import InvalidRequest
 from fairlead.types import (
     AudioPart,
+    CachePoint,
     Chat,
     FilePart,
     ImagePart,
     Message,
+    OpaquePart,
+    ReasoningPart,
     RefusalPart,
     ResponseFormat,
     TextPart,
@@ -372,3 +375,34 @@ def test_media_of_a_malformed_message_counts_as_text():
     for messages in ([3, {"content": [part]}], [{"content": part}], [{"content": ["image_url"]}]):
         read = request.read(body(messages=messages))
         assert (read.images, read.input_bytes > 9) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        OpaquePart(dialect="anthropic", kind="search_result", raw=msgspec.Raw(b"{}")),
+        ImagePart(url="", file_id="f"),
+        FilePart(url="https://example.com/a.pdf"),
+    ],
+)
+def test_a_part_of_another_dialect_is_refused_by_name(part):
+    """It is never left out in silence."""
+    with pytest.raises(InvalidRequest) as raised:
+        request.encode(Chat(model="m", messages=(Message(role="user", parts=(part, TextPart(text="x"))),)))
+    assert raised.value.param == "messages"
+
+
+def test_a_tool_that_another_provider_runs_is_refused():
+    """Nobody here would run it."""
+    with pytest.raises(InvalidRequest) as raised:
+        request.encode(Chat(model="m", messages=(), tools=(Tool(name="s", hosted="web_search"),)))
+    assert raised.value.param == "tools"
+
+
+def test_what_this_dialect_can_say_otherwise_is_said_so():
+    """A plain document is text; reasoning and cache points are nothing that it takes back."""
+    parts = (ReasoningPart(text="hm", signature="s"), FilePart(text="doc"), TextPart(text="x", cache=CachePoint()))
+    body = json.loads(request.encode(Chat(model="m", messages=(Message(role="user", parts=parts),))))
+    assert body["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "doc"}, {"type": "text", "text": "x"}]}
+    ]

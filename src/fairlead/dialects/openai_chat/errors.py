@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from fairlead.core.retry_after import DO_NOT_RETRY, MAX_S, retry_after_s
-from fairlead.dialects.openai_chat._json import loads, printable, snippet
+from fairlead.dialects._json import loads, printable, snippet
 from fairlead.errors import (
     BudgetExceeded,
     ContentRefused,

@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from fairlead.core.sse import SseError, SseEvent, SseParser
-from fairlead.dialects.openai_chat._json import load_object
+from fairlead.dialects._json import load_object
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
 from fairlead.errors import FairleadError, UpstreamProtocol
 from fairlead.types import (
     ChatEvent,
     Finished,
+    OpaqueDelta,
     ReasoningDelta,
     RefusalDelta,
     Started,
@@ -111,11 +112,14 @@ class ChatEventEncoder:
             case Started():
                 self._common |= {"id": event.id, "model": event.model, "created": event.created}
                 return self._role(0)
-            case UsageReport():
-                self._usage = event.usage
+            case UsageReport() | OpaqueDelta():
+                if isinstance(event, UsageReport):
+                    self._usage = event.usage
                 return b""
             case Finished():
                 return self._role(event.choice) + self._chunk(event.choice, {}, finish_reason=event.reason)
+            case TextDelta(text="", logprobs=None) | ReasoningDelta(text=""):
+                return self._role(event.choice)
             case TextDelta():
                 delta = {"content": event.text}
                 return self._role(event.choice) + self._chunk(event.choice, delta, logprobs=event.logprobs)

@@ -7,23 +7,24 @@ from typing import Any, get_args
 
 import msgspec
 
-from fairlead.types import AudioPart, FilePart, ImagePart, Message, Part, RefusalPart, Role, TextPart, ToolCall
+from fairlead.dialects.fields import BadField, value_of
+from fairlead.errors import InvalidRequest
+from fairlead.types import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    Role,
+    TextPart,
+    ToolCall,
+)
 
 _ROLES: Mapping[str, Role] = {role: role for role in get_args(Role)}
-_DECODER = msgspec.json.Decoder()
 _KNOWN = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "refusal"})
-
-
-class BadField(ValueError):
-    """A field has not the form that OpenAI documents.
-
-    Args:
-        param: its path, such as `messages[0].content`.
-    """
-
-    def __init__(self, param: str, reason: str) -> None:
-        super().__init__(f"`{param}` {reason}")
-        self.param = param
 
 
 def decode_message(fields: Mapping[str, msgspec.Raw], at: str) -> Message:
@@ -52,12 +53,17 @@ def decode_message(fields: Mapping[str, msgspec.Raw], at: str) -> Message:
 
 
 def encode_message(message: Message) -> dict[str, Any]:
-    """A message of a request: one text is a string, anything else is a list of parts."""
+    """A message of a request: one text is a string, anything else is a list of parts.
+
+    Raises:
+        InvalidRequest: a part that this dialect has no form for.
+    """
     body: dict[str, Any] = {"role": message.role}
     if len(message.parts) == 1 and isinstance(message.parts[0], TextPart):
         body["content"] = message.parts[0].text
     elif message.parts:
-        body["content"] = [_encode_part(part) for part in message.parts]
+        # Reasoning of another provider's model is nothing that this dialect takes back: it is left out.
+        body["content"] = [_encode_part(part) for part in message.parts if not isinstance(part, ReasoningPart)]
     if message.name is not None:
         body["name"] = message.name
     if message.tool_call_id is not None:
@@ -76,6 +82,9 @@ def encode_answer(message: Message) -> dict[str, Any]:
         "content": "".join(text) if text else None,
         "refusal": "".join(refusals) if refusals else None,
     }
+    reasoning = [part.text for part in message.parts if isinstance(part, ReasoningPart) and part.text]
+    if reasoning:
+        body["reasoning_content"] = "".join(reasoning)  # as the stream has it, and as DeepSeek names it
     if message.tool_calls:
         body["tool_calls"] = [encode_tool_call(call) for call in message.tool_calls]
     return body | message.extra
@@ -84,21 +93,6 @@ def encode_answer(message: Message) -> dict[str, Any]:
 def encode_tool_call(call: ToolCall) -> dict[str, Any]:
     """A function call as it stands in a message."""
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-
-
-def value_of(fields: Mapping[str, msgspec.Raw], name: str) -> Any:
-    """The decoded value; `None` where it is absent or null.
-
-    Raises:
-        BadField: it cannot be decoded, as with a lone surrogate.
-    """
-    raw = fields.get(name)
-    if raw is None:
-        return None
-    try:
-        return _DECODER.decode(raw)
-    except (ValueError, RecursionError) as error:
-        raise BadField(name, f"cannot be read: {error}") from None
 
 
 def _optional_string(fields: Mapping[str, msgspec.Raw], name: str, at: str) -> str | None:
@@ -172,7 +166,7 @@ def _file_part(part: dict[str, Any], at: str) -> Part:
     names = ("file_id", "file_data", "filename")
     file = _inner(part, "file", at)
     known = {name: _string(file, name, f"{at}.file") for name in names if file.get(name) is not None}
-    return FilePart(**known)
+    return FilePart(file_id=known.get("file_id"), file_data=known.get("file_data"), filename=known.get("filename"))
 
 
 def _refusal_part(part: dict[str, Any], at: str) -> Part:
@@ -204,6 +198,14 @@ def _string(values: dict[str, Any], name: str, at: str) -> str:
 
 def _encode_part(part: Part) -> dict[str, Any]:
     match part:
+        case OpaquePart() | ReasoningPart():
+            raise _inexpressible(part.kind if isinstance(part, OpaquePart) else "reasoning")
+        case ImagePart(file_id=str()):
+            raise _inexpressible("image by file id")
+        case FilePart(url=str()):
+            raise _inexpressible("document by URL")
+        case FilePart(text=str()):
+            return {"type": "text", "text": part.text}
         case TextPart():
             return {"type": "text", "text": part.text}
         case ImagePart():
@@ -216,3 +218,9 @@ def _encode_part(part: Part) -> dict[str, Any]:
             return {"type": "file", "file": {name: value for name, value in named.items() if value is not None}}
         case RefusalPart():
             return {"type": "refusal", "refusal": part.text}
+
+
+def _inexpressible(what: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"`messages` hold a part ({what}) that this model's provider has no form for.", param="messages"
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from fairlead.dialects.openai_chat.messages import BadField, value_of
+from fairlead.dialects.fields import BadField, plain, value_of
+from fairlead.errors import InvalidRequest
 from fairlead.types import Chat, ResponseFormat, Tool, ToolChoice
 
 _PLAIN: Mapping[str, type] = {
@@ -26,7 +26,6 @@ _PLAIN: Mapping[str, type] = {
 }
 """Fields that have the same name and one plain type on both sides."""
 
-_NAMES = {float: "a number", int: "an integer", bool: "true or false", str: "a string"}
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _READ = frozenset(
     {
@@ -53,7 +52,7 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
         BadField: a known field of the wrong type.
     """
     extra = {name: raw for name, raw in fields.items() if name not in _READ}
-    known: dict[str, Any] = {name: _plain(fields, name, kind) for name, kind in _PLAIN.items()}
+    known: dict[str, Any] = {name: plain(fields, name, kind) for name, kind in _PLAIN.items()}
     known["max_output_tokens"] = _limit(fields, extra)
     known["stop"] = _stop(fields)
     known["tools"] = _tools(fields, extra)
@@ -64,7 +63,11 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
 
 
 def encode_parameters(chat: Chat) -> dict[str, Any]:
-    """The fields for these parameters; what is `None` is absent."""
+    """The fields for these parameters; what is `None` is absent.
+
+    Raises:
+        InvalidRequest: a tool that another provider runs itself.
+    """
     body: dict[str, Any] = {name: getattr(chat, name) for name in _PLAIN if getattr(chat, name) is not None}
     body |= chat.extra
     if chat.max_output_tokens is not None:
@@ -83,19 +86,8 @@ def encode_parameters(chat: Chat) -> dict[str, Any]:
     return body
 
 
-def _plain(fields: Mapping[str, msgspec.Raw], name: str, kind: type) -> Any:
-    value = value_of(fields, name)
-    if value is None:
-        return None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
-        raise BadField(name, f"must be {_NAMES[kind]}")
-    return value
-
-
 def _limit(fields: Mapping[str, msgspec.Raw], extra: dict[str, msgspec.Raw]) -> int | None:
-    limits = [limit for limit in (_plain(fields, name, int) for name in _LIMITS) if limit is not None]
+    limits = [limit for limit in (plain(fields, name, int) for name in _LIMITS) if limit is not None]
     if limits and "max_tokens" in fields:
         # Older servers know only this name, newer models refuse it: the caller's choice is kept.
         extra["max_tokens"] = msgspec.Raw(msgspec.json.encode(max(limits)))
@@ -214,6 +206,8 @@ def _present(raw: msgspec.Raw) -> msgspec.Raw | None:
 
 
 def _encode_tool(tool: Tool) -> dict[str, Any]:
+    if tool.hosted is not None:
+        raise InvalidRequest(f"`tools` hold {tool.hosted!r}, which this model's provider does not run.", param="tools")
     function = {"description": tool.description, "parameters": tool.parameters, "strict": tool.strict}
     present = {name: value for name, value in function.items() if value is not None}
     return {"type": "function", "function": {"name": tool.name, **present}}

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from fairlead.dialects.openai_chat._json import load_object, mended, snippet
+from fairlead.dialects._json import load_object, mended, snippet
+from fairlead.dialects.fields import BadField
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
-from fairlead.dialects.openai_chat.messages import BadField, decode_message, encode_answer
+from fairlead.dialects.openai_chat.messages import decode_message, encode_answer
 from fairlead.dialects.openai_chat.usage import PlainCounts, decode_usage, encode_usage
 from fairlead.errors import UpstreamProtocol
 from fairlead.types import ChatReply, Choice, Usage

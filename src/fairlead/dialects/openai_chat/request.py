@@ -10,42 +10,31 @@ import msgspec
 from fairlead.call import Request
 from fairlead.core.jsontop import MalformedObject, top_level
 from fairlead.core.jsontop import join as join_fields
+from fairlead.dialects.fields import (
+    DESTINATIONS,
+    MOST_TOKENS,
+    BadField,
+    array,
+    boolean,
+    integer,
+    model_name,
+    string,
+    value_of,
+)
 from fairlead.dialects.openai_chat.media import measure_media
-from fairlead.dialects.openai_chat.messages import BadField, decode_message, encode_message, value_of
+from fairlead.dialects.openai_chat.messages import decode_message, encode_message
 from fairlead.dialects.openai_chat.parameters import decode_parameters, encode_parameters
 from fairlead.errors import InvalidRequest
 from fairlead.types import Chat
 
-_MODEL_CHARS = 256
-_MAX_TOKENS = 10_000_000
 _MAX_N = 128
-
-_DESTINATIONS = frozenset(
-    {
-        "api_base",
-        "api_key",
-        "api_type",
-        "api_version",
-        "azure_endpoint",
-        "base_url",
-        "custom_host",
-        "custom_llm_provider",
-        "extra_body",
-        "extra_headers",
-        "extra_query",
-        "headers",
-        "proxies",
-        "proxy",
-    }
-)
-"""Fields that gateways and SDKs read as a destination or a credential; no provider documents them."""
 
 _SAME_LIMIT = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """Two names of one limit: a default for one does not stand beside the caller's other."""
 
 _OPTIONS = frozenset({"max_completion_tokens", "max_tokens", "n", "service_tier", "stream", "stream_options", "user"})
 """Fields that `_read_options` decodes; most bodies have few of them, or none."""
-_LOOKED_AT = _DESTINATIONS | _OPTIONS
+_LOOKED_AT = DESTINATIONS | _OPTIONS
 
 _WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _Messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
@@ -62,15 +51,15 @@ def read(body: bytes) -> Request:
     except MalformedObject as error:
         raise InvalidRequest(f"The body cannot be read: {error}.") from None
     named = _LOOKED_AT.intersection(fields)
-    if not named.isdisjoint(_DESTINATIONS):
-        name = min(_DESTINATIONS.intersection(fields))
+    if not named.isdisjoint(DESTINATIONS):
+        name = min(DESTINATIONS.intersection(fields))
         raise InvalidRequest(f"`{name}` cannot be chosen by a caller; it is set in the configuration.", param=name)
     try:
-        images, media_bytes = measure_media(_messages(fields))
+        images, media_bytes = measure_media(array(fields, "messages"))
         request = Request(
             dialect="openai_chat",
             fields=fields,
-            model=_model(fields),
+            model=model_name(fields),
             input_bytes=sum(map(len, fields.values())) - media_bytes,
             images=images,
         )
@@ -106,13 +95,13 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
         InvalidRequest: names the field at fault.
     """
     try:
-        model = _model(fields)
+        model = model_name(fields)
         try:
             rows = _Messages.decode(fields.get("messages", b"null"))
         except (ValueError, RecursionError):
             raise BadField("messages", "must be an array of objects") from None
         messages = tuple(decode_message(row, f"messages[{index}]") for index, row in enumerate(rows))
-        stream = _boolean(fields, "stream")
+        stream = boolean(fields, "stream")
         return Chat(model=model, messages=messages, stream=stream, **decode_parameters(fields))
     except BadField as error:
         raise InvalidRequest(f"{error}.", param=error.param) from None
@@ -128,53 +117,14 @@ def encode(chat: Chat) -> bytes:
 
 def _read_options(request: Request, fields: Mapping[str, msgspec.Raw]) -> None:
     """What stages read beside model and messages."""
-    limits = [_integer(fields, name, _MAX_TOKENS) for name in _SAME_LIMIT]
-    n = _integer(fields, "n", _MAX_N)
-    request.stream = _boolean(fields, "stream")
+    limits = [integer(fields, name, 1, MOST_TOKENS) for name in _SAME_LIMIT]
+    n = integer(fields, "n", 1, _MAX_N)
+    request.stream = boolean(fields, "stream")
     request.include_usage = _include_usage(fields)
     request.max_output_tokens = max((limit for limit in limits if limit is not None), default=None)
     request.n = 1 if n is None else n
-    request.service_tier = _string(fields, "service_tier")
-    request.end_user = _string(fields, "user")
-
-
-def _messages(fields: Mapping[str, msgspec.Raw]) -> msgspec.Raw:
-    messages = fields.get("messages")
-    if messages is None or memoryview(messages)[0] != 0x5B:
-        raise BadField("messages", "must be an array")
-    return messages
-
-
-def _model(fields: Mapping[str, msgspec.Raw]) -> str:
-    model = value_of(fields, "model")
-    if not isinstance(model, str) or not 0 < len(model) <= _MODEL_CHARS:
-        raise BadField("model", f"must be a string of 1 to {_MODEL_CHARS} characters")
-    if not model.isprintable():
-        raise BadField("model", "must not contain control characters")
-    return model
-
-
-def _string(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:
-    value = value_of(fields, name)
-    if value is None or isinstance(value, str):
-        return value
-    raise BadField(name, "must be a string")
-
-
-def _boolean(fields: Mapping[str, msgspec.Raw], name: str) -> bool:
-    value = value_of(fields, name)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise BadField(name, "must be true or false")
-
-
-def _integer(fields: Mapping[str, msgspec.Raw], name: str, most: int) -> int | None:
-    value = value_of(fields, name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise BadField(name, f"must be an integer from 1 to {most}")
-    return value
+    request.service_tier = string(fields, "service_tier")
+    request.end_user = string(fields, "user")
 
 
 def _include_usage(fields: Mapping[str, msgspec.Raw]) -> bool:

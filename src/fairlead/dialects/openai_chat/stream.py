@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.core.sse import EventSplitter, SseError, SseParser
-from fairlead.dialects.openai_chat._json import load_object, loads
+from fairlead.core.sse import EventSplitter, SseError
+from fairlead.dialects._json import load_object, loads
+from fairlead.dialects.frames import parsed, says_something
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.events import ChatEventDecoder, ChatEventEncoder
 from fairlead.dialects.openai_chat.usage import decode_usage
@@ -72,8 +73,8 @@ class ChatScanner:
         except SseError as error:
             raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
         held = self._splitter.held
-        self.progressed = any(map(_says_something, events)) or (
-            bool(held) and _says_something(bytes(held[:_BEGINNING_BYTES]))
+        self.progressed = any(map(says_something, events)) or (
+            bool(held) and says_something(bytes(held[:_BEGINNING_BYTES]))
         )
         if not events:
             return b""
@@ -86,7 +87,7 @@ class ChatScanner:
             return False
         if self.content and b"[DONE]" not in event and _is_plain(event, 0):
             return True
-        for name, data in _parsed(event):
+        for name, data in parsed(event):
             if name == b"error":
                 # Whatever its data is, it is the provider's own words about a failure and not the model's.
                 self.error = decode_in_band(data)
@@ -141,7 +142,7 @@ def encoder(*, include_usage: bool, extra: Mapping[str, Any] | None = None) -> C
 def text(raw: bytes) -> str:
     """All that the model wrote in a raw stream, whole or torn; an event that is not whole counts for nothing."""
     pieces: list[str] = []
-    for _, data in _parsed(raw):
+    for _, data in parsed(raw):
         try:
             body = loads(data)
         except UpstreamProtocol:
@@ -194,26 +195,6 @@ def _plain_head(event: bytes) -> bytes:
     head, found, _ = event.partition(b'"choices":')
     head += found
     return head if found and b"\n" not in head and _is_plain(head, 0) else _BARE
-
-
-def _says_something(event: bytes) -> bool:
-    """Whether an event, whole or only its beginning, has data: comments have none, and that of a ping counts for
-    nothing."""
-    if event.startswith(b"data: {"):
-        return True
-    fields = [line.partition(b":") for line in event.splitlines()]
-    if any(name == b"event" and value.strip() == b"ping" for name, _, value in fields):
-        return False
-    return any(name == b"data" and value.strip() for name, _, value in fields)
-
-
-def _parsed(raw: bytes) -> list[tuple[bytes, bytes]]:
-    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and raw.endswith(b"\n\n") and b"\r" not in raw:
-        return [(b"", raw[6:-2])]  # an event as nearly all are
-    try:
-        return [(event.event, event.data) for event in SseParser().feed(raw)]
-    except SseError:
-        return []
 
 
 def _written(delta: dict[str, Any]) -> list[str]:

@@ -1,0 +1,123 @@
+"""Requests of the Anthropic dialect: read for a relay, re-joined for a provider, and to and from the neutral form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from fairlead.call import Request
+from fairlead.core.jsontop import MalformedObject, top_level
+from fairlead.core.jsontop import join as join_fields
+from fairlead.dialects.anthropic.media import measure_media
+from fairlead.dialects.anthropic.messages import decode_system, decode_turn, encode_messages
+from fairlead.dialects.anthropic.parameters import decode_parameters, encode_parameters
+from fairlead.dialects.fields import (
+    DESTINATIONS,
+    MOST_TOKENS,
+    BadField,
+    array,
+    boolean,
+    integer,
+    model_name,
+    string,
+    value_of,
+)
+from fairlead.errors import InvalidRequest
+from fairlead.types import Chat
+
+_Messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+
+def read(body: bytes) -> Request:
+    """Read the top level of a body into relay form; of the values only those that stages need are decoded.
+
+    A stream of this dialect always counts its tokens, so that every caller wants that.
+
+    Raises:
+        InvalidRequest: not a JSON object, a destination named in it, or a known field of the wrong type.
+    """
+    try:
+        fields = top_level(body)
+    except MalformedObject as error:
+        raise InvalidRequest(f"The body cannot be read: {error}.") from None
+    named = DESTINATIONS.intersection(fields)
+    if named:
+        name = min(named)
+        raise InvalidRequest(f"`{name}` cannot be chosen by a caller; it is set in the configuration.", param=name)
+    try:
+        images, media_bytes = measure_media(array(fields, "messages"))
+        return Request(
+            dialect="anthropic",
+            fields=fields,
+            model=model_name(fields),
+            stream=boolean(fields, "stream"),
+            include_usage=True,
+            max_output_tokens=integer(fields, "max_tokens", 0, MOST_TOKENS),
+            service_tier=string(fields, "service_tier"),
+            input_bytes=sum(map(len, fields.values())) - media_bytes,
+            images=images,
+            end_user=_end_user(fields),
+        )
+    except BadField as error:
+        raise InvalidRequest(f"{error}.", param=error.param) from None
+
+
+def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:  # noqa: ARG001
+    """The caller's fields, in their order, with the model replaced; usage comes without being asked for.
+
+    A field that the caller sent as null counts as sent: `defaults` fill only what is absent.
+    """
+    if model == request.model and not defaults:
+        return join_fields(request.fields)
+    fields = dict(request.fields)
+    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    for name, value in (defaults or {}).items():
+        fields.setdefault(name, value)
+    return join_fields(fields)
+
+
+def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
+    """The neutral form; the system prompt is its first message, and unknown fields are kept in `extra`.
+
+    Raises:
+        InvalidRequest: names the field at fault.
+    """
+    try:
+        model = model_name(fields)
+        messages = decode_system(fields.get("system"))
+        try:
+            rows = _Messages.decode(fields.get("messages", b"null"))
+        except (ValueError, RecursionError):
+            raise BadField("messages", "must be an array of objects") from None
+        for index, row in enumerate(rows):
+            messages += decode_turn(row, f"messages[{index}]")
+        stream = boolean(fields, "stream")
+        return Chat(model=model, messages=tuple(messages), stream=stream, **decode_parameters(fields))
+    except BadField as error:
+        raise InvalidRequest(f"{error}.", param=error.param) from None
+
+
+def encode(chat: Chat) -> bytes:
+    """A body in this dialect; a field that is `None` is absent, but for `max_tokens`: see `DEFAULT_MAX_TOKENS`.
+
+    Raises:
+        InvalidRequest: names what this dialect has no form for.
+    """
+    body: dict[str, Any] = {"model": chat.model, **encode_messages(chat.messages)}
+    if chat.stream:
+        body["stream"] = True
+    return msgspec.json.encode(body | encode_parameters(chat))
+
+
+def _end_user(fields: Mapping[str, msgspec.Raw]) -> str | None:
+    if "metadata" not in fields:
+        return None
+    metadata = value_of(fields, "metadata")
+    if metadata is None:
+        return None
+    user = metadata.get("user_id") if isinstance(metadata, dict) else 0
+    if user is not None and not isinstance(user, str):
+        raise BadField("metadata", "must be an object whose `user_id` is a string")
+    return user

@@ -1,0 +1,79 @@
+"""What stays behind when a chat, an answer or an event goes from one dialect into another.
+
+`extra` holds what only its own dialect means, and a signature proves reasoning to the provider that gave it and to no
+other: neither crosses.  What is left behind of a request is named, so that nothing is dropped in silence.  Parts and
+tools that only one dialect knows do cross, for the other one to refuse by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from fairlead.types import (
+    Chat,
+    ChatEvent,
+    ChatReply,
+    Finished,
+    Message,
+    Part,
+    ReasoningDelta,
+    ReasoningPart,
+    Started,
+    ToolCallDelta,
+)
+
+_Kept = TypeVar("_Kept", bound=msgspec.Struct)
+
+
+def chat_across(chat: Chat) -> tuple[Chat, tuple[str, ...]]:
+    """The chat for an encoder of another dialect, and the paths of the fields that it left behind."""
+    crossed = msgspec.structs.replace(
+        _bare(chat),
+        messages=tuple(map(_message, chat.messages)),
+        tools=tuple(tool if tool.hosted is not None else _bare(tool) for tool in chat.tools),
+    )
+    return crossed, tuple(_left_behind(chat))
+
+
+def reply_across(reply: ChatReply) -> ChatReply:
+    """The answer for an encoder of another dialect."""
+    choices = (msgspec.structs.replace(choice, message=_message(choice.message)) for choice in reply.choices)
+    return msgspec.structs.replace(reply, choices=tuple(choices), extra={})
+
+
+def event_across(event: ChatEvent) -> ChatEvent:
+    """The event for an encoder of another dialect."""
+    if isinstance(event, ReasoningDelta):
+        return msgspec.structs.replace(event, signature=None, encrypted=None)
+    return _bare(event) if isinstance(event, Started | ToolCallDelta | Finished) else event
+
+
+def _message(message: Message) -> Message:
+    return msgspec.structs.replace(
+        _bare(message),
+        parts=tuple(map(_part, message.parts)),
+        tool_calls=tuple(map(_bare, message.tool_calls)),
+    )
+
+
+def _part(part: Part) -> Part:
+    if isinstance(part, ReasoningPart):
+        return ReasoningPart(text=part.text)
+    return _bare(part)
+
+
+def _bare(kept: _Kept) -> _Kept:
+    return msgspec.structs.replace(kept, extra={}) if getattr(kept, "extra", None) else kept
+
+
+def _left_behind(chat: Chat) -> Iterator[str]:
+    yield from chat.extra
+    for index, message in enumerate(chat.messages):
+        for kept in (message, *message.parts, *message.tool_calls):
+            yield from (f"messages[{index}].{name}" for name in getattr(kept, "extra", ()))
+    for index, tool in enumerate(chat.tools):
+        if tool.hosted is None:
+            yield from (f"tools[{index}].{name}" for name in tool.extra)

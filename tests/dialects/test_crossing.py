@@ -1,0 +1,100 @@
+"""From one dialect into another."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from anthropic_generated import chats, raw
+from fairlead.dialects.anthropic import ANTHROPIC
+from fairlead.dialects.crossing import chat_across, event_across, reply_across
+from fairlead.dialects.openai_chat import OPENAI_CHAT
+from fairlead.errors import InvalidRequest
+from fairlead.types import (
+    Chat,
+    ChatReply,
+    Choice,
+    Finished,
+    Message,
+    ReasoningDelta,
+    ReasoningPart,
+    Started,
+    TextDelta,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+)
+
+X = {"x_only": raw(1)}
+CHAT = Chat(
+    model="m",
+    messages=(
+        Message(role="user", parts=(TextPart(text="a", extra=X),), extra=X),
+        Message(
+            role="assistant",
+            parts=(ReasoningPart(text="hm", signature="s"), ReasoningPart(encrypted="e"), TextPart(text="b")),
+            tool_calls=(ToolCall(id="c", name="f", arguments="{}", extra=X),),
+        ),
+    ),
+    tools=(Tool(name="f", extra=X), Tool(name="s", hosted="search", extra=X)),
+    extra=X,
+)
+
+
+def test_what_only_one_dialect_means_stays_behind_and_is_named():
+    """Also what stands deep inside; a tool that is refused anyway stays whole."""
+    crossed, left = chat_across(CHAT)
+    assert left == ("x_only", "messages[0].x_only", "messages[0].x_only", "messages[1].x_only", "tools[0].x_only")
+    assert chat_across(crossed)[1] == ()
+    assert crossed.messages[1].parts == (ReasoningPart(text="hm"), ReasoningPart(), TextPart(text="b"))
+    assert crossed.tools == (Tool(name="f"), CHAT.tools[1])
+
+
+@pytest.mark.parametrize("dialect", [ANTHROPIC, OPENAI_CHAT])
+def test_nothing_that_was_kept_reaches_another_provider(dialect):
+    """Neither a foreign field nor a foreign signature."""
+    crossed, _ = chat_across(Chat(model="m", messages=CHAT.messages, tools=CHAT.tools[:1], extra=X))
+    assert b"x_only" not in dialect.request.encode(crossed)
+    assert b"signature" not in dialect.request.encode(crossed)
+
+
+@given(chats())
+def test_any_chat_of_anthropics_is_written_or_refused_in_openais_form(chat):
+    """And what is written is read again."""
+    crossed, _ = chat_across(chat)
+    try:
+        body = OPENAI_CHAT.request.encode(crossed)
+    except InvalidRequest as error:
+        refused = error
+    else:
+        assert len(json.loads(body)["messages"]) == len(chat.messages)
+        OPENAI_CHAT.request.decode(msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
+        return
+    assert refused.param in {"messages", "tools"}
+
+
+def test_an_answer_crosses_without_what_was_kept():
+    """Its words, calls and counts stay."""
+    choice = Choice(index=0, message=CHAT.messages[1], finish_reason="stop")
+    crossed = reply_across(ChatReply(id="i", model="m", created=0, choices=(choice,), extra={"x_only": 1}))
+    assert b"x_only" not in ANTHROPIC.reply.encode(crossed)
+    assert crossed.choices[0].message.tool_calls == (ToolCall(id="c", name="f", arguments="{}"),)
+
+
+@pytest.mark.parametrize(
+    ("event", "crossed"),
+    [
+        (Started(id="i", model="m", created=0, extra=X), Started(id="i", model="m", created=0)),
+        (ReasoningDelta(text="a", signature="s"), ReasoningDelta(text="a")),
+        (ToolCallDelta(index=0, id="c", extra=X), ToolCallDelta(index=0, id="c")),
+        (Finished(reason="stop", extra=X), Finished(reason="stop")),
+        (TextDelta(text="a", part=1), TextDelta(text="a", part=1)),
+    ],
+)
+def test_an_event_crosses_without_what_was_kept(event, crossed):
+    """What the model said stays."""
+    assert event_across(event) == crossed
