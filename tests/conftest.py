@@ -5,8 +5,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
+
+# How long an example takes, or the first one that needs a table of all characters, says how busy the machine is.
+hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("house")
 
 pytest_plugins = ["fairlead.testing.plugin", "in_process", "processes", "loads", "redis_server"]
 
