@@ -339,14 +339,19 @@ async def test_h7_two_credentials_are_one_only_where_they_agree(begin: Begin) ->
     ids=["depth", "keys", "duplicate", "number", "NaN", "BOM", "UTF-16"],
 )
 async def test_h8_hostile_json_is_a_cheap_400(begin: Begin, body: bytes) -> None:
-    """At most 5 ms of CPU a megabyte, and 20 for the whole exchange; nothing is called."""
+    """At most 5 ms of CPU a megabyte, and 50 for both ends of the exchange; nothing is called.
+
+    The least of several is what it costs; what one of them took says what else this process did meanwhile.
+    """
     gateway = await begin(OPEN)
     await chat(gateway, model="absent")
-    began = time.process_time()
-    answer = await ask(gateway, "POST", CHAT, body)
-    spent_s = time.process_time() - began
-    assert answer.status == 400, answer.body
-    assert spent_s < 0.1 + 0.005 * len(body) / 1e6
+    spent_s: list[float] = []
+    for _ in range(5):
+        began = time.process_time()
+        answer = await ask(gateway, "POST", CHAT, body)
+        spent_s.append(time.process_time() - began)
+        assert answer.status == 400, answer.body
+    assert min(spent_s) < 0.05 + 0.005 * len(body) / 1e6
     assert len(await recorded(gateway)) == 1
 
 
