@@ -12,7 +12,7 @@ from fairlead.core.lane import Lane
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
 from fairlead.errors import FairleadError
-from fairlead.types import Chat, DialectName, Principal, Usage, UsageSource
+from fairlead.types import Chat, DialectName, Embed, Operation, Principal, Usage, UsageSource
 
 NOBODY = Principal()
 """Who calls where nobody asks: open mode and the library."""
@@ -69,6 +69,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """What one image may cost at most, for the reservation."""
     price: ModelPrices | None = None
     """`None`: unpriced."""
+    refuses: frozenset[str] = frozenset()
+    """Parameters that the model does not take, by their neutral names."""
     window: int | None = None
     """Tokens that fit into the model's context, by its facts; `None` where nobody knows."""
     retries: Retries | None = None
@@ -131,6 +133,7 @@ class Request(msgspec.Struct, kw_only=True):
     dialect: DialectName
     fields: Mapping[str, msgspec.Raw]
     model: str
+    operation: Operation = "answer"
     stream: bool = False
     include_usage: bool = False
     """Whether the caller wants the stream's usage chunk (FAULTS S13)."""
@@ -150,7 +153,7 @@ class Request(msgspec.Struct, kw_only=True):
     """Vendor headers on the allow-list, lower case."""
     credential: Secret | None = None
     """The caller's own provider key, in passthrough mode only."""
-    chat: Chat | None = None
+    chat: Chat | Embed | None = None
     """The neutral form, once somebody needed it."""
 
 

@@ -379,7 +379,7 @@ async def _pieces(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
     try:
         reply = await _apart(runtime, call)
         outcome = _LEFT
-        decoder = OPENAI_CHAT.stream.decoder()
+        decoder = OPENAI_CHAT.streams.decoder()
         runtime.flush()
         try:
             async for chunk in cast("Chunks", reply.source):

@@ -3,6 +3,7 @@
     FairleadError
     ├── CallerError              400  the request itself cannot be served
     │   ├── InvalidRequest       400
+    │   │   └── Untranslatable        the dialect of the target has no form for it
     │   ├── Unauthenticated      401
     │   ├── Forbidden            403
     │   ├── NotFound             404  unknown path, model or call
@@ -107,6 +108,11 @@ class CallerError(FairleadError):
 
 class InvalidRequest(CallerError):
     """Malformed or contradictory request."""
+
+
+class Untranslatable(InvalidRequest):
+    """The target speaks another dialect than the caller, and that one has no form for what the caller asks; another
+    target may."""
 
 
 class Unauthenticated(CallerError):

@@ -18,8 +18,10 @@ class Stream(Protocol[T_co]):
     The adapter that makes one has already seen the first content, so an error before it was raised and not streamed.
     """
 
-    progressed_ns: int
-    """Monotonic nanoseconds of the last *content*; pings do not move it."""
+    @property
+    def progressed_ns(self) -> int:
+        """Monotonic nanoseconds of the last *content*; pings do not move it."""
+        ...
 
     def __aiter__(self) -> Stream[T_co]: ...
 

@@ -11,8 +11,20 @@ from typing import Any, Literal
 
 import msgspec
 
-DialectName = Literal["openai_chat", "anthropic"]
-"""A wire format that callers and providers speak; `fairlead.dialects` has one folder for each."""
+DialectName = Literal[
+    "openai_chat",
+    "openai_responses",
+    "anthropic",
+    "gemini",
+    "openai_embeddings",
+    "gemini_embeddings",
+    "cohere_embeddings",
+    "voyage_embeddings",
+]
+"""A wire format that callers and providers speak; `fairlead.dialects` has them by name."""
+
+Operation = Literal["answer", "count"]
+"""What a call asks for: an answer, or how many tokens its input has, which costs nothing."""
 
 ErrorClass = Literal[
     "network",
@@ -462,3 +474,33 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
 
 
 ChatEvent = Started | TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta | OpaqueDelta | Finished | UsageReport
+
+
+# --- the neutral form of embeddings ----------------------------------------------------------------------------
+
+
+class Embed(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for embeddings.  A field that the caller did not send is `None` and is not sent on."""
+
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    """Texts, or texts as token numbers of the model's own vocabulary."""
+    dimensions: int | None = None
+    encoding: Literal["float", "base64"] | None = None
+    """How the caller wants the numbers: as JSON, or as base64 of little-endian 32-bit floats."""
+    task: str | None = None
+    """What they are for, such as `search_query` or `search_document`, in the words of the dialect at hand."""
+    user: str | None = None
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+
+
+class EmbedReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Embeddings in the order of their inputs."""
+
+    model: str
+    vectors: tuple[tuple[float, ...], ...]
+    """One for each input, all of the same length."""
+    encoding: Literal["float", "base64"] | None = None
+    """How the caller wants them."""
+    usage: Usage | None = None
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from anthropic_generated import chats, raw
 from fairlead.dialects.anthropic import ANTHROPIC
-from fairlead.dialects.crossing import chat_across, event_across, reply_across
+from fairlead.dialects.crossing import event_across, reply_across, request_across
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import InvalidRequest
 from fairlead.types import (
@@ -47,9 +47,9 @@ CHAT = Chat(
 
 def test_what_only_one_dialect_means_stays_behind_and_is_named():
     """Also what stands deep inside; a tool that is refused anyway stays whole."""
-    crossed, left = chat_across(CHAT)
+    crossed, left = request_across(CHAT)
     assert left == ("x_only", "messages[0].x_only", "messages[0].x_only", "messages[1].x_only", "tools[0].x_only")
-    assert chat_across(crossed)[1] == ()
+    assert request_across(crossed)[1] == ()
     assert crossed.messages[1].parts == (ReasoningPart(text="hm"), ReasoningPart(), TextPart(text="b"))
     assert crossed.tools == (Tool(name="f"), CHAT.tools[1])
 
@@ -57,7 +57,7 @@ def test_what_only_one_dialect_means_stays_behind_and_is_named():
 @pytest.mark.parametrize("dialect", [ANTHROPIC, OPENAI_CHAT])
 def test_nothing_that_was_kept_reaches_another_provider(dialect):
     """Neither a foreign field nor a foreign signature."""
-    crossed, _ = chat_across(Chat(model="m", messages=CHAT.messages, tools=CHAT.tools[:1], extra=X))
+    crossed, _ = request_across(Chat(model="m", messages=CHAT.messages, tools=CHAT.tools[:1], extra=X))
     assert b"x_only" not in dialect.request.encode(crossed)
     assert b"signature" not in dialect.request.encode(crossed)
 
@@ -65,7 +65,7 @@ def test_nothing_that_was_kept_reaches_another_provider(dialect):
 @given(chats())
 def test_any_chat_of_anthropics_is_written_or_refused_in_openais_form(chat):
     """And what is written is read again."""
-    crossed, _ = chat_across(chat)
+    crossed, _ = request_across(chat)
     try:
         body = OPENAI_CHAT.request.encode(crossed)
     except InvalidRequest as error:

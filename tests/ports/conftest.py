@@ -233,8 +233,8 @@ def upstream(request: pytest.FixtureRequest, time: VirtualClock) -> Callable[[st
         transport = Watched(below)
         provider = HttpProvider(
             name="p",
-            dialect=OPENAI_CHAT,
-            vendor=facts.load().vendors["default"],
+            speaks=(OPENAI_CHAT,),
+            vendor=facts.load().vendors["openai_chat"],
             transport=transport,
             host="h",
             base_path="/v1",

@@ -130,8 +130,8 @@ class House:
     def _provider(self, name: str, transport: Transport, credentials: Sequence[str]) -> HttpProvider:
         return HttpProvider(
             name=name,
-            dialect=OPENAI_CHAT,
-            vendor=facts.load().vendors["default"],
+            speaks=(OPENAI_CHAT,),
+            vendor=facts.load().vendors["openai_chat"],
             transport=transport,
             host=name,
             base_path="/v1",

@@ -120,7 +120,7 @@ def providers(config: Config) -> list[dict[str, Any]]:
     vendors = facts.load().vendors
     rows = []
     for name, provider in config.providers.items():
-        vendor = vendors.get(provider.vendor or "default")
+        vendor = vendors.get(provider.vendor_name)
         base_url = provider.base_url or (None if vendor is None else vendor.base_url)
         rows.append(
             {

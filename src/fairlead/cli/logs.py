@@ -191,7 +191,7 @@ def _readable(row: Row) -> object:
     raw = row["response"]
     if not row["stream"] or not isinstance(raw, str):
         return raw
-    return dialect(str(row["dialect"])).stream.text(raw.encode()) or raw
+    return dialect(str(row["dialect"])).streams.text(raw.encode()) or raw
 
 
 def _timed(name: str, value: object) -> object:

@@ -27,7 +27,7 @@ from fairlead.core.ids import uuid7
 from fairlead.core.lane import Lane, Lanes
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
-from fairlead.dialects import dialect, static_reply
+from fairlead.dialects import DIALECTS, dialect, static_reply
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.pipeline import Next, Reply, Stage, compose
@@ -204,10 +204,10 @@ class Catalogue:
         Raises:
             ConfigError: no such vendor.
         """
-        name = provider.vendor or "default"
+        name = provider.vendor_name
         found = self._facts.vendors.get(name)
         if found is None:
-            known = ", ".join(sorted(self._facts.vendors.keys() - {"default"}))
+            known = ", ".join(sorted(self._facts.vendors.keys() - DIALECTS.keys()))
             raise ConfigError(f"unknown vendor {name!r}; known are {known}; or give `dialect` and `base_url`")
         return found
 
@@ -303,6 +303,7 @@ class Catalogue:
                 bills_after_disconnect=vendor.bills_after_disconnect,
                 image_tokens=family.image_tokens,
                 price=price,
+                refuses=frozenset(family.refuses),
                 window=family.window,
                 retries=None if model.retry is None else model.retry.as_retries,
                 pacing=pacing,
@@ -457,7 +458,7 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     base_url = f"{gateway.rstrip('/')}/v1"
     codec = replace(dialect("openai_chat"), errors=GatewayErrors())
     provider = _http_provider(
-        "gateway", base_url, codec, vendor, credentials, clock, Egress(), allow_private=True, keep_streams=False
+        "gateway", base_url, (codec,), vendor, credentials, clock, Egress(), allow_private=True, keep_streams=False
     )
 
     def expand(model: str) -> tuple[Candidate, ...]:
@@ -551,7 +552,7 @@ def _egresses(config: Config, catalogue: Catalogue, root: Path, environ: Mapping
 def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvider:
     vendor = foundation.catalogue.vendor(entry)
     base_url = entry.base_url or vendor.base_url
-    codec = dialect(entry.dialect_name or vendor.dialect)
+    speaks = tuple(map(dialect, vendor.speaks))
     credentials = foundation.credentials[name]
     keep_streams = foundation.config.store.content_mode != "off"
     if base_url is not None:
@@ -559,7 +560,7 @@ def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvide
         return _http_provider(
             name,
             base_url,
-            codec,
+            speaks,
             vendor,
             credentials,
             foundation.clock,
@@ -571,7 +572,7 @@ def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvide
         raise ConfigError(f"provider {name!r} has no `base_url`, and its vendor has none either")
     return HttpProvider(
         name=name,
-        dialect=codec,
+        speaks=speaks,
         vendor=vendor,
         transport=SimTransport(Simulator(_sim_settings(foundation, entry), foundation.clock), foundation.clock),
         host=_SIM,
@@ -585,7 +586,7 @@ def _provider(foundation: Foundation, name: str, entry: Provider) -> HttpProvide
 def _http_provider(
     name: str,
     base_url: str,
-    codec: Dialect,
+    speaks: tuple[Dialect, ...],
     vendor: facts.Vendor,
     credentials: Mapping[str, Secret],
     clock: Clock,
@@ -597,7 +598,7 @@ def _http_provider(
     origin = Origin.of(base_url)
     return HttpProvider(
         name=name,
-        dialect=codec,
+        speaks=speaks,
         vendor=vendor,
         transport=Pool(
             origin,

@@ -48,7 +48,7 @@ def _credentials(name: str, entry: Provider, root: Path, environ: Mapping[str, s
 def _way(
     name: str, entry: Provider, vendors: Mapping[str, Vendor], root: Path, environ: Mapping[str, str]
 ) -> Iterator[Problem]:
-    vendor = vendors[entry.vendor or "default"]
+    vendor = vendors[entry.vendor_name]
     base_url = entry.base_url or vendor.base_url
     try:
         egress(entry, base_url=base_url, private=bool(entry.allow_private) or vendor.local, root=root, environ=environ)

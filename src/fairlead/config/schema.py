@@ -20,7 +20,7 @@ Weight = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
-DIALECTS: dict[str, DialectName] = {"openai": "openai_chat", "openai_chat": "openai_chat"}
+DIALECTS: dict[str, DialectName] = {"openai": "openai_chat", "openai_chat": "openai_chat", "anthropic": "anthropic"}
 """The dialects of this version, by the names that a configuration may use."""
 
 
@@ -128,6 +128,11 @@ class Provider(Table, frozen=True, kw_only=True):
         if self.api_key is not None:
             return {"default": self.api_key}
         return {str(number): ref for number, ref in enumerate(self.credentials, start=1)}
+
+    @property
+    def vendor_name(self) -> str:
+        """Whose facts count: the vendor's, else those of a server of which nothing but its dialect is known."""
+        return self.vendor or self.dialect_name or "openai_chat"
 
     @property
     def dialect_name(self) -> DialectName | None:

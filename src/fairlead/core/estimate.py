@@ -5,6 +5,7 @@ from __future__ import annotations
 from fairlead.types import (
     AudioPart,
     Chat,
+    Embed,
     FilePart,
     ImagePart,
     Message,
@@ -34,8 +35,11 @@ def estimate_prompt(size_bytes: int) -> int:
     return -(-size_bytes // BYTES_PER_TOKEN)
 
 
-def prompt_tokens(chat: Chat) -> int:
-    """The input tokens of a chat: its text, tools and schema, and `IMAGE_TOKENS` for each piece of media."""
+def prompt_tokens(chat: Chat | Embed) -> int:
+    """The input tokens of a chat: its text, tools and schema, and `IMAGE_TOKENS` for each piece of media; those of
+    embeddings are their texts."""
+    if isinstance(chat, Embed):
+        return sum(estimate_tokens(each) if isinstance(each, str) else len(each) for each in chat.inputs)
     return estimate_tokens(prompt_text(chat)) + IMAGE_TOKENS * _media(chat)
 
 

@@ -7,12 +7,13 @@ from types import MappingProxyType
 
 from fairlead.call import Call
 from fairlead.dialects import static
+from fairlead.dialects.anthropic import ANTHROPIC
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.pipeline import Reply
 from fairlead.types import DialectName
 
-DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType({"openai_chat": OPENAI_CHAT})
+DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType({each.name: each for each in (OPENAI_CHAT, ANTHROPIC)})
 """Every dialect by its name."""
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from fairlead.call import Request
-from fairlead.errors import FairleadError
-from fairlead.types import Chat, ChatEvent, ChatReply, DialectName, Usage
+from fairlead.errors import FairleadError, InvalidRequest
+from fairlead.types import ChatEvent, DialectName, Usage
+
+QUIRKS = frozenset({"max_tokens", "no_developer"})
+"""Differences that vendors of one dialect have, as `vendors.toml` names them: `max_tokens`, only the older name of the
+limit is known; `no_developer`, that role is `system`."""
 
 
 class RequestCodec(Protocol):
     """`request.py` of a dialect."""
 
-    def read(self, body: bytes) -> Request:
+    def read(self, body: bytes, path: str = "") -> Request:
         """Read the top level of a body into relay form; values stay raw.
+
+        Args:
+            path: where it was posted.  What a dialect says there instead of in the body, such as the model, stands in
+                `fields` as if it had stood in the body.
 
         Raises:
             InvalidRequest: not JSON, not an object, duplicate keys, too deep, or a known field of the wrong type.
@@ -35,16 +43,19 @@ class RequestCodec(Protocol):
         """
         ...
 
-    def decode(self, fields: Mapping[str, msgspec.Raw]) -> Chat:
-        """The neutral form.
+    def decode(self, fields: Mapping[str, msgspec.Raw]) -> Any:
+        """The neutral form: a `Chat`, or an `Embed` where the dialect is one of embeddings.
 
         Raises:
             InvalidRequest: names the field at fault.
         """
         ...
 
-    def encode(self, chat: Chat) -> bytes:
+    def encode(self, chat: Any, quirks: frozenset[str] = frozenset()) -> bytes:
         """A body in this dialect; a field that is `None` is absent, unless the dialect demands it.
+
+        Args:
+            quirks: where a vendor's own form of the dialect differs, see `QUIRKS`.
 
         Raises:
             InvalidRequest: names what this dialect has no form for.
@@ -64,15 +75,15 @@ class ReplyCodec(Protocol):
         """
         ...
 
-    def decode(self, body: bytes) -> ChatReply:
-        """The neutral form.
+    def decode(self, body: bytes) -> Any:
+        """The neutral form: a `ChatReply`, or an `EmbedReply` where the dialect is one of embeddings.
 
         Raises:
             UpstreamProtocol: it is not an answer of this dialect.
         """
         ...
 
-    def encode(self, reply: ChatReply) -> bytes:
+    def encode(self, reply: Any) -> bytes:
         """A body in this dialect.
 
         Raises:
@@ -83,6 +94,11 @@ class ReplyCodec(Protocol):
 
 class Scanner(Protocol):
     """Follows one raw stream without decoding what it does not need."""
+
+    @property
+    def prompt(self) -> Usage | None:
+        """The input alone, where the stream's beginning already counts it: exact, whatever becomes of the rest."""
+        ...
 
     usage: Usage | None
     """The last usage seen, running totals already replaced."""
@@ -167,30 +183,54 @@ class ErrorCodec(Protocol):
         ...
 
 
+def openai_model(name: str) -> dict[str, Any]:
+    """A model as OpenAI lists it."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": "fairlead"}
+
+
+def openai_models(names: Sequence[str]) -> dict[str, Any]:
+    """The list of models as OpenAI has it."""
+    return {"object": "list", "data": [openai_model(name) for name in names]}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """A wire format by name, and its four modules."""
 
     name: DialectName
-    path: str
-    """Where callers post it on the gateway."""
+    kind: Literal["chat", "embeddings"] = "chat"
+    """What it is about: a call goes to another dialect of the same kind only."""
+    paths: tuple[str, ...]
+    """Where callers post it on the gateway; one that ends in `/` takes all that stands below it."""
     upstream_path: str
-    """Where providers take it, below their base URL."""
+    """Where providers take it, below their base URL; `{model}` is the model, percent-encoded."""
+    stream_path: str | None = None
+    """Where they take it streamed, if that is elsewhere."""
+    count_path: str | None = None
+    """Where they count tokens without answering; `None`: nowhere."""
     allowed_headers: frozenset[str]
-    """Vendor headers that pass from the caller to the provider."""
+    """Vendor headers that pass from the caller to the provider of the same dialect."""
     request: RequestCodec
     reply: ReplyCodec
-    stream: StreamCodec
     errors: ErrorCodec
+    stream: StreamCodec | None = None
+    """`None` where nothing is streamed."""
+    sign: str | None = None
+    """A header that only its SDKs send."""
+    count: Callable[[int], dict[str, Any]] | None = None
+    """The answer to a count of tokens."""
+    model: Callable[[str], dict[str, Any]] = openai_model
+    """One model of the list of models."""
+    models: Callable[[Sequence[str]], dict[str, Any]] = openai_models
+    """The list of models."""
 
-    def models_body(self, names: Sequence[str]) -> bytes:
-        """The list of models in this dialect's form."""
-        return msgspec.json.encode({"object": "list", "data": [_model(name) for name in names]})
+    @property
+    def streams(self) -> StreamCodec:
+        """Its streams.
 
-    def model_body(self, name: str) -> bytes:
-        """One model of that list."""
-        return msgspec.json.encode(_model(name))
-
-
-def _model(name: str) -> dict[str, object]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "fairlead"}
+        Raises:
+            InvalidRequest: it has none.
+        """
+        if self.stream is None:
+            raise InvalidRequest(f"`stream` has no meaning for {self.kind}", param="stream")
+        return self.stream

@@ -7,7 +7,7 @@ tools that only one dialect knows do cross, for the other one to refuse by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +16,8 @@ from fairlead.types import (
     Chat,
     ChatEvent,
     ChatReply,
+    Embed,
+    EmbedReply,
     Finished,
     Message,
     Part,
@@ -28,18 +30,29 @@ from fairlead.types import (
 _Kept = TypeVar("_Kept", bound=msgspec.Struct)
 
 
-def chat_across(chat: Chat) -> tuple[Chat, tuple[str, ...]]:
-    """The chat for an encoder of another dialect, and the paths of the fields that it left behind."""
+def request_across(request: Chat | Embed, refused: Collection[str] = ()) -> tuple[Chat | Embed, tuple[str, ...]]:
+    """The request for an encoder of another dialect, and the paths of the fields that it leaves behind.
+
+    Args:
+        refused: parameters that the model does not take.
+    """
+    if isinstance(request, Embed):
+        return msgspec.structs.replace(request, extra={}), tuple(request.extra)
+    set_and_refused = [name for name in refused if getattr(request, name) is not None]
     crossed = msgspec.structs.replace(
-        _bare(chat),
-        messages=tuple(map(_message, chat.messages)),
-        tools=tuple(tool if tool.hosted is not None else _bare(tool) for tool in chat.tools),
+        request,
+        extra={},
+        messages=tuple(map(_message, request.messages)),
+        tools=tuple(tool if tool.hosted is not None else _bare(tool) for tool in request.tools),
+        **dict.fromkeys(set_and_refused),
     )
-    return crossed, tuple(_left_behind(chat))
+    return crossed, (*_left_behind(request), *set_and_refused)
 
 
-def reply_across(reply: ChatReply) -> ChatReply:
+def reply_across(reply: ChatReply | EmbedReply) -> ChatReply | EmbedReply:
     """The answer for an encoder of another dialect."""
+    if isinstance(reply, EmbedReply):
+        return msgspec.structs.replace(reply, extra={})
     choices = (msgspec.structs.replace(choice, message=_message(choice.message)) for choice in reply.choices)
     return msgspec.structs.replace(reply, choices=tuple(choices), extra={})
 

@@ -21,7 +21,7 @@ def static_reply(dialect: Dialect, call: Call, text: str) -> Reply:
         choices = tuple(Choice(index=index, message=message, finish_reason="stop") for index in range(request.n))
         answer = ChatReply(id=name, model=request.model, created=created, choices=choices, usage=Usage())
         return Reply(200, dialect.reply.encode(answer), {"content-type": "application/json"})
-    encoder = dialect.stream.encoder(include_usage=request.include_usage)
+    encoder = dialect.streams.encoder(include_usage=request.include_usage)
     parts = [encoder.encode(Started(id=name, model=request.model, created=created))]
     for index in range(request.n):
         parts.append(encoder.encode(TextDelta(text=text, choice=index)))

@@ -38,7 +38,6 @@ _LATER = {
     "/v1/responses": "the Responses API",
     "/v1/embeddings": "embeddings",
     "/v1/completions": "the legacy completions API",
-    "/v1/messages": "Anthropic's Messages API",
 }
 _log = logging.getLogger("fairlead")
 
@@ -64,7 +63,8 @@ class App:
         self._local_hosts = local_hosts
         self._logs = logs
         self._fallback = dialects[0]
-        self._chats = {dialect.path: dialect for dialect in dialects}
+        self._posts = {path: dialect for dialect in dialects for path in dialect.paths}
+        self._below = tuple((path, dialect) for path, dialect in self._posts.items() if path.endswith("/"))
         self._gets: Mapping[str, Endpoint] = {
             "/health/live": self._live,
             "/health/ready": self._ready,
@@ -88,17 +88,18 @@ class App:
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one exchange; whatever fails becomes an answer in the caller's dialect."""
-        dialect = self._chats.get(exchange.path, self._fallback)
         try:
             await self._dispatch(exchange)
         except FairleadError as error:
-            self._refuse(exchange, dialect, error)
+            self._refuse(exchange, self._spoken(exchange), error)
 
     async def _dispatch(self, exchange: Exchange) -> None:
         path = exchange.path
         if self._local_hosts is not None and not path.startswith("/health/"):
             self._check_local(exchange)
-        dialect = self._chats.get(path)
+        dialect = self._posts.get(path)
+        if dialect is None and exchange.method == "POST":
+            dialect = self._at(path)
         if dialect is not None:
             _require(exchange, "POST")
             if self.sheds and self.in_flight:
@@ -118,6 +119,17 @@ class App:
         _require(exchange, "GET", "HEAD")
         await endpoint(exchange)
 
+    def _at(self, path: str) -> Dialect | None:
+        return next((dialect for above, dialect in self._below if path.startswith(above)), None)
+
+    def _spoken(self, exchange: Exchange) -> Dialect:
+        """The dialect of this caller, also where the path does not say it: by the headers that only its SDKs send."""
+        found = self._posts.get(exchange.path) or self._at(exchange.path)
+        if found is not None:
+            return found
+        known = (each for each in self._posts.values() if each.sign is not None and each.sign in exchange.headers)
+        return next(known, self._fallback)
+
     def _check_local(self, exchange: Exchange) -> None:
         host = exchange.headers.get("host", "").lower()
         name = host if host.endswith("]") else host.rsplit(":", 1)[0]
@@ -130,7 +142,7 @@ class App:
 
     async def _chat(self, exchange: Exchange, dialect: Dialect) -> None:
         runtime = self._runtime
-        request = dialect.request.read(exchange.body)
+        request = dialect.request.read(exchange.body, exchange.path)
         vendors_own = dialect.allowed_headers.intersection(exchange.headers)
         if vendors_own:
             request.headers = {name: exchange.headers[name] for name in vendors_own}
@@ -209,13 +221,13 @@ class App:
 
     async def _models(self, exchange: Exchange) -> None:
         names = await self._visible(exchange)
-        exchange.respond(200, _JSON, self._fallback.models_body(names), _PRIVATE)
+        exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).models(names)), _PRIVATE)
 
     async def _model(self, exchange: Exchange) -> None:
         name = exchange.path.removeprefix("/v1/models/")
         if name not in await self._visible(exchange):
             raise NotFound(f"no model {name[:200]!r}; `GET /v1/models` lists those that this key may call")
-        exchange.respond(200, _JSON, self._fallback.model_body(name), _PRIVATE)
+        exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).model(name)), _PRIVATE)
 
     async def _own_call(self, exchange: Exchange) -> None:
         principal = await self._runtime.identify(_credential(exchange))

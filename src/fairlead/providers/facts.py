@@ -17,7 +17,8 @@ _MAX_PREFIXES = 2
 class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to reach a vendor, and how it behaves."""
 
-    dialect: DialectName
+    speaks: tuple[DialectName, ...]
+    """The dialects that it takes; a call in any other one of their kind is translated into the first of that kind."""
     auth_header: str
     auth_prefix: str
     stream_usage: bool
@@ -26,6 +27,10 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     request_id_header: str
     reply_headers: tuple[str, ...]
     """Headers of an answer that go on to the caller."""
+    headers: dict[str, str] = {}
+    """What it wants to be told with every request, unless the caller says it."""
+    quirks: frozenset[str] = frozenset()
+    """How its form of the dialect differs, see `fairlead.dialects.codec.QUIRKS`."""
     base_url: str | None = None
     env: str | None = None
     """The environment variable in which its users keep their key."""
@@ -45,13 +50,15 @@ class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     image_tokens: int
     window: int | None = None
     """Tokens of its context; only where all of the family have the same."""
+    refuses: tuple[str, ...] = ()
+    """Parameters that it does not take, such as `temperature`; where a call is translated they are left out."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Both tables."""
 
     vendors: dict[str, Vendor]
-    """`default` stands for a server that is only known by its base URL."""
+    """One named like a dialect stands for a server of which nothing but that and its base URL is known."""
     families: dict[str, Family]
     default_family: Family
 
@@ -75,13 +82,19 @@ def load() -> Facts:
     """Read both tables from the package."""
     vendors = _table("vendors.toml")
     models = _table("models.toml")
-    vendor_defaults = vendors["default"]
+    by_dialect = vendors.pop("dialects")
     family_defaults = models["default"]
     return Facts(
-        vendors={name: msgspec.convert(vendor_defaults | row, Vendor) for name, row in vendors.items()},
+        vendors={name: _vendor(row, by_dialect) for name, row in (by_dialect | vendors).items()},
         families={name: msgspec.convert(family_defaults | row, Family) for name, row in models["families"].items()},
         default_family=msgspec.convert(family_defaults, Family),
     )
+
+
+def _vendor(row: dict[str, Any], by_dialect: dict[str, Any]) -> Vendor:
+    """Whatever a row does not say is as usual with the dialect that it speaks first."""
+    first = row.get("speaks", ["openai_chat"])[0]
+    return msgspec.convert(by_dialect["openai_chat"] | by_dialect[first] | row, Vendor)
 
 
 def _table(name: str) -> dict[str, dict[str, Any]]:

@@ -1,15 +1,19 @@
-"""The provider that every HTTP vendor is: a dialect, a vendor's facts and a transport."""
+"""The provider that every HTTP vendor is: the dialects it speaks, a vendor's facts and a transport."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
+from urllib.parse import quote
+
+import msgspec
 
 from fairlead.call import Attempt, Call, Candidate, Request, Sealed, Secret
 from fairlead.core.estimate import estimate_prompt, estimate_tokens, prompt_tokens
+from fairlead.dialects import DIALECTS
 from fairlead.dialects.codec import Dialect, Scanner
 from fairlead.errors import (
     ConfigError,
@@ -17,22 +21,28 @@ from fairlead.errors import (
     Forbidden,
     InvalidRequest,
     Unauthenticated,
+    Untranslatable,
     UpstreamAuth,
     UpstreamProtocol,
 )
-from fairlead.pipeline import Reply
+from fairlead.pipeline import Chunks, Reply
 from fairlead.ports import Clock
 from fairlead.providers.facts import Vendor
 from fairlead.providers.relay import RelayStream
 from fairlead.providers.scrub import request_id, scrub
+from fairlead.providers.translate import Translation
 from fairlead.providers.transport import Incoming, Transport
-from fairlead.types import Usage
+from fairlead.types import DialectName, Usage
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 1024 * 1024
 _READ_ON_S = 60.0
 """How long an answer is waited for that nobody else waits for and that is billed all the same."""
 _LONG_PROMPT_BYTES = 16 * 1024
+_HEADS_KEPT = 1_000
+LEFT_OUT = "x-fairlead-left-out"
+"""On an answer that was translated: what of the request has no meaning to the provider, and was not sent."""
+_PATHS_TOLD = 20
 _GRACE_S = 2.0
 """How long closing waits for such answers."""
 
@@ -42,6 +52,7 @@ class HttpProvider:
 
     Args:
         name: as under `[providers]`.
+        speaks: its dialects; a call in another one is translated into the first of that kind.
         base_path: the path of the base URL, without a trailing slash.
         host: the `Host` header.
         credentials: by credential name; empty for a keyless vendor.
@@ -52,7 +63,7 @@ class HttpProvider:
         self,
         *,
         name: str,
-        dialect: Dialect,
+        speaks: Sequence[Dialect],
         vendor: Vendor,
         transport: Transport,
         host: str,
@@ -63,17 +74,21 @@ class HttpProvider:
     ) -> None:
         self._name = name
         self._keep_streams = keep_streams
-        self._dialect = dialect
+        self._speaks = tuple(speaks)
+        self._ways: dict[DialectName, _Way] = {}
         self._vendor = vendor
         self._transport = transport
         self._secrets = tuple(credentials.values())
         self._clock = clock
         self._running: set[asyncio.Task[None]] = set()
-        self._head = (
-            f"POST {base_path}{dialect.upstream_path} HTTP/1.1\r\n"
-            f"host: {host}\r\ncontent-type: application/json\r\naccept-encoding: identity\r\nuser-agent: fairlead\r\n"
-        ).encode()
-        self._heads = {name: Sealed(self._head + self._auth(secret)) for name, secret in credentials.items()}
+        self._base_path = base_path
+        self._common = (
+            f" HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\naccept-encoding: identity\r\n"
+            "user-agent: fairlead\r\n"
+        )
+        self._auths = {name: self._auth(secret) for name, secret in credentials.items()}
+        self._heads: dict[tuple[str, str], bytes] = {}
+        """What was put together for a path and a credential."""
 
     async def send(self, call: Call) -> Reply:
         attempt = call.attempt
@@ -106,39 +121,80 @@ class HttpProvider:
         task.add_done_callback(self._running.discard)
 
     async def _answer(self, call: Call, attempt: Attempt) -> Reply:
-        body = self._dialect.request.join(call.request, attempt.candidate.model, ask_usage=self._vendor.stream_usage)
-        head = self._request_head(call.request, attempt.candidate)
-        incoming = await self._transport.send(head, body, attempt.candidate.timeouts.connect_s)
+        request, candidate = call.request, attempt.candidate
+        way = self._ways.get(request.dialect) or self._find_way(request.dialect)
+        left_out: tuple[str, ...] = ()
+        if way.translation is not None:
+            body, left_out = way.translation.body(request, candidate)
+        else:
+            body = way.spoken.request.join(request, candidate.model, ask_usage=self._vendor.stream_usage)
+        if request.operation == "count" and (way.translation is not None or way.spoken.count_path is None):
+            return self._counted(request, way.caller, left_out)
+        head = self._request_head(request, candidate, way)
+        incoming = await self._transport.send(head, body, candidate.timeouts.connect_s)
         attempt.upstream_status = incoming.status
-        if attempt.candidate.pacing is not None:
+        if candidate.pacing is not None:
             attempt.upstream_headers = incoming.headers
-        attempt.upstream_id = request_id(incoming.headers, self._vendor.request_id_header, self._sent(call.request))
+        attempt.upstream_id = request_id(incoming.headers, self._vendor.request_id_header, self._sent(request))
         try:
             if incoming.status != 200:
-                await self._refused(call.request, incoming)
-            if call.request.stream and "json" not in incoming.headers.get("content-type", ""):
-                return await self._stream(call.request, attempt, incoming)
-            return await self._whole(call.request, attempt, incoming)
+                await self._refused(request, incoming, way.spoken)
+            if request.stream and "json" not in incoming.headers.get("content-type", ""):
+                reply = await self._stream(request, attempt, incoming, way)
+            else:
+                reply = await self._whole(request, attempt, incoming, way)
         except FairleadError as error:
             incoming.abort()
-            self._scrub(call.request, error)
+            self._scrub(request, error)
             raise
         except BaseException:
             incoming.abort()
             raise
+        if left_out:
+            reply.headers[LEFT_OUT] = _listed(left_out)
+        return reply
 
-    async def _refused(self, request: Request, incoming: Incoming) -> NoReturn:
+    def _find_way(self, name: DialectName) -> _Way:
+        """Through the caller's own dialect where the provider has it, else through the first of its kind.
+
+        Raises:
+            Untranslatable: there is none of that kind.
+        """
+        same = next((each for each in self._speaks if each.name == name), None)
+        if same is not None:
+            way = _Way(same, same, None)
+        else:
+            caller = DIALECTS[name]
+            spoken = next((each for each in self._speaks if each.kind == caller.kind), None)
+            if spoken is None:
+                raise Untranslatable(f"provider {self._name!r} has no {caller.kind}")
+            way = _Way(caller, spoken, Translation(caller, spoken, self._vendor.quirks))
+        self._ways[name] = way
+        return way
+
+    def _counted(self, request: Request, caller: Dialect, left_out: tuple[str, ...]) -> Reply:
+        """The answer to a count of tokens that the provider cannot give: our own, which says that it is a guess."""
+        assert caller.count is not None  # noqa: S101 - whoever asks for a count has a form for it
+        body = msgspec.json.encode(caller.count(self._prompt_tokens(request)))
+        headers = {"content-type": "application/json", "x-fairlead-count": "estimated"}
+        if left_out:
+            headers[LEFT_OUT] = _listed(left_out)
+        return Reply(200, body, headers)
+
+    async def _refused(self, request: Request, incoming: Incoming, spoken: Dialect) -> NoReturn:
         body = await incoming.read(_MAX_ERROR_BYTES)
-        error = self._dialect.errors.decode(incoming.status, incoming.headers, body)
+        error = spoken.errors.decode(incoming.status, incoming.headers, body)
         if isinstance(error, UpstreamAuth) and request.credential is not None:
             kind = Forbidden if incoming.status == 403 else Unauthenticated
             raise kind(f"provider {self._name!r} refused your key; this gateway only forwards it")
         raise error
 
-    async def _whole(self, request: Request, attempt: Attempt, incoming: Incoming) -> Reply:
+    async def _whole(self, request: Request, attempt: Attempt, incoming: Incoming, way: _Way) -> Reply:
         body = await incoming.read(_MAX_ANSWER_BYTES)
-        usage = self._dialect.reply.usage(body)
         attempt.first_token_ns = self._clock.monotonic_ns()
+        if request.operation == "count":
+            return Reply(200, body, self._reply_headers(incoming, "application/json"))
+        usage = way.spoken.reply.usage(body)
         if usage is None:
             attempt.usage = self._estimated(request, estimate_tokens(body))
             attempt.usage_source = "estimated"
@@ -147,22 +203,29 @@ class HttpProvider:
             attempt.usage_source = "final"
         if request.stream:
             raise UpstreamProtocol(f"provider {self._name!r} answered a streamed call with a whole body")
+        if way.translation is not None:
+            body = way.translation.reply(body, self._clock.now_ns())
         return Reply(200, body, self._reply_headers(incoming, "application/json"))
 
-    async def _stream(self, request: Request, attempt: Attempt, incoming: Incoming) -> Reply:
+    async def _stream(self, request: Request, attempt: Attempt, incoming: Incoming, way: _Way) -> Reply:
+        translation = way.translation
         stream = RelayStream(
             attempt,
             incoming,
-            self._dialect.stream.scanner(forward_usage=request.include_usage),
+            # A translation needs all events; what the caller asked for is its encoder's business.
+            way.spoken.streams.scanner(forward_usage=request.include_usage or translation is not None),
             self._clock,
-            keep=self._keep_streams,
-            account=partial(self._account, request, attempt),
+            keep=self._keep_streams and translation is None,
+            account=partial(self._account, request, attempt, way.spoken),
             scrub=partial(self._scrub, request),
             spawn=self._spawn,
         )
         await stream.peek()
         self._let_go(request)
-        return Reply(200, stream, self._reply_headers(incoming, "text/event-stream"))
+        source: Chunks = stream
+        if translation is not None:
+            source = translation.stream(stream, request, self._clock.now_ns(), keep=self._keep_streams)
+        return Reply(200, source, self._reply_headers(incoming, "text/event-stream"))
 
     async def _read_on(self, call: Call, attempt: Attempt, answering: asyncio.Task[Reply]) -> None:
         """Wait for an answer that nobody else waits for, for its usage alone."""
@@ -181,14 +244,19 @@ class HttpProvider:
             timer.cancel()
             attempt.usage_known()
 
-    def _account(self, request: Request, attempt: Attempt, scanner: Scanner, raw: bytes, size_bytes: int) -> None:
+    def _account(
+        self, request: Request, attempt: Attempt, spoken: Dialect, scanner: Scanner, raw: bytes, size_bytes: int
+    ) -> None:
         """Final usage, else the running maximum, else an estimate from as much as was kept (FAULTS S11)."""
         if scanner.usage is not None:
             attempt.usage = scanner.usage
             attempt.usage_source = "final" if scanner.complete else "cumulative"
         else:
-            written = estimate_tokens(self._dialect.stream.text(raw)) * max(size_bytes, 1) // max(len(raw), 1)
-            attempt.usage = self._estimated(request, written)
+            written = estimate_tokens(spoken.streams.text(raw)) * max(size_bytes, 1) // max(len(raw), 1)
+            if scanner.prompt is not None:
+                attempt.usage = msgspec.structs.replace(scanner.prompt, output_tokens=written)
+            else:
+                attempt.usage = self._estimated(request, written)
             attempt.usage_source = "estimated"
 
     def _let_go(self, request: Request) -> None:
@@ -205,19 +273,33 @@ class HttpProvider:
         if request.prompt_tokens is not None:
             return request.prompt_tokens
         try:
-            return prompt_tokens(request.chat or self._dialect.request.decode(request.fields))
+            return prompt_tokens(request.chat or DIALECTS[request.dialect].request.decode(request.fields))
         except InvalidRequest:  # a relay passes on what it cannot read; its size is known all the same
             return estimate_prompt(request.input_bytes)
 
-    def _request_head(self, request: Request, candidate: Candidate) -> bytes:
+    def _request_head(self, request: Request, candidate: Candidate, way: _Way) -> bytes:
+        path = way.path(request, candidate.model)
         if request.credential is not None:
-            head: bytes = Sealed(self._head + self._auth(request.credential))
+            head: bytes = Sealed(self._head(path) + self._auth(request.credential))
         else:
-            head = self._heads.get(candidate.credential, self._head)
-        if request.headers:
-            lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+            found = self._heads.get((path, candidate.credential))
+            if found is None:
+                if len(self._heads) >= _HEADS_KEPT:
+                    self._heads.clear()
+                found = Sealed(self._head(path) + self._auths.get(candidate.credential, b""))
+                self._heads[path, candidate.credential] = found
+            head = found
+        told = request.headers if way.translation is None else {}
+        for name, value in self._vendor.headers.items():
+            if name not in told:
+                head = Sealed(head + f"{name}: {value}\r\n".encode("latin-1"))
+        if told:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
             head = Sealed(head + lines.encode("latin-1"))
         return head
+
+    def _head(self, path: str) -> bytes:
+        return f"POST {self._base_path}{path}{self._common}".encode()
 
     def _auth(self, secret: Secret) -> bytes:
         if not secret.reveal().isascii() or not secret.reveal().isprintable():
@@ -239,6 +321,35 @@ class HttpProvider:
     def _sent(self, request: Request) -> tuple[Secret, ...]:
         """The credentials that may have gone to the provider."""
         return self._secrets if request.credential is None else (request.credential,)
+
+
+class _Way:
+    """From one dialect of callers to the provider."""
+
+    __slots__ = ("_in_path", "caller", "spoken", "translation")
+
+    def __init__(self, caller: Dialect, spoken: Dialect, translation: Translation | None) -> None:
+        self.caller = caller
+        self.spoken = spoken
+        self.translation = translation
+        """`None`: it is a relay."""
+        self._in_path = "{model}" in spoken.upstream_path
+
+    def path(self, request: Request, model: str) -> str:
+        """Where the request goes, below the base URL."""
+        spoken = self.spoken
+        path = spoken.upstream_path
+        if request.operation == "count":
+            path = spoken.count_path or path
+        elif request.stream:
+            path = spoken.stream_path or path
+        return path.replace("{model}", quote(model, safe="")) if self._in_path else path
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    """Paths as a header can carry them; a caller may have made them up."""
+    shown = ", ".join(quote(path, safe="[]._") for path in paths[:_PATHS_TOLD])
+    return shown if len(paths) <= _PATHS_TOLD else f"{shown}, ..."
 
 
 def _cancel(task: asyncio.Task[Any]) -> None:

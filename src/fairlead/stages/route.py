@@ -19,6 +19,7 @@ from fairlead.errors import (
     ContextWindowExceeded,
     FairleadError,
     InternalError,
+    Untranslatable,
     UpstreamError,
 )
 from fairlead.pipeline import Next, Reply
@@ -92,6 +93,8 @@ class Route:
             except ContentRefused as error:
                 left = [each for each in plan.on_content_policy if not _was_tried(each, call)]
                 failure = error
+            except Untranslatable as error:
+                failure = failure or error  # another target may have a form for it
             except (UpstreamError, BudgetExceeded) as error:
                 if isinstance(error, UpstreamError) and not error.falls_back:
                     raise

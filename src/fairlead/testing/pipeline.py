@@ -89,8 +89,8 @@ class Bench:
     def _provider(self, name: str, transport: Transport) -> HttpProvider:
         return HttpProvider(
             name=name,
-            dialect=OPENAI_CHAT,
-            vendor=facts.load().vendors["default"],
+            speaks=(OPENAI_CHAT,),
+            vendor=facts.load().vendors["openai_chat"],
             transport=transport,
             host="fake",
             base_path="/v1",

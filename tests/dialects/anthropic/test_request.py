@@ -628,5 +628,6 @@ def test_what_the_official_client_sends_is_read_and_kept(fields):
 
 def test_the_dialect_is_whole():
     """Its name and paths, and the headers that decide how a body is read."""
-    assert (ANTHROPIC.name, ANTHROPIC.path, ANTHROPIC.upstream_path) == ("anthropic", "/v1/messages", "/messages")
+    assert (ANTHROPIC.name, ANTHROPIC.upstream_path) == ("anthropic", "/messages")
+    assert ANTHROPIC.paths == ("/v1/messages", "/v1/messages/count_tokens")
     assert ANTHROPIC.allowed_headers == {"anthropic-version", "anthropic-beta"}

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from fairlead.dialects.anthropic import errors, reply, request, stream
+from fairlead.dialects.anthropic.listing import count, model, models
 from fairlead.dialects.codec import Dialect
 
 ANTHROPIC = Dialect(
     name="anthropic",
-    path="/v1/messages",
+    paths=("/v1/messages", "/v1/messages/count_tokens"),
     upstream_path="/messages",
+    count_path="/messages/count_tokens",
     # The version decides how the body is read, and a beta what it may hold.
     allowed_headers=frozenset({"anthropic-version", "anthropic-beta"}),
     request=request,
     reply=reply,
     stream=stream,
     errors=errors,
+    sign="anthropic-version",
+    count=count,
+    model=model,
+    models=models,
 )
 
 __all__ = ["ANTHROPIC"]

@@ -27,13 +27,14 @@ from fairlead.dialects.fields import (
 from fairlead.errors import InvalidRequest
 from fairlead.types import Chat
 
+_COUNT = "/count_tokens"
 _Messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
-def read(body: bytes) -> Request:
+def read(body: bytes, path: str = "") -> Request:
     """Read the top level of a body into relay form; of the values only those that stages need are decoded.
 
-    A stream of this dialect always counts its tokens, so that every caller wants that.
+    A stream of this dialect always counts its tokens, so that every caller wants that.  A count of tokens uses none.
 
     Raises:
         InvalidRequest: not a JSON object, a destination named in it, or a known field of the wrong type.
@@ -48,6 +49,10 @@ def read(body: bytes) -> Request:
         raise InvalidRequest(f"`{name}` cannot be chosen by a caller; it is set in the configuration.", param=name)
     try:
         images, media_bytes = measure_media(array(fields, "messages"))
+        if path.endswith(_COUNT):
+            return Request(
+                dialect="anthropic", fields=fields, model=model_name(fields), operation="count", max_output_tokens=0
+            )
         return Request(
             dialect="anthropic",
             fields=fields,
@@ -99,7 +104,7 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
         raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
-def encode(chat: Chat) -> bytes:
+def encode(chat: Chat, quirks: frozenset[str] = frozenset()) -> bytes:  # noqa: ARG001 - nobody else speaks it
     """A body in this dialect; a field that is `None` is absent, but for `max_tokens`: see `DEFAULT_MAX_TOKENS`.
 
     Raises:

@@ -7,7 +7,7 @@ from fairlead.dialects.openai_chat import errors, reply, request, stream
 
 OPENAI_CHAT = Dialect(
     name="openai_chat",
-    path="/v1/chat/completions",
+    paths=("/v1/chat/completions",),
     upstream_path="/chat/completions",
     # Organisation and project choose who is billed under a credential; they matter in passthrough mode.
     allowed_headers=frozenset({"openai-organization", "openai-project", "openai-beta", "x-client-request-id"}),

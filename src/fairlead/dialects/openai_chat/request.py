@@ -40,7 +40,7 @@ _WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _Messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
-def read(body: bytes) -> Request:
+def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it stands in the body
     """Read the top level of a body into relay form; of the values only those that stages need are decoded.
 
     Raises:
@@ -107,12 +107,22 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
         raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
-def encode(chat: Chat) -> bytes:
-    """A body in this dialect; a field that is `None` is absent."""
-    body: dict[str, Any] = {"model": chat.model, "messages": [encode_message(message) for message in chat.messages]}
+def encode(chat: Chat, quirks: frozenset[str] = frozenset()) -> bytes:
+    """A body in this dialect; a field that is `None` is absent.
+
+    Raises:
+        InvalidRequest: names what this dialect has no form for.
+    """
+    rows = [encode_message(message) for message in chat.messages]
+    if "no_developer" in quirks:
+        rows = [{**row, "role": "system"} if row["role"] == "developer" else row for row in rows]
+    body: dict[str, Any] = {"model": chat.model, "messages": rows}
     if chat.stream:
         body["stream"] = True
-    return msgspec.json.encode(body | encode_parameters(chat))
+    body |= encode_parameters(chat)
+    if "max_tokens" in quirks and "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
+    return msgspec.json.encode(body)
 
 
 def _read_options(request: Request, fields: Mapping[str, msgspec.Raw]) -> None:

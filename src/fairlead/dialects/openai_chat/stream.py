@@ -31,6 +31,8 @@ class ChatScanner:
         "_flows", "_forward_usage", "_head", "_splitter", "complete", "content", "error", "progressed", "usage",
     )  # fmt: skip
 
+    prompt = None  # usage comes last
+
     def __init__(self, *, forward_usage: bool) -> None:
         self._forward_usage = forward_usage
         self._splitter = EventSplitter()

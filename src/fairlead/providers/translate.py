@@ -1,0 +1,207 @@
+"""A call whose caller and provider speak different dialects: its request, its answer and its stream, translated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fairlead.call import Candidate, Request
+from fairlead.core.clip import CONTENT_BYTES, clip
+from fairlead.dialects.codec import Dialect
+from fairlead.dialects.crossing import event_across, reply_across, request_across
+from fairlead.errors import InvalidRequest, StreamTruncated, Untranslatable, UpstreamError
+from fairlead.types import ChatEvent, ChatReply, Started
+
+if TYPE_CHECKING:
+    from fairlead.providers.relay import RelayStream
+
+_NS = 1_000_000_000
+
+
+class Translation:
+    """Between one pair of dialects of the same kind.
+
+    Args:
+        quirks: of the provider's form of its dialect.
+    """
+
+    __slots__ = ("_caller", "_provider", "_quirks")
+
+    def __init__(self, caller: Dialect, provider: Dialect, quirks: frozenset[str]) -> None:
+        self._caller = caller
+        self._provider = provider
+        self._quirks = quirks
+
+    def body(self, request: Request, candidate: Candidate) -> tuple[bytes, tuple[str, ...]]:
+        """The request for the provider, and the paths of what it leaves out: what only the caller's dialect means, and
+        what the model does not take.
+
+        Raises:
+            InvalidRequest: the request is not well formed.
+            Untranslatable: the provider's dialect has no form for something in it.
+        """
+        asked = request.chat or self._caller.request.decode(request.fields)
+        crossed, left_out = request_across(asked, candidate.refuses)
+        told = {"model": candidate.model} | ({"include_usage": True} if request.stream else {})
+        try:
+            return self._provider.request.encode(msgspec.structs.replace(crossed, **told), self._quirks), left_out
+        except InvalidRequest as error:
+            raise Untranslatable(
+                f"{error.message} {candidate.target!r} speaks {self._provider.name!r}.", param=error.param
+            ) from None
+
+    def reply(self, body: bytes, now_ns: int) -> bytes:
+        """The answer for the caller.
+
+        Raises:
+            UpstreamProtocol: it is not one of the provider's dialect.
+        """
+        reply = reply_across(self._provider.reply.decode(body))
+        if isinstance(reply, ChatReply) and not reply.created:
+            reply = msgspec.structs.replace(reply, created=now_ns // _NS)
+        return self._caller.reply.encode(reply)
+
+    def stream(self, relay: RelayStream, request: Request, now_ns: int, *, keep: bool) -> TranslatedStream:
+        """The stream for the caller."""
+        return TranslatedStream(
+            relay,
+            self._provider,
+            self._caller,
+            include_usage=request.include_usage,
+            created=now_ns // _NS,
+            keep=keep,
+        )
+
+
+class TranslatedStream:
+    """A stream in the caller's dialect out of one in the provider's, see `fairlead.pipeline.Chunks`.
+
+    Args:
+        relay: the provider's own, its first content already seen; it knows about usage, errors and the end.
+        created: seconds since the epoch, where the provider does not say when it began.
+        keep: whether `raw` is wanted afterwards.
+    """
+
+    __slots__ = (
+        "_created",
+        "_decoder",
+        "_encoder",
+        "_ended",
+        "_kept",
+        "_kept_most",
+        "_outlet",
+        "_ready",
+        "_relay",
+        "_seen_bytes",
+        "_skip",
+    )
+
+    def __init__(
+        self, relay: RelayStream, provider: Dialect, caller: Dialect, *, include_usage: bool, created: int, keep: bool
+    ) -> None:
+        self._relay = relay
+        self._decoder = provider.streams.decoder()
+        self._encoder = caller.streams.encoder(include_usage=include_usage)
+        self._created = created
+        self._outlet: Callable[[bytes], bool] | None = None
+        self._ready = b""
+        """Translated already, and not taken when it was offered."""
+        self._skip = 0
+        """How many of the provider's bytes that was; they come once more."""
+        self._ended = False
+        self._kept = bytearray()
+        self._kept_most = CONTENT_BYTES if keep else 0
+        self._seen_bytes = 0
+
+    @property
+    def progressed_ns(self) -> int:
+        """See `Stream`."""
+        return self._relay.progressed_ns
+
+    @property
+    def outlet(self) -> Callable[[bytes], bool] | None:
+        """See `Chunks`."""
+        return self._outlet
+
+    @outlet.setter
+    def outlet(self, outlet: Callable[[bytes], bool] | None) -> None:
+        self._outlet = outlet
+        self._relay.outlet = None if outlet is None else self._offer
+
+    def __aiter__(self) -> TranslatedStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ended:
+            try:
+                chunk = await self._relay.__anext__()
+            except StopAsyncIteration:
+                self._ended = True
+                last = self._taken() + self._encoder.end()
+                if last:
+                    return self._keep(last)
+                break
+            translated = self._taken() + self._translated(chunk[self._skip :])
+            self._skip = 0
+            if translated:
+                return self._keep(translated)
+        raise StopAsyncIteration
+
+    def abort(self, error: BaseException) -> None:
+        """See `Stream`."""
+        self._relay.abort(error)
+
+    def close(self) -> None:
+        """See `Stream`."""
+        self._outlet = None
+        self._relay.close()
+
+    def raw(self) -> bytes:
+        """What has gone to the caller, in the caller's dialect."""
+        return clip(bytes(self._kept), self._kept_most, self._seen_bytes)
+
+    def _offer(self, chunk: bytes) -> bool:
+        """Let a chunk past the reader; one that is not taken is not translated a second time."""
+        if self._ready or self._skip or self._outlet is None:
+            return False
+        try:
+            translated = self._translated(chunk)
+        except UpstreamError:
+            return False  # the reader comes upon it, too
+        if translated and not self._outlet(translated):
+            self._ready, self._skip = translated, len(chunk)
+            return False
+        if translated:
+            self._keep(translated)
+        return True
+
+    def _taken(self) -> bytes:
+        ready, self._ready = self._ready, b""
+        return ready
+
+    def _translated(self, chunk: bytes) -> bytes:
+        """The caller's form of the events in these bytes.
+
+        Raises:
+            StreamTruncated: they are none of the provider's dialect.
+        """
+        try:
+            return b"".join([self._encoder.encode(self._across(event)) for event in self._decoder.feed(chunk)])
+        except StreamTruncated:
+            raise
+        except UpstreamError as error:
+            raise StreamTruncated(f"the stream broke off: {error.message}") from error
+
+    def _across(self, event: ChatEvent) -> ChatEvent:
+        if isinstance(event, Started) and not event.created:
+            event = msgspec.structs.replace(event, created=self._created)
+        return event_across(event)
+
+    def _keep(self, chunk: bytes) -> bytes:
+        room = self._kept_most - self._seen_bytes
+        if room > 0:
+            self._kept += chunk[:room]
+        self._seen_bytes += len(chunk)
+        return chunk
