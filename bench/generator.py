@@ -30,8 +30,9 @@ _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK = os.O_NONBLOCK
 _TFD_TIMER_ABSTIME = 1
 _GRACE_S = 30.0
-_END_OF_STREAM = b"data: [DONE]"
-_CHUNK = b'"delta":{"content"'
+_ENDS_OF_STREAM = (b"data: [DONE]", b'{"type":"message_stop"}')
+_CHUNKS = (b'"delta":{"content"', b'"delta":{"type":"text_delta"')
+"""In OpenAI's dialect and in Anthropic's."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +175,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self.last = body
         if self.mill.stream:
-            self.mill.chunks += body.count(_CHUNK)
+            self.mill.chunks += sum(map(body.count, _CHUNKS))
 
     def on_message_complete(self) -> None:
         mill = self.mill
@@ -182,7 +183,7 @@ class Connection(asyncio.Protocol):
         status = self.parser.get_status_code()
         if status != 200:
             mill.failed(f"status {status}: {self.last[:200].decode(errors='replace')}")
-        elif mill.stream and _END_OF_STREAM not in self.last:
+        elif mill.stream and not any(end in self.last for end in _ENDS_OF_STREAM):
             mill.failed("a stream without its end")
         else:
             mill.answered += 1

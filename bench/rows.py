@@ -81,6 +81,7 @@ def _stream() -> Row:
             "floor": lambda folder, up: subjects.floor(folder, up.stream_port, stream=True),
             "floor, again": lambda folder, up: subjects.floor(folder, up.stream_port, stream=True),
             "fairlead": lambda folder, up: subjects.fairlead(folder, up.stream_port),
+            "fairlead, translated": lambda folder, up: subjects.fairlead(folder, up.stream_port, path="/v1/messages"),
             "nginx": lambda folder, up: upstreams.nginx_proxy(folder, up.stream_port, stream=True),
             "portkey": lambda folder, up: peers.portkey(folder, up.stream_port),
             "litellm": lambda folder, up: peers.litellm(folder, up.stream_port),

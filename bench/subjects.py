@@ -109,12 +109,14 @@ def fairlead(
     content: Content = "full",
     ca: Path | None = None,
     resilient: bool = False,
+    path: str = Subject.path,
     name: str = "fairlead",
 ) -> Subject:
     """A gateway as `fairlead serve` starts it, and a key with limits and a budget.
 
     Args:
         resilient: whether calls queue for limits of the provider too, are tried again, and a breaker watches.
+        path: where it is called; `/v1/messages` is another dialect than the upstream's, so that all is translated.
     """
     folder.mkdir(parents=True)
     settings = _CONFIG.format(
@@ -134,6 +136,7 @@ def fairlead(
         return Fairlead(
             name=name,
             port=port,
+            path=path,
             process=process,
             worker=tuple(pid for pid, command in children.items() if "gateway.worker" in command),
             keeper=tuple(pid for pid, command in children.items() if "keeper.main" in command),

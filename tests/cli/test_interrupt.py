@@ -54,12 +54,18 @@ def _started(folder, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=CLEAN_ENVIRONMENT,
+        preexec_fn=_as_in_a_terminal,
     ) as child:
         try:
             yield child
         finally:
             if child.poll() is None:
                 child.kill()
+
+
+def _as_in_a_terminal():
+    """A shell lets what it starts in the background ignore Ctrl-C, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupted(child):
