@@ -374,6 +374,8 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
     cache: CachePoint | None = None
     """Behind the whole prompt."""
     user: str | None = None
+    spelt: frozenset[str] = frozenset()
+    """The names that the caller used for fields that have several in the source dialect; kept for the way back."""
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 

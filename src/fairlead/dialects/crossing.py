@@ -41,6 +41,7 @@ def request_across(request: Chat | Embed, refused: Collection[str] = ()) -> tupl
     set_and_refused = [name for name in refused if getattr(request, name) is not None]
     crossed = msgspec.structs.replace(
         request,
+        spelt=frozenset(),
         extra={},
         messages=tuple(map(_message, request.messages)),
         tools=tuple(tool if tool.hosted is not None else _bare(tool) for tool in request.tools),

@@ -53,7 +53,9 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     """
     extra = {name: raw for name, raw in fields.items() if name not in _READ}
     known: dict[str, Any] = {name: plain(fields, name, kind) for name, kind in _PLAIN.items()}
-    known["max_output_tokens"] = _limit(fields, extra)
+    known["max_output_tokens"] = _limit(fields)
+    # Older servers know only this name, newer models refuse it: the caller's choice is kept.
+    known["spelt"] = frozenset({"max_tokens"}.intersection(fields))
     known["stop"] = _stop(fields)
     known["tools"] = _tools(fields, extra)
     known["tool_choice"] = _tool_choice(fields, extra)
@@ -71,7 +73,7 @@ def encode_parameters(chat: Chat) -> dict[str, Any]:
     body: dict[str, Any] = {name: getattr(chat, name) for name in _PLAIN if getattr(chat, name) is not None}
     body |= chat.extra
     if chat.max_output_tokens is not None:
-        body["max_tokens" if "max_tokens" in chat.extra else "max_completion_tokens"] = chat.max_output_tokens
+        body["max_tokens" if "max_tokens" in chat.spelt else "max_completion_tokens"] = chat.max_output_tokens
     if chat.stop:
         body["stop"] = chat.stop[0] if len(chat.stop) == 1 else chat.stop
     if chat.tools:
@@ -86,11 +88,8 @@ def encode_parameters(chat: Chat) -> dict[str, Any]:
     return body
 
 
-def _limit(fields: Mapping[str, msgspec.Raw], extra: dict[str, msgspec.Raw]) -> int | None:
+def _limit(fields: Mapping[str, msgspec.Raw]) -> int | None:
     limits = [limit for limit in (plain(fields, name, int) for name in _LIMITS) if limit is not None]
-    if limits and "max_tokens" in fields:
-        # Older servers know only this name, newer models refuse it: the caller's choice is kept.
-        extra["max_tokens"] = msgspec.Raw(msgspec.json.encode(max(limits)))
     return max(limits, default=None)
 
 
