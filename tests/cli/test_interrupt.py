@@ -47,6 +47,8 @@ def test_tail_shows_calls_until_it_is_stopped(folder):
 @contextmanager
 def _started(folder, *arguments):
     """A running command, ended for sure."""
+    # A shell lets what it starts in the background ignore Ctrl-C, and that would be inherited.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [FAIRLEAD, *arguments],
         cwd=folder,
@@ -54,18 +56,13 @@ def _started(folder, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=CLEAN_ENVIRONMENT,
-        preexec_fn=_as_in_a_terminal,
     ) as child:
+        signal.signal(signal.SIGINT, before)
         try:
             yield child
         finally:
             if child.poll() is None:
                 child.kill()
-
-
-def _as_in_a_terminal():
-    """A shell lets what it starts in the background ignore Ctrl-C, and that is inherited."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupted(child):

@@ -308,8 +308,7 @@ async def test_a_chunk_that_is_offered_is_translated_once(taken: int):
         return True
 
     stream.outlet = outlet
-    async for chunk in stream:
-        out.append(chunk)
+    out.extend([chunk async for chunk in stream])
     raw = b"".join(out)
     told = [choice["delta"].get("content") for each in data_of(raw) for choice in each["choices"]]
     assert told == ["", "Hel", "lo.", None]
