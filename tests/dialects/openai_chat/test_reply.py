@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion
 from fairlead.dialects.openai_chat import reply
 from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
 from fairlead.errors import FairleadError, QuotaExhausted, UpstreamProtocol
-from fairlead.types import BUCKETS, ChatReply, Choice, Message, RefusalPart, TextPart, ToolCall, Usage
+from fairlead.types import BUCKETS, ChatReply, Choice, Message, ReasoningPart, RefusalPart, TextPart, ToolCall, Usage
 
 COUNTS = st.integers(0, 10**9)
 USAGES = st.builds(
@@ -267,3 +267,13 @@ def test_torn_text_makes_no_answer_of_what_is_none(torn):
     """An error stays an error."""
     with pytest.raises(FairleadError):
         reply.usage(torn)
+
+
+@pytest.mark.parametrize("names", [("reasoning_content",), ("reasoning",), ("reasoning_content", "reasoning")])
+def test_what_the_model_thought_is_reasoning_in_a_whole_answer_too(names):
+    """As in a stream, under either name, and once where a server sends both."""
+    message = {"role": "assistant", "content": "4"} | dict.fromkeys(names, "2 and 2")
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    decoded = reply.decode(json.dumps({"id": "x", "model": "m", "created": 1, "choices": [choice]}).encode())
+    assert decoded.choices[0].message.parts == (ReasoningPart(text="2 and 2"), TextPart(text="4"))
+    assert not decoded.choices[0].message.extra

@@ -12,9 +12,11 @@ from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.messages import decode_message, encode_answer
 from fairlead.dialects.openai_chat.usage import PlainCounts, decode_usage, encode_usage
 from fairlead.errors import UpstreamProtocol
-from fairlead.types import ChatReply, Choice, Usage
+from fairlead.types import ChatReply, Choice, ReasoningPart, Usage
 
 _NULL = msgspec.Raw(b"null")
+_REASONING = ("reasoning_content", "reasoning")
+"""DeepSeek's name, and that of newer servers; some send both."""
 _KNOWN = frozenset({"id", "object", "created", "model", "choices", "usage"})
 
 
@@ -137,14 +139,26 @@ def _mended_choices(body: bytes, reason: Exception) -> tuple[Choice, ...]:
 
 
 def _choice(row: _Choice, position: int) -> Choice:
-    message = {name: raw.copy() for name, raw in row.message.items()}
-    message.setdefault("role", msgspec.Raw(b'"assistant"'))
+    fields = {name: raw.copy() for name, raw in row.message.items()}
+    fields.setdefault("role", msgspec.Raw(b'"assistant"'))
+    thought = _reasoning(fields)
+    message = decode_message(fields, f"choices[{position}].message")
+    if thought:
+        message = msgspec.structs.replace(message, parts=(ReasoningPart(text=thought), *message.parts))
     return Choice(
         index=position if row.index is None else row.index,
-        message=decode_message(message, f"choices[{position}].message"),
+        message=message,
         finish_reason=row.finish_reason,
         logprobs=None if _is_null(row.logprobs) else row.logprobs.copy(),
     )
+
+
+def _reasoning(fields: dict[str, msgspec.Raw]) -> str:
+    """What the model thought, under the names that servers have for it, taken out of the message."""
+    thoughts = [msgspec.json.decode(fields[name]) for name in _REASONING if name in fields]
+    for name in _REASONING:
+        fields.pop(name, None)
+    return next((thought for thought in thoughts if isinstance(thought, str)), "")
 
 
 def _encode_choice(choice: Choice) -> dict[str, Any]:
