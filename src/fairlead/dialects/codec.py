@@ -193,7 +193,7 @@ def openai_models(names: Sequence[str]) -> dict[str, Any]:
     return {"object": "list", "data": [openai_model(name) for name in names]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Dialect:
     """A wire format by name, and its four modules."""
 
@@ -223,6 +223,9 @@ class Dialect:
     """One model of the list of models."""
     models: Callable[[Sequence[str]], dict[str, Any]] = openai_models
     """The list of models."""
+
+    def __repr__(self) -> str:
+        return f"Dialect({self.name!r})"
 
     @property
     def streams(self) -> StreamCodec:
