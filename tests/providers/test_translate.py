@@ -219,6 +219,21 @@ async def test_a_parameter_that_the_model_refuses_is_left_out():
 
 
 @pytest.mark.parametrize(
+    ("speaks", "asked", "fields"),
+    [
+        ("anthropic", "openai_chat", {"seed": 7}),
+        ("openai_chat", "anthropic", {"top_k": 5, "thinking": {"type": "enabled", "budget_tokens": 2_000}}),
+    ],
+)
+async def test_what_only_tunes_is_left_out_where_a_dialect_has_no_form_for_it(speaks: str, asked: str, fields: Any):
+    """And is named, like all that stays behind."""
+    there = There(speaks, answers.json(MESSAGE) if speaks == "anthropic" else openai_reply("Hello."))
+    reply = await there.provider.send(asking(asked, **fields))
+    assert set(reply.headers["x-fairlead-left-out"].split(", ")) == fields.keys()
+    assert not fields.keys() & there.sent.keys()
+
+
+@pytest.mark.parametrize(
     ("quirks", "limit", "role"),
     [({"max_tokens", "no_developer"}, "max_tokens", "system"), (set(), "max_completion_tokens", "developer")],
 )

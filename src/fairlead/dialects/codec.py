@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -215,6 +215,9 @@ class Dialect:
     errors: ErrorCodec
     stream: StreamCodec | None = None
     """`None` where nothing is streamed."""
+    leaves_out: Mapping[str, str] = field(default_factory=dict)
+    """Fields of a `Chat` that it has no form for and that only tune an answer, and why: left out of a request that is
+    translated into it, and named to the caller.  What would change the answer is refused by its encoder."""
     sign: str | None = None
     """A header that only its SDKs send."""
     count: Callable[[int], dict[str, Any]] | None = None

@@ -34,7 +34,7 @@ def request_across(request: Chat | Embed, refused: Collection[str] = ()) -> tupl
     """The request for an encoder of another dialect, and the paths of the fields that it leaves behind.
 
     Args:
-        refused: parameters that the model does not take.
+        refused: parameters that the model, or the other dialect, does not take.
     """
     if isinstance(request, Embed):
         return msgspec.structs.replace(request, extra={}), tuple(request.extra)

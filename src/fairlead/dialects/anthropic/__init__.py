@@ -17,6 +17,7 @@ ANTHROPIC = Dialect(
     reply=reply,
     stream=stream,
     errors=errors,
+    leaves_out={"seed": "it steers how an answer is drawn, and no provider promises more"},
     sign="anthropic-version",
     count=count,
     model=model,

@@ -15,6 +15,11 @@ OPENAI_CHAT = Dialect(
     reply=reply,
     stream=stream,
     errors=errors,
+    leaves_out={
+        "top_k": "`top_p` is the form that it has",
+        "thinking": "it counts effort and no tokens; `reasoning_effort` is what it reads",
+        "cache": "its providers cache what they have seen by themselves",
+    },
 )
 
 __all__ = ["OPENAI_CHAT"]
