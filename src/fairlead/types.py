@@ -481,6 +481,22 @@ ChatEvent = Started | TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta 
 # --- the neutral form of embeddings ----------------------------------------------------------------------------
 
 
+EMBED_TASKS = frozenset(
+    {
+        "search_query",
+        "search_document",
+        "classification",
+        "clustering",
+        "similarity",
+        "question_answering",
+        "fact_verification",
+        "code_search",
+    }
+)
+"""What embeddings may be for.  `search_document` is for texts that are to be found, the queries that find them have four
+words of their own, and in the other three all texts are alike."""
+
+
 class Embed(msgspec.Struct, frozen=True, kw_only=True):
     """A request for embeddings.  A field that the caller did not send is `None` and is not sent on."""
 
@@ -491,7 +507,7 @@ class Embed(msgspec.Struct, frozen=True, kw_only=True):
     encoding: Literal["float", "base64"] | None = None
     """How the caller wants the numbers: as JSON, or as base64 of little-endian 32-bit floats."""
     task: str | None = None
-    """What they are for, such as `search_query` or `search_document`, in the words of the dialect at hand."""
+    """What they are for: one of `EMBED_TASKS`, or a word that no table here has."""
     user: str | None = None
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
@@ -500,6 +516,7 @@ class EmbedReply(msgspec.Struct, frozen=True, kw_only=True):
     """Embeddings in the order of their inputs."""
 
     model: str
+    """Empty where the provider does not say it."""
     vectors: tuple[tuple[float, ...], ...]
     """One for each input, all of the same length."""
     encoding: Literal["float", "base64"] | None = None

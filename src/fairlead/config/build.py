@@ -456,9 +456,9 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     vendor = facts.load().vendors["fairlead"]
     credentials = {} if key is None else {"default": key}
     base_url = f"{gateway.rstrip('/')}/v1"
-    codec = replace(dialect("openai_chat"), errors=GatewayErrors())
+    spoken = tuple(replace(dialect(name), errors=GatewayErrors()) for name in vendor.speaks)
     provider = _http_provider(
-        "gateway", base_url, (codec,), vendor, credentials, clock, Egress(), allow_private=True, keep_streams=False
+        "gateway", base_url, spoken, vendor, credentials, clock, Egress(), allow_private=True, keep_streams=False
     )
 
     def expand(model: str) -> tuple[Candidate, ...]:

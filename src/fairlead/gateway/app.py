@@ -36,7 +36,6 @@ _CALLS = "/v1/fairlead/calls/"
 _MAX_TAGS = 16
 _LATER = {
     "/v1/responses": "the Responses API",
-    "/v1/embeddings": "embeddings",
     "/v1/completions": "the legacy completions API",
 }
 _log = logging.getLogger("fairlead")

@@ -32,6 +32,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     quirks: frozenset[str] = frozenset()
     """How its form of the dialect differs, see `fairlead.dialects.codec.QUIRKS`."""
     base_url: str | None = None
+    below: dict[DialectName, str] = {}
+    """Where it has a dialect, if not right below its base URL."""
     env: str | None = None
     """The environment variable in which its users keep their key."""
     prices: str | None = None
@@ -92,9 +94,9 @@ def load() -> Facts:
 
 
 def _vendor(row: dict[str, Any], by_dialect: dict[str, Any]) -> Vendor:
-    """Whatever a row does not say is as usual with the dialect that it speaks first."""
+    """Whatever a row does not say is as usual with the dialect that it speaks first, else with OpenAI's."""
     first = row.get("speaks", ["openai_chat"])[0]
-    return msgspec.convert(by_dialect["openai_chat"] | by_dialect[first] | row, Vendor)
+    return msgspec.convert(by_dialect["openai_chat"] | by_dialect.get(first, {}) | row, Vendor)
 
 
 def _table(name: str) -> dict[str, dict[str, Any]]:

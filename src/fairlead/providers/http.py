@@ -162,13 +162,14 @@ class HttpProvider:
         """
         same = next((each for each in self._speaks if each.name == name), None)
         if same is not None:
-            way = _Way(same, same, None)
+            way = _Way(same, same, None, self._vendor.below)
         else:
             caller = DIALECTS[name]
             spoken = next((each for each in self._speaks if each.kind == caller.kind), None)
             if spoken is None:
                 raise Untranslatable(f"provider {self._name!r} has no {caller.kind}")
-            way = _Way(caller, spoken, Translation(caller, spoken, self._vendor.quirks))
+            translation = Translation(caller, spoken, self._vendor.quirks)
+            way = _Way(caller, spoken, translation, self._vendor.below)
         self._ways[name] = way
         return way
 
@@ -196,7 +197,8 @@ class HttpProvider:
             return Reply(200, body, self._reply_headers(incoming, "application/json"))
         usage = way.spoken.reply.usage(body)
         if usage is None:
-            attempt.usage = self._estimated(request, estimate_tokens(body))
+            written = estimate_tokens(body) if way.spoken.kind == "chat" else 0
+            attempt.usage = self._estimated(request, written)
             attempt.usage_source = "estimated"
         else:
             attempt.usage = usage
@@ -204,7 +206,7 @@ class HttpProvider:
         if request.stream:
             raise UpstreamProtocol(f"provider {self._name!r} answered a streamed call with a whole body")
         if way.translation is not None:
-            body = way.translation.reply(body, self._clock.now_ns())
+            body = way.translation.reply(body, request, attempt, self._clock.now_ns())
         return Reply(200, body, self._reply_headers(incoming, "application/json"))
 
     async def _stream(self, request: Request, attempt: Attempt, incoming: Incoming, way: _Way) -> Reply:
@@ -324,15 +326,22 @@ class HttpProvider:
 
 
 class _Way:
-    """From one dialect of callers to the provider."""
+    """From one dialect of callers to the provider.
 
-    __slots__ = ("_in_path", "caller", "spoken", "translation")
+    Args:
+        below: where the provider has a dialect, if not right below its base URL.
+    """
 
-    def __init__(self, caller: Dialect, spoken: Dialect, translation: Translation | None) -> None:
+    __slots__ = ("_below", "_in_path", "caller", "spoken", "translation")
+
+    def __init__(
+        self, caller: Dialect, spoken: Dialect, translation: Translation | None, below: Mapping[DialectName, str]
+    ) -> None:
         self.caller = caller
         self.spoken = spoken
         self.translation = translation
         """`None`: it is a relay."""
+        self._below = below.get(spoken.name, "")
         self._in_path = "{model}" in spoken.upstream_path
 
     def path(self, request: Request, model: str) -> str:
@@ -343,6 +352,7 @@ class _Way:
             path = spoken.count_path or path
         elif request.stream:
             path = spoken.stream_path or path
+        path = self._below + path
         return path.replace("{model}", quote(model, safe="")) if self._in_path else path
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fairlead.call import Candidate, Request
+from fairlead.call import Attempt, Candidate, Request
 from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.crossing import event_across, reply_across, request_across
-from fairlead.errors import InvalidRequest, StreamTruncated, Untranslatable, UpstreamError
-from fairlead.types import ChatEvent, ChatReply, Started
+from fairlead.errors import InvalidRequest, StreamTruncated, Untranslatable, UpstreamError, UpstreamProtocol
+from fairlead.types import Chat, ChatEvent, Embed, EmbedReply, Started
 
 if TYPE_CHECKING:
     from fairlead.providers.relay import RelayStream
@@ -42,7 +42,7 @@ class Translation:
             InvalidRequest: the request is not well formed.
             Untranslatable: the provider's dialect has no form for something in it.
         """
-        asked = request.chat or self._caller.request.decode(request.fields)
+        asked = self._asked(request)
         crossed, left_out = request_across(asked, candidate.refuses | self._provider.leaves_out.keys())
         told = {"model": candidate.model} | ({"include_usage": True} if request.stream else {})
         try:
@@ -52,16 +52,36 @@ class Translation:
                 f"{error.message} {candidate.target!r} speaks {self._provider.name!r}.", param=error.param
             ) from None
 
-    def reply(self, body: bytes, now_ns: int) -> bytes:
+    def reply(self, body: bytes, request: Request, attempt: Attempt, now_ns: int) -> bytes:
         """The answer for the caller.
 
         Raises:
             UpstreamProtocol: it is not one of the provider's dialect.
         """
         reply = reply_across(self._provider.reply.decode(body))
-        if isinstance(reply, ChatReply) and not reply.created:
+        if isinstance(reply, EmbedReply):
+            reply = self._embedded(reply, request, attempt)
+        elif not reply.created:
             reply = msgspec.structs.replace(reply, created=now_ns // _NS)
         return self._caller.reply.encode(reply)
+
+    def _asked(self, request: Request) -> Chat | Embed:
+        asked = request.chat or self._caller.request.decode(request.fields)
+        if isinstance(asked, Embed):
+            request.chat = asked  # its answer is written as it says, and checked against it
+        return asked
+
+    def _embedded(self, reply: EmbedReply, request: Request, attempt: Attempt) -> EmbedReply:
+        """Vectors as the caller wants them, with the model and the usage that the provider may not have told."""
+        asked = self._asked(request)
+        if isinstance(asked, Embed) and len(reply.vectors) != len(asked.inputs):
+            raise UpstreamProtocol(f"The provider gave {len(reply.vectors)} embeddings for {len(asked.inputs)} inputs.")
+        return msgspec.structs.replace(
+            reply,
+            model=reply.model or attempt.candidate.model,
+            encoding=asked.encoding if isinstance(asked, Embed) else None,
+            usage=attempt.usage if reply.usage is None else reply.usage,
+        )
 
     def stream(self, relay: RelayStream, request: Request, now_ns: int, *, keep: bool) -> TranslatedStream:
         """The stream for the caller."""

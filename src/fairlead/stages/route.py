@@ -26,8 +26,8 @@ from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Rng
 
 Strategy = Literal["order", "least-load", "latency"]
-Static = Callable[[Call, str], Reply]
-"""A reply with this text, in the caller's dialect."""
+Static = Callable[[Call, str], Reply | None]
+"""A reply with this text, in the caller's dialect; `None` where a text is no answer to the call."""
 
 _NS: Final = 1_000_000_000
 
@@ -242,8 +242,11 @@ class Route:
         """The static reply, where one is configured and nothing but the provider's side stands in the way."""
         if plan.static is None or self._static is None or not error.falls_back:
             raise error
+        reply = self._static(call, plan.static)
+        if reply is None:
+            raise error
         call.degraded.append(STATIC)
-        return self._static(call, plan.static)
+        return reply
 
 
 class _Hedging:

@@ -1,0 +1,148 @@
+"""Bodies of requests for embeddings: what all forms read and write in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated
+
+import msgspec
+
+from fairlead.call import Request
+from fairlead.core.jsontop import MalformedObject, top_level
+from fairlead.core.jsontop import join as join_fields
+from fairlead.dialects.fields import DESTINATIONS, BadField, string
+from fairlead.errors import InvalidRequest
+from fairlead.types import Embed
+
+MOST_DIMENSIONS = 65_536
+"""The longest vector that is asked for; models stop at a few thousand."""
+_ADDED_TOKENS = 16
+"""What a provider may put around each text and bill: the words of a task, and where the text begins and ends."""
+_LOOKED_AT = 64
+"""Bytes in which an array of texts shows that it is one."""
+
+_Token = Annotated[int, msgspec.Meta(ge=0)]
+_INPUTS = msgspec.json.Decoder(str | list[str | _Token | list[_Token]])
+_TEXTS = msgspec.json.Decoder(list[str])
+
+
+def open_body(body: bytes) -> dict[str, msgspec.Raw]:
+    """The fields of a body, values raw.
+
+    Raises:
+        InvalidRequest: not a JSON object, or a destination named in it.
+    """
+    try:
+        fields = top_level(body)
+    except MalformedObject as error:
+        raise InvalidRequest(f"The body cannot be read: {error}.") from None
+    named = DESTINATIONS.intersection(fields)
+    if named:
+        name = min(named)
+        raise InvalidRequest(f"`{name}` cannot be chosen by a caller; it is set in the configuration.", param=name)
+    return fields
+
+
+@contextmanager
+def faults_named() -> Iterator[None]:
+    """A field at fault becomes the error that its caller is answered with."""
+    try:
+        yield
+    except BadField as error:
+        raise InvalidRequest(f"{error}.", param=error.param) from None
+
+
+def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:  # noqa: ARG001
+    """The caller's fields, in their order, with the model replaced; usage comes without being asked for.
+
+    A field that the caller sent as null counts as sent: `defaults` fill only what is absent.
+    """
+    if model == request.model and not defaults:
+        return join_fields(request.fields)
+    fields = dict(request.fields)
+    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    for name, value in (defaults or {}).items():
+        fields.setdefault(name, value)
+    return join_fields(fields)
+
+
+def most_tokens(fields: Mapping[str, msgspec.Raw], name: str) -> int:
+    """At most so many tokens: a text has no more than bytes, and what is told as token numbers is counted.
+
+    Raises:
+        BadField: absent, or of the wrong type.
+    """
+    raw = fields.get(name)
+    if raw is None:
+        raise BadField(name, "is missing")
+    written = bytes(raw)
+    if written[0] == 0x22 or written[1:_LOOKED_AT].lstrip()[:1] == b'"':
+        return len(written) + (written.count(b'"') + 1) // 2 * _ADDED_TOKENS
+    inputs = inputs_of(fields, name)
+    return sum(len(each.encode()) + _ADDED_TOKENS if isinstance(each, str) else len(each) for each in inputs)
+
+
+def inputs_of(fields: Mapping[str, msgspec.Raw], name: str) -> tuple[str | tuple[int, ...], ...]:
+    """A text, texts, token numbers, or several of those.
+
+    Raises:
+        BadField: anything else, or nothing at all.
+    """
+    reason = "must be a string, an array of strings, or token numbers: an array of integers, or of such arrays"
+    try:
+        value = _INPUTS.decode(fields.get(name, b"null"))
+    except (ValueError, RecursionError):
+        raise BadField(name, reason) from None
+    if isinstance(value, str):
+        return (value,)
+    kinds = set(map(type, value))
+    if len(kinds) != 1:
+        raise BadField(name, reason if kinds else "must not be empty")
+    if kinds == {int}:
+        return (tuple(each for each in value if isinstance(each, int)),)
+    return tuple(each if isinstance(each, str) else tuple(each) for each in value if not isinstance(each, int))
+
+
+def texts_of(fields: Mapping[str, msgspec.Raw], name: str) -> tuple[str, ...]:
+    """Texts alone.
+
+    Raises:
+        BadField: anything else, or none.
+    """
+    try:
+        texts = _TEXTS.decode(fields.get(name, b"null"))
+    except (ValueError, RecursionError):
+        raise BadField(name, "must be an array of strings") from None
+    if not texts:
+        raise BadField(name, "must not be empty")
+    return tuple(texts)
+
+
+def encode_texts(embed: Embed) -> list[str]:
+    """The inputs where only texts can be said.
+
+    Raises:
+        InvalidRequest: token numbers are among them.
+    """
+    texts = [each for each in embed.inputs if isinstance(each, str)]
+    if len(texts) != len(embed.inputs):
+        raise InvalidRequest("`input` holds token numbers, which only OpenAI's models take; send text.", param="input")
+    return texts
+
+
+def choice(fields: Mapping[str, msgspec.Raw], name: str, allowed: Collection[str]) -> str | None:
+    """One of these words, or `None` where it is absent or null.
+
+    Raises:
+        BadField: anything else.
+    """
+    value = string(fields, name)
+    if value is not None and value not in allowed:
+        raise BadField(name, f"must be one of {', '.join(sorted(allowed))}")
+    return value
+
+
+def rest(fields: Mapping[str, msgspec.Raw], *known: str) -> dict[str, msgspec.Raw]:
+    """The fields that have no neutral place, as copies of their own."""
+    return {name: raw.copy() for name, raw in fields.items() if name not in known}
