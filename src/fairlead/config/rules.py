@@ -16,7 +16,7 @@ from fairlead.providers.facts import Vendor
 
 SIM = "sim"
 """The provider and the vendor that every configuration has."""
-SIM_MODELS = ("sim-small", "sim-large", "sim-reasoner", "sim-long")
+SIM_MODELS = ("sim-small", "sim-large", "sim-reasoner", "sim-long", "sim-embed")
 """The models of the simulator that answers in process."""
 
 NO_PROXY = "none"

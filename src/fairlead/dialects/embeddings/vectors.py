@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import struct
 from collections.abc import Sequence
 
@@ -25,9 +26,12 @@ def unpack(text: str) -> tuple[float, ...]:
     """The numbers of a vector in base64.
 
     Raises:
-        ValueError: not base64, or not a whole number of floats.
+        ValueError: not base64, not a whole number of floats, or one that is not finite.
     """
     data = base64.b64decode(text, validate=True)
     if len(data) % _FLOAT_BYTES:
         raise ValueError(f"{len(data)} bytes are no whole number of 32-bit floats")
-    return struct.unpack(f"<{len(data) // _FLOAT_BYTES}f", data)
+    vector = struct.unpack(f"<{len(data) // _FLOAT_BYTES}f", data)
+    if not math.isfinite(sum(vector)):
+        raise ValueError("a number that is not finite")
+    return vector

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import msgspec
@@ -13,6 +13,7 @@ from fairlead.dialects.openai_chat import request as request_codec
 from fairlead.dialects.openai_chat.errors import error_body
 from fairlead.errors import InvalidRequest
 from fairlead.ports import Clock
+from fairlead.providers.sim import embedding
 from fairlead.providers.sim.allowance import Allowance
 from fairlead.providers.sim.bill import PRICES, Bill
 from fairlead.providers.sim.draws import Draws
@@ -68,6 +69,8 @@ class Simulator:
             return whole(200, _models(), _JSON)
         if route == "POST /chat/completions":
             return self._complete(body, headers.get("authorization", "").removeprefix("Bearer "))
+        if route == "POST /embeddings":
+            return self._embed(body, headers.get("authorization", "").removeprefix("Bearer "))
         return _refusal(404, f"Unknown request URL: {method} {path}.", "unknown_url")
 
     def _is_let_in(self, headers: Mapping[str, str]) -> bool:
@@ -93,34 +96,67 @@ class Simulator:
 
     def _answered(self, chat: Chat, number: int, key: str, headers: Mapping[str, str], fault: Fault | None) -> Script:
         settings = self.settings
-        if chat.model not in PRICES and not settings.any_model:
-            message = f"The model `{chat.model}` does not exist; the simulator has {', '.join(PRICES)}."
-            return _refusal(404, message, "model_not_found", param="model")
-        name = chat.model if chat.model in PRICES else f"sim:{chat.model}"
+        known = PRICES.keys() - embedding.EMBEDDING_MODELS
+        if chat.model not in known and not settings.any_model:
+            return _no_model(chat.model, known)
+        name = chat.model if chat.model in known else f"sim:{chat.model}"
         call_id = f"chatcmpl-sim{settings.seed}-{number}"
         cached = self._cached_tokens(chat)
         reply = answer(chat, call_id=call_id, model=name, seed=settings.seed, cached_tokens=cached)
-        wait_s, standing = self._take(chat, key, reply.usage or Usage())
+        wait_s, standing = self._take(chat.model, key, reply.usage or Usage(), chat.max_output_tokens)
         if wait_s > 0:
-            refusal = error_body("Rate limit reached.", kind="tokens", code="rate_limit_exceeded")
-            return whole(429, refusal, {**headers, **_JSON, **standing}, pause_s=settings.latency_s)
+            return _limited({**headers, **standing}, settings.latency_s)
         return played(chat, reply, {**headers, **standing}, settings, fault, self._charge(chat, reply))
+
+    def _embed(self, body: bytes, key: str) -> Script:
+        self._calls += 1
+        number, settings = self._calls, self.settings
+        try:
+            embed = embedding.read(body)
+        except InvalidRequest as error:
+            return _refusal(400, error.message, "invalid_value", param=error.param)
+        headers = {**_SAYS_SO, "x-request-id": f"req_sim{settings.seed}-{number}"}
+        fault = self._fault(number, embed.model, key)
+        script = None if fault is None else refused(fault, headers, is_stream=False)
+        if script is not None:
+            script.pause_s = settings.latency_s
+            return script
+        known = embedding.EMBEDDING_MODELS
+        if embed.model not in known and not settings.any_model:
+            return _no_model(embed.model, known)
+        name = embed.model if embed.model in known else f"sim:{embed.model}"
+        reply = embedding.embedded(embed, model=name, seed=settings.seed)
+        usage = reply.usage or Usage()
+        wait_s, standing = self._take(embed.model, key, usage, 0)
+        if wait_s > 0:
+            return _limited({**headers, **standing}, settings.latency_s)
+        charge = self._charge_whole(f"embd-sim{settings.seed}-{number}", name, usage)
+        return embedding.played(reply, {**headers, **standing}, settings, fault, charge)
+
+    def _charge_whole(self, call_id: str, model: str, usage: Usage) -> Charge:
+        """Charge what is given in one piece: all of it, or nothing."""
+
+        def charge(_: str, how: End | Literal["left"]) -> None:
+            if how == "whole" or (how == "left" and self.settings.bills_after_disconnect):
+                self.bill.charge(call_id, model, usage, _OUTCOMES[how])
+
+        return charge
 
     @property
     def _now_s(self) -> float:
         """Since the start."""
         return 0.0 if self._clock is None else (self._clock.monotonic_ns() - self._began_ns) / 1e9
 
-    def _take(self, chat: Chat, key: str, usage: Usage) -> tuple[float, dict[str, str]]:
+    def _take(self, model: str, key: str, usage: Usage, most: int | None) -> tuple[float, dict[str, str]]:
         """Charge an answer to the limits, or say how long they need; and the headers about them."""
         if self.settings.limits is None:
             return 0.0, {}
-        allowance = self._allowances.get((key, chat.model))
+        allowance = self._allowances.get((key, model))
         if allowance is None:
-            allowance = self._allowances[key, chat.model] = Allowance(self.settings.limits, self._now_s)
+            allowance = self._allowances[key, model] = Allowance(self.settings.limits, self._now_s)
         written = usage.all_output_tokens
-        most = written if chat.max_output_tokens is None else chat.max_output_tokens
-        wait_s = allowance.take(self._now_s, prompt=usage.all_input_tokens, output=written, most=most)
+        prompt = usage.all_input_tokens
+        wait_s = allowance.take(self._now_s, prompt=prompt, output=written, most=written if most is None else most)
         return wait_s, allowance.headers(wait_s)
 
     def _fault(self, number: int, model: str, key: str) -> Fault | None:
@@ -168,6 +204,16 @@ _OUTCOMES: Mapping[str, Literal["ok", "cut", "disconnected"]] = {
 
 def _refusal(status: int, message: str, code: str, *, param: str | None = None) -> Script:
     return whole(status, error_body(message, kind="invalid_request_error", code=code, param=param), _JSON)
+
+
+def _limited(headers: Mapping[str, str], latency_s: float) -> Script:
+    refusal = error_body("Rate limit reached.", kind="tokens", code="rate_limit_exceeded")
+    return whole(429, refusal, {**headers, **_JSON}, pause_s=latency_s)
+
+
+def _no_model(model: str, known: Collection[str]) -> Script:
+    message = f"The model `{model}` does not exist; the simulator has {', '.join(sorted(known))}."
+    return _refusal(404, message, "model_not_found", param="model")
 
 
 def _models() -> bytes:
