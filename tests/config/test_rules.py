@@ -57,7 +57,7 @@ OPENAI = "[providers.openai]\nvendor = 'openai'\napi_key = 'env:K'\n"
         ),
         ("[models.a]\ntargets = [{ target = 'sim/sim-large', weight = 0 }]", 2, "expected an integer >= 1"),
         ("[models.a]\ntargets = ['sim/sim-smal']", 2, "did you mean `sim-small`?"),
-        ("[models.a]\ntargets = ['sim/gpt']", 2, "`sim-large`, `sim-long`, `sim-reasoner`, `sim-small`"),
+        ("[models.a]\ntargets = ['sim/gpt']", 2, "`sim-embed`, `sim-large`, `sim-long`, `sim-reasoner`, `sim-small`"),
         (
             "[gateway]\nauth = 'passthrough'\n" + OPENAI + "[models.a]\ntargets = ['openai/a', 'sim/sim-small']",
             7,

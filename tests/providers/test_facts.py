@@ -36,6 +36,12 @@ FACTS = facts.load()
         ("Qwen/Qwen3-32B", "qwen"),
         ("deepseek/deepseek-r1:free", "deepseek-r1"),
         ("sim-small", "sim-"),
+        ("sim-embed", "sim-embed"),
+        ("openai/text-embedding-3-small", "text-embedding-"),
+        ("models/gemini-embedding-001", "gemini-embedding-001"),
+        ("embed-english-v3.0", "embed-english-"),
+        ("voyage-3.5-lite", "voyage-3"),
+        ("amazon.titan-embed-text-v2:0", "titan-embed"),
     ],
 )
 def test_a_model_is_known_under_every_name_that_vendors_give_it(model, family):
@@ -86,3 +92,11 @@ def test_chat_models_of_the_price_table_have_a_family(vendor):
 def test_family_names_are_in_lower_case():
     """They are compared with names in lower case."""
     assert [name for name in FACTS.families if name != name.lower()] == []
+
+
+@pytest.mark.parametrize("vendor", ["openai", "google", "mistral", "cohere"])
+def test_embedding_models_of_the_price_table_write_nothing(vendor):
+    """A reservation for them has no output in it."""
+    embedding = [name for name in prices.load().models(vendor) if "embed" in name]
+    assert embedding
+    assert [name for name in embedding if FACTS.family(name).max_output_tokens] == []

@@ -244,7 +244,7 @@ async def test_models_bill_and_unknown_paths():
     sim = Sim()
     await sim.answer()
     models = json.loads(await (await sim.send("GET", "/v1/models")).read(10_000))
-    assert [row["id"] for row in models["data"]] == ["sim-small", "sim-large", "sim-reasoner", "sim-long"]
+    assert [row["id"] for row in models["data"]] == ["sim-small", "sim-large", "sim-reasoner", "sim-long", "sim-embed"]
     bill = json.loads(await (await sim.send("GET", "/sim/bill")).read(10_000))
     assert bill["total_nanousd"] == bill["calls"][0]["cost_nanousd"] > 0
     assert (await sim.send("DELETE", "/sim/bill")).status == 200

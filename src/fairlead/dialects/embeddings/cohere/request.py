@@ -16,7 +16,7 @@ from fairlead.dialects.embeddings.body import (
     MOST_DIMENSIONS,
     encode_texts,
     faults_named,
-    join,
+    join as join,
     most_tokens,
     open_body,
     rest,
@@ -80,6 +80,3 @@ def encode(embed: Embed, quirks: frozenset[str] = frozenset()) -> bytes:  # noqa
     if embed.dimensions is not None:
         body["output_dimension"] = embed.dimensions
     return msgspec.json.encode(body | embed.extra)
-
-
-__all__ = ["DEFAULT_TASK", "decode", "encode", "join", "read"]

@@ -13,7 +13,7 @@ from fairlead.dialects.embeddings.body import (
     choice,
     faults_named,
     inputs_of,
-    join,
+    join as join,
     most_tokens,
     open_body,
     rest,
@@ -77,6 +77,3 @@ def encode(embed: Embed, quirks: frozenset[str] = frozenset()) -> bytes:  # noqa
     }
     present = {name: value for name, value in told.items() if value is not None}
     return msgspec.json.encode({"model": embed.model, "input": embed.inputs, **present, **embed.extra})
-
-
-__all__ = ["decode", "encode", "join", "read"]
