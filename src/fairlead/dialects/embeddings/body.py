@@ -53,8 +53,14 @@ def faults_named() -> Iterator[None]:
         raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
-def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:  # noqa: ARG001
-    """The caller's fields, in their order, with the model replaced; usage comes without being asked for.
+def rejoined(
+    request: Request,
+    model: str,
+    *,
+    ask_usage: bool,  # noqa: ARG001 - it comes without being asked for
+    defaults: Mapping[str, msgspec.Raw] | None = None,
+) -> bytes:
+    """The caller's fields, in their order, with the model replaced.
 
     A field that the caller sent as null counts as sent: `defaults` fill only what is absent.
     """

@@ -16,9 +16,9 @@ from fairlead.dialects.embeddings.body import (
     MOST_DIMENSIONS,
     encode_texts,
     faults_named,
-    join as join,
     most_tokens,
     open_body,
+    rejoined,
     rest,
     texts_of,
 )
@@ -44,6 +44,9 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
             max_output_tokens=0,
             input_bytes=most_tokens(fields, "texts"),
         )
+
+
+join = rejoined
 
 
 def decode(fields: Mapping[str, msgspec.Raw]) -> Embed:

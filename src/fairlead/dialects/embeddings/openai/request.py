@@ -13,9 +13,9 @@ from fairlead.dialects.embeddings.body import (
     choice,
     faults_named,
     inputs_of,
-    join as join,
     most_tokens,
     open_body,
+    rejoined,
     rest,
 )
 from fairlead.dialects.embeddings.tasks import neutral
@@ -42,6 +42,9 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
             input_bytes=most_tokens(fields, "input"),
             end_user=string(fields, "user"),
         )
+
+
+join = rejoined
 
 
 def decode(fields: Mapping[str, msgspec.Raw]) -> Embed:

@@ -17,9 +17,9 @@ from fairlead.dialects.embeddings.body import (
     encode_texts,
     faults_named,
     inputs_of,
-    join as join,
     most_tokens,
     open_body,
+    rejoined,
     rest,
 )
 from fairlead.dialects.fields import BadField, integer, model_name, string
@@ -41,6 +41,9 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
             max_output_tokens=0,
             input_bytes=most_tokens(fields, "input"),
         )
+
+
+join = rejoined
 
 
 def decode(fields: Mapping[str, msgspec.Raw]) -> Embed:
