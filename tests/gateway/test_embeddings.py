@@ -237,11 +237,11 @@ async def test_what_a_provider_has_no_place_for_is_named(begin: Begin) -> None:
         gateway = await begin(config("voyage", upstream), ENVIRON)
 
         raw = await gateway.sdk().embeddings.with_raw_response.create(
-            model="m", input=TEXTS, extra_body={"truncate": "END"}
+            model="m", input=TEXTS, user="u", extra_body={"truncate": "END"}
         )
 
-    assert raw.headers["x-fairlead-left-out"] == "truncate"
-    assert "truncate" not in upstream.requests[0].json
+    assert raw.headers["x-fairlead-left-out"] == "truncate, user"
+    assert not {"truncate", "user"} & upstream.requests[0].json.keys()
 
 
 async def test_a_provider_of_chats_alone_is_asked_for_no_embeddings(begin: Begin) -> None:

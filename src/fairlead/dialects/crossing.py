@@ -36,9 +36,10 @@ def request_across(request: Chat | Embed, refused: Collection[str] = ()) -> tupl
     Args:
         refused: parameters that the model, or the other dialect, does not take.
     """
+    set_and_refused = [name for name in refused if getattr(request, name, None) is not None]
     if isinstance(request, Embed):
-        return msgspec.structs.replace(request, extra={}), tuple(request.extra)
-    set_and_refused = [name for name in refused if getattr(request, name) is not None]
+        bare = msgspec.structs.replace(request, extra={}, **dict.fromkeys(set_and_refused))
+        return bare, (*request.extra, *set_and_refused)
     crossed = msgspec.structs.replace(
         request,
         spelt=frozenset(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.embeddings import cohere, errors, gemini, openai, voyage
 
+_NO_USER = {"user": "it changes no vector"}
+
 OPENAI_EMBEDDINGS = Dialect(
     name="openai_embeddings",
     kind="embeddings",
@@ -25,6 +27,7 @@ GEMINI_EMBEDDINGS = Dialect(
     request=gemini.request,
     reply=gemini.reply,
     errors=errors.GEMINI,
+    leaves_out=_NO_USER,
 )
 COHERE_EMBEDDINGS = Dialect(
     name="cohere_embeddings",
@@ -35,6 +38,7 @@ COHERE_EMBEDDINGS = Dialect(
     request=cohere.request,
     reply=cohere.reply,
     errors=errors.COHERE,
+    leaves_out=_NO_USER,
 )
 VOYAGE_EMBEDDINGS = Dialect(
     name="voyage_embeddings",
@@ -45,6 +49,7 @@ VOYAGE_EMBEDDINGS = Dialect(
     request=voyage.request,
     reply=voyage.reply,
     errors=errors.VOYAGE,
+    leaves_out=_NO_USER,
 )
 
 __all__ = ["COHERE_EMBEDDINGS", "GEMINI_EMBEDDINGS", "OPENAI_EMBEDDINGS", "VOYAGE_EMBEDDINGS"]

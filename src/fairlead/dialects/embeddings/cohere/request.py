@@ -69,7 +69,7 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Embed:
 
 
 def encode(embed: Embed, quirks: frozenset[str] = frozenset()) -> bytes:  # noqa: ARG001 - nobody else speaks it
-    """A body in this form; there is no place for `user`, and numbers always come as JSON.
+    """A body in this form; numbers always come as JSON.
 
     Raises:
         InvalidRequest: token numbers, or a task that it does not know.

@@ -68,7 +68,7 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Embed:
 
 
 def encode(embed: Embed, quirks: frozenset[str] = frozenset()) -> bytes:  # noqa: ARG001 - nobody else speaks it
-    """A body in this form; a field that is `None` is absent.  There is no place for `user`.
+    """A body in this form; a field that is `None` is absent.
 
     Raises:
         InvalidRequest: token numbers, or a task that it does not know.
