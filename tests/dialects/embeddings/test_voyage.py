@@ -81,6 +81,7 @@ def test_usage_that_is_not_told_is_unknown():
     """It is estimated further on."""
     assert reply.usage(b'{"data":[],"model":"m"}') is None
     assert reply.usage(b'{"data":[],"model":"m","usage":{}}') is None
+    assert reply.usage(b'{"data":[],"model":7,"usage":"none"}') is None
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"detail":"no"}', b'{"data":[{"embedding":["a"]}]}'])

@@ -91,13 +91,15 @@ def checked(vectors: Sequence[tuple[float, ...]]) -> tuple[tuple[float, ...], ..
     return tuple(vectors)
 
 
-def counted(tokens: Any) -> Usage | None:
-    """So many input tokens and nothing else; `None` where it is no count."""
-    if isinstance(tokens, float) and tokens.is_integer():
-        tokens = int(tokens)
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or not 0 <= tokens <= MOST_TOKENS:
+def counted(told: Any, *names: str) -> Usage | None:
+    """So many input tokens as stand below these names, and nothing else; `None` where there is no count."""
+    for name in names:
+        told = told.get(name) if isinstance(told, dict) else None
+    if isinstance(told, float) and told.is_integer():
+        told = int(told)
+    if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told <= MOST_TOKENS:
         return None
-    return Usage(input_tokens=tokens)
+    return Usage(input_tokens=told)
 
 
 def is_null(raw: msgspec.Raw) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import math
 import struct
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ def unpack(text: str) -> tuple[float, ...]:
     Raises:
         ValueError: not base64, not a whole number of floats, or one that is not finite.
     """
-    data = base64.b64decode(text, validate=True)
+    data = binascii.a2b_base64(text, strict_mode=True)
     if len(data) % _FLOAT_BYTES:
         raise ValueError(f"{len(data)} bytes are no whole number of 32-bit floats")
     vector = struct.unpack(f"<{len(data) // _FLOAT_BYTES}f", data)

@@ -11,20 +11,12 @@ from fairlead.dialects.embeddings.answer import NULL, checked, counted, not_an_a
 from fairlead.types import EmbedReply, Usage
 
 
-class _Units(msgspec.Struct):
-    input_tokens: Any = None
-
-
-class _Meta(msgspec.Struct):
-    billed_units: _Units | None = None
-
-
 class _Answer(msgspec.Struct):
     """The top level; vectors are left as they are."""
 
     embeddings: msgspec.Raw = NULL
     error: msgspec.Raw = NULL
-    meta: _Meta | None = None
+    meta: Any = None
 
 
 class _Vectors(msgspec.Struct):
@@ -69,5 +61,4 @@ def encode(reply: EmbedReply) -> bytes:
 
 
 def _counted(answer: _Answer) -> Usage | None:
-    units = None if answer.meta is None else answer.meta.billed_units
-    return None if units is None else counted(units.input_tokens)
+    return counted(answer.meta, "billed_units", "input_tokens")

@@ -11,16 +11,12 @@ from fairlead.dialects.embeddings.answer import NULL, checked, counted, not_an_a
 from fairlead.types import EmbedReply, Usage
 
 
-class _Counts(msgspec.Struct, rename="camel"):
-    prompt_token_count: Any = None
-
-
 class _Answer(msgspec.Struct, rename="camel"):
     """The top level; vectors are left as they are."""
 
     embeddings: msgspec.Raw = NULL
     error: msgspec.Raw = NULL
-    usage_metadata: _Counts | None = None
+    usage_metadata: Any = None
 
 
 class _Vector(msgspec.Struct):
@@ -66,4 +62,4 @@ def encode(reply: EmbedReply) -> bytes:
 
 
 def _counted(answer: _Answer) -> Usage | None:
-    return None if answer.usage_metadata is None else counted(answer.usage_metadata.prompt_token_count)
+    return counted(answer.usage_metadata, "promptTokenCount")

@@ -10,17 +10,13 @@ from fairlead.dialects.embeddings.answer import NULL, counted, decode_rows, enco
 from fairlead.types import EmbedReply, Usage
 
 
-class _Counts(msgspec.Struct):
-    total_tokens: Any = None
-
-
 class _Answer(msgspec.Struct):
     """The top level; vectors are left as they are."""
 
     data: msgspec.Raw = NULL
     error: msgspec.Raw = NULL
-    model: str = ""
-    usage: _Counts | None = None
+    model: Any = None
+    usage: Any = None
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
@@ -44,7 +40,8 @@ def decode(body: bytes) -> EmbedReply:
         FairleadError: the body is an error in a 200.
     """
     answer = open_answer(body, _ANSWER, "data")
-    return EmbedReply(model=answer.model, vectors=decode_rows(answer.data), usage=_counted(answer))
+    model = answer.model if isinstance(answer.model, str) else ""
+    return EmbedReply(model=model, vectors=decode_rows(answer.data), usage=_counted(answer))
 
 
 def encode(reply: EmbedReply) -> bytes:
@@ -60,4 +57,4 @@ def encode(reply: EmbedReply) -> bytes:
 
 
 def _counted(answer: _Answer) -> Usage | None:
-    return None if answer.usage is None else counted(answer.usage.total_tokens)
+    return counted(answer.usage, "total_tokens")
