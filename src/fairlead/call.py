@@ -144,7 +144,7 @@ class Request(msgspec.Struct, kw_only=True):
     input_bytes: int = 0
     """Bytes that may become input tokens, inline media taken out: the bound of a reservation, as tokens <= bytes."""
     prompt_tokens: int | None = None
-    """An estimate of the input, once somebody needed it."""
+    """An estimate of the input, once somebody needed it; or its count, where the body has that."""
     images: int = 0
     """Images and other inline media, each bounded by the model's facts."""
     end_user: str | None = None

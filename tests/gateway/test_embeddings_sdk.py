@@ -107,3 +107,15 @@ async def test_another_method_is_refused(begin: Begin) -> None:
         await gateway.sdk().get("/embeddings", cast_to=object)
 
     assert caught.value.status_code == 405
+
+
+async def test_token_numbers_count_as_what_they_are_against_a_limit(begin: Begin) -> None:
+    """They need no guess."""
+    gateway = await begin(OPEN.replace('"open"', '"keys"'))
+    sdk = gateway.sdk(await gateway.key("k1", tpm=100))
+
+    with pytest.raises(openai.RateLimitError, match="tokens"):
+        await sdk.embeddings.create(model="e", input=[1] * 101)
+    answer = await sdk.embeddings.create(model="e", input=[1] * 100)
+
+    assert answer.usage.total_tokens == 100

@@ -119,8 +119,11 @@ def test_a_reservation_covers_every_byte_of_text_and_what_a_provider_adds(text, 
 
 @pytest.mark.parametrize(("given", "tokens"), [([1, 100_000, 3], 3), ([[1, 2], [3], [4, 5, 6]], 6)])
 def test_token_numbers_are_counted(given, tokens):
-    """They are as many as they are, however many digits they have."""
-    assert request.read(body(input=given)).input_bytes == tokens
+    """They are as many as they are, however many digits they have; a text is guessed where that is wanted."""
+    read = request.read(body(input=given))
+
+    assert (read.input_bytes, read.prompt_tokens) == (tokens, tokens)
+    assert request.read(body(input=["a"])).prompt_tokens is None
 
 
 def test_blanks_before_a_text_change_nothing_that_matters():

@@ -73,8 +73,9 @@ def rejoined(
     return join_fields(fields)
 
 
-def most_tokens(fields: Mapping[str, msgspec.Raw], name: str) -> int:
-    """At most so many tokens: a text has no more than bytes, and what is told as token numbers is counted.
+def measure(fields: Mapping[str, msgspec.Raw], name: str) -> tuple[int, int | None]:
+    """How many tokens there are at most, a text having no more than bytes; and how many there are, where that is known:
+    what is told as token numbers is counted.
 
     Raises:
         BadField: absent, or of the wrong type.
@@ -84,9 +85,12 @@ def most_tokens(fields: Mapping[str, msgspec.Raw], name: str) -> int:
         raise BadField(name, "is missing")
     written = bytes(raw)
     if written[0] == 0x22 or written[1:_LOOKED_AT].lstrip()[:1] == b'"':
-        return len(written) + (written.count(b'"') + 1) // 2 * _ADDED_TOKENS
+        return len(written) + (written.count(b'"') + 1) // 2 * _ADDED_TOKENS, None
     inputs = inputs_of(fields, name)
-    return sum(len(each.encode()) + _ADDED_TOKENS if isinstance(each, str) else len(each) for each in inputs)
+    if isinstance(inputs[0], str):
+        return sum(len(str(text).encode()) + _ADDED_TOKENS for text in inputs), None
+    tokens = sum(map(len, inputs))
+    return tokens, tokens
 
 
 def inputs_of(fields: Mapping[str, msgspec.Raw], name: str) -> tuple[str | tuple[int, ...], ...]:

@@ -16,7 +16,7 @@ from fairlead.dialects.embeddings.body import (
     MOST_DIMENSIONS,
     encode_texts,
     faults_named,
-    most_tokens,
+    measure,
     open_body,
     rejoined,
     rest,
@@ -37,12 +37,14 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
     """
     fields = open_body(body)
     with faults_named():
+        most, known = measure(fields, "texts")
         return Request(
             dialect="cohere_embeddings",
             fields=fields,
             model=model_name(fields),
             max_output_tokens=0,
-            input_bytes=most_tokens(fields, "texts"),
+            input_bytes=most,
+            prompt_tokens=known,
         )
 
 

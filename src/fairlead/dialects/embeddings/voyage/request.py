@@ -17,7 +17,7 @@ from fairlead.dialects.embeddings.body import (
     encode_texts,
     faults_named,
     inputs_of,
-    most_tokens,
+    measure,
     open_body,
     rejoined,
     rest,
@@ -34,12 +34,14 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
     """
     fields = open_body(body)
     with faults_named():
+        most, known = measure(fields, "input")
         return Request(
             dialect="voyage_embeddings",
             fields=fields,
             model=model_name(fields),
             max_output_tokens=0,
-            input_bytes=most_tokens(fields, "input"),
+            input_bytes=most,
+            prompt_tokens=known,
         )
 
 
