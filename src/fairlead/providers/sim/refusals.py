@@ -42,6 +42,8 @@ _OPENAI: Mapping[type[FairleadError], tuple[str, str]] = {
     QuotaExhausted: ("insufficient_quota", "insufficient_quota"),
 }
 """`type` and `code`."""
+_PASSING = frozenset({408, 409, 429})
+"""Statuses below 500 that pass with time, as Anthropic's `x-should-retry` says."""
 _NO_CREDIT = "Your credit balance is too low to access the simulator."
 """Anthropic tells an account without money so by a plain `invalid_request_error`."""
 _GOOGLE = {
@@ -83,7 +85,7 @@ def anthropic(error: FairleadError, request_id: str) -> Refusal:
     if isinstance(error, QuotaExhausted):
         error = InvalidRequest(_NO_CREDIT)
     body = msgspec.json.decode(anthropic_errors.encode(error)) | {"request_id": request_id}
-    headers = {"x-should-retry": "true" if error.retryable else "false"}
+    headers = {"x-should-retry": "true" if error.status in _PASSING or error.status >= 500 else "false"}
     return Refusal(status=error.status, body=msgspec.json.encode(body), headers=headers)
 
 

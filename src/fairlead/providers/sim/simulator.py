@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -45,16 +45,23 @@ class Simulator:
 
     Args:
         clock: for limits, and for faults that come and go; without one it is always the moment of the start.
+        dialects: those that it speaks; all of them by default.
     """
 
-    def __init__(self, settings: SimSettings | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: SimSettings | None = None,
+        clock: Clock | None = None,
+        *,
+        dialects: Iterable[Dialect] = DIALECTS.values(),
+    ) -> None:
         self._clock = clock
         self._began_ns = 0 if clock is None else clock.monotonic_ns()
         self._allowances: dict[tuple[str, str], Allowance] = {}
         self.settings = SimSettings() if settings is None else settings
         self.bill = Bill()
         self._faults = FaultPlan(self.settings.faults, self.settings.seed)
-        self._routes = Routes(DIALECTS.values())
+        self._routes = Routes(dialects)
         self._calls = 0
         self._prompts: dict[bytes, None] = {}
 
