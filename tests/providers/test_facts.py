@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fairlead.dialects import DIALECTS
 from fairlead.providers import facts, prices
 
 FACTS = facts.load()
@@ -86,3 +87,17 @@ def test_chat_models_of_the_price_table_have_a_family(vendor):
 def test_family_names_are_in_lower_case():
     """They are compared with names in lower case."""
     assert [name for name in FACTS.families if name != name.lower()] == []
+
+
+def test_the_simulator_speaks_every_dialect():
+    """Whatever this version has."""
+    assert FACTS.vendors["sim"].speaks == tuple(DIALECTS)
+
+
+def test_a_vendor_can_be_taken_as_one_that_speaks_only_one_of_its_dialects():
+    """With what is usual in that one: how the key is sent, and what is told with every request."""
+    narrowed = FACTS.narrowed["sim", "anthropic"]
+    assert (narrowed.speaks, narrowed.auth_header, narrowed.auth_prefix) == (("anthropic",), "x-api-key", "")
+    assert (narrowed.headers, narrowed.quirks) == ({"anthropic-version": "2023-06-01"}, frozenset())
+    assert narrowed.keyless
+    assert FACTS.narrowed["openai", "openai_chat"].quirks == FACTS.vendors["openai"].quirks
