@@ -2,10 +2,9 @@
 
 A wish stands anywhere in the last message, if that is a user's:
 
-`sim:refuse`: the model refuses to answer.
-`sim:think`: it reasons before it answers, also where the request does not ask for that.
-`sim:call`, `sim:call=2`: it calls the first tool, or so many of those that are offered; one tool is called again where
-there are no others.
+- `sim:refuse`: it refuses to answer.
+- `sim:think`: it reasons before it answers, also where the request does not ask for that.
+- `sim:call`, `sim:call=2`: it calls the first tool that is offered, or so many; from the last on it begins anew.
 """
 
 from __future__ import annotations
