@@ -11,8 +11,8 @@ from anthropic.types import ModelInfo
 from anthropic.types.shared import ErrorResponse
 
 import anthropic_official
-import gemini_official
-import openai_official
+import official_gemini
+import official_openai
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 Check = Callable[[bytes], Any]
@@ -51,22 +51,22 @@ def anthropic_models(body):
 
 OFFICIAL = {
     "openai_chat": Official(
-        reply=openai_official.check_completion,
-        events=openai_official.check_chunks,
-        error=openai_official.check_error,
-        models=openai_official.check_models,
+        reply=official_openai.check_completion,
+        events=official_openai.check_chunks,
+        error=official_openai.check_error,
+        models=official_openai.check_models,
     ),
     "openai_responses": Official(
-        reply=openai_official.check_response,
-        events=openai_official.check_response_events,
-        error=openai_official.check_error,
-        models=openai_official.check_models,
+        reply=official_openai.check_response,
+        events=official_openai.check_response_events,
+        error=official_openai.check_error,
+        models=official_openai.check_models,
     ),
     "openai_embeddings": Official(
-        reply=openai_official.check_embeddings,
+        reply=official_openai.check_embeddings,
         events=None,
-        error=openai_official.check_error,
-        models=openai_official.check_models,
+        error=official_openai.check_error,
+        models=official_openai.check_models,
     ),
     "anthropic": Official(
         reply=anthropic_official.check_message,
@@ -75,16 +75,16 @@ OFFICIAL = {
         models=anthropic_models,
     ),
     "gemini": Official(
-        reply=gemini_official.check_response,
-        events=gemini_official.check_events,
-        error=gemini_official.check_error,
-        models=gemini_official.check_models,
+        reply=official_gemini.check_response,
+        events=official_gemini.check_events,
+        error=official_gemini.check_error,
+        models=official_gemini.check_models,
     ),
     "gemini_embeddings": Official(
-        reply=gemini_official.check_embeddings,
+        reply=official_gemini.check_embeddings,
         events=None,
-        error=gemini_official.check_error,
-        models=gemini_official.check_models,
+        error=official_gemini.check_error,
+        models=official_gemini.check_models,
     ),
 }
 """By dialect."""

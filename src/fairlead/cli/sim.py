@@ -45,7 +45,7 @@ def sim(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Serve a simulated provider that speaks every API that Fairlead does."""
+    """Serve a simulated provider that speaks every dialect."""
     from fairlead.providers.sim import SimSettings, read
 
     api_key = None if api_key_env is None else os.environ.get(api_key_env)
