@@ -141,7 +141,7 @@ class Simulator:
         call_id = f"{caller.manners.id_prefix}{self._name}"
         reply: ChatReply | EmbedReply
         if isinstance(asked, Embed):
-            reply = embedded(asked, model=name)
+            reply = embedded(asked, model=name, seed=settings.seed)
         else:
             prompt = self._prompt(asked, caller.manners)
             reply = answer(asked, caller.manners, call_id=call_id, model=name, seed=settings.seed, prompt=prompt)

@@ -14,19 +14,19 @@ _STEPS = 2_000_001
 """As many values as a coordinate can have before the vector is brought to length 1."""
 
 
-def embedded(embed: Embed, *, model: str) -> EmbedReply:
-    """One vector of length 1 for each input."""
+def embedded(embed: Embed, *, model: str, seed: int) -> EmbedReply:
+    """One vector of length 1 for each input; another seed, other vectors."""
     count = min(embed.dimensions or _DIMENSIONS, _MOST_DIMENSIONS)
     return EmbedReply(
         model=model,
-        vectors=tuple(_vector(model, each, count) for each in embed.inputs),
+        vectors=tuple(_vector((seed, model, each), count) for each in embed.inputs),
         encoding=embed.encoding,
         usage=Usage(input_tokens=prompt_tokens(embed)),
     )
 
 
-def _vector(model: str, text: str | tuple[int, ...], count: int) -> tuple[float, ...]:
-    draws = Draws("embedding", model, text)
+def _vector(key: tuple[object, ...], count: int) -> tuple[float, ...]:
+    draws = Draws("embedding", *key)
     raw = [draws.below(_STEPS) / (_STEPS // 2) - 1 for _ in range(count)]
     length = math.sqrt(sum(value * value for value in raw)) or 1.0
     return tuple(value / length for value in raw)
