@@ -24,7 +24,7 @@ from fairlead.cli import app
 from fairlead.config import schema
 from fairlead.config.not_yet import NOT_YET
 from fairlead.providers import facts
-from fairlead.providers.sim import allowance, faults
+from fairlead.providers.sim import allowance, bill, faults, wishes
 from fairlead.telemetry.exposition import METRICS
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -163,6 +163,47 @@ def faults_file() -> str:
     kinds = parsed(faults).body
     named = next(n for n, node in enumerate(kinds) if isinstance(node, ast.Assign) and "FaultKind" in ast.unparse(node))
     return text + f"\n## Kinds\n\n{ast.literal_eval(kinds[named + 1].value)}\n"  # type: ignore[attr-defined]
+
+
+def simulator() -> str:
+    """What the simulated provider is."""
+    text = page(
+        "The simulator",
+        "src/fairlead/providers/sim/",
+        "A provider without a model: the vendor `sim` in process, `fairlead sim` on a port of its own.\n"
+        "The same request with the same seed has the same answer, and a text begins by saying that it is simulated.\n",
+    )
+    text += (
+        "\nIt speaks every dialect of this version, at the paths where the providers of that dialect have them, below any "
+        "base such as `/v1`.\n"
+        "Answers, streams, errors and lists of models have the form that the official clients know, and so have the "
+        "headers about [limits](faults.md).\n"
+        "A key is taken from `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`.\n"
+        "\n```toml\n[providers.one]      # speaks only one dialect, so that calls in any other are translated\n"
+        'vendor = "sim"\ndialect = "anthropic"\n\n[models.translated]\ntargets = ["one/sim-small"]\n```\n'
+    )
+    text += "\n## Models\n\nUSD for a million tokens.\n\n| model | input | cached input | output |\n|---|---|---|---|\n"
+    for name, price in bill.PRICES.items():
+        text += line((f"`{name}`", price.input, price.cached, price.output))
+    dear = bill.LONG_PRICE
+    text += (
+        f"\nWith more than {bill.LONG_INPUT_TOKENS:,} tokens of input `sim-long` costs {dear.input}, {dear.cached} and "
+        f"{dear.output}, and writes ten times as much as the others.\n"
+        "`sim-reasoner` reasons before it answers, the others where the request asks for it.\n"
+        "Of a prompt that comes again the first 1,024 tokens are read from a cache; in a dialect in which requests mark "
+        "what is to be cached, only of one that does.\n"
+        "Service tiers `batch` and `flex` cost half.\n"
+    )
+    _, _, asked = (inspect.getdoc(wishes) or "").partition("\n\n")
+    text += f"\n## What a prompt can ask for\n\n{asked}\n"
+    text += (
+        "\nWithout a wish it calls the tools whose names stand in the message, and those that the request forces.\n"
+        "Arguments and structured output fit their JSON schema.\n"
+        "\n## Its bill\n\n"
+        "`GET /sim/bill` is what it has charged, a line for each call, and `DELETE /sim/bill` clears it.\n"
+        "Errors and counts of tokens are free; a stream that breaks off costs its input and the text that was sent.\n"
+    )
+    return text
 
 
 def port_list() -> str:
@@ -334,6 +375,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "ports.md": port_list,
     "records.md": records,
+    "simulator.md": simulator,
     "vendors.md": vendors,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fairlead.dialects import DIALECTS
 from fairlead.providers import facts, prices
 
 FACTS = facts.load()
@@ -100,3 +101,17 @@ def test_embedding_models_of_the_price_table_write_nothing(vendor):
     embedding = [name for name in prices.load().models(vendor) if "embed" in name]
     assert embedding
     assert [name for name in embedding if FACTS.family(name).max_output_tokens] == []
+
+
+def test_the_simulator_speaks_every_dialect():
+    """Whatever this version has."""
+    assert FACTS.vendors["sim"].speaks == tuple(DIALECTS)
+
+
+def test_a_vendor_can_be_taken_as_one_that_speaks_only_one_of_its_dialects():
+    """With what is usual in that one: how the key is sent, and what is told with every request."""
+    narrowed = FACTS.narrowed["sim", "anthropic"]
+    assert (narrowed.speaks, narrowed.auth_header, narrowed.auth_prefix) == (("anthropic",), "x-api-key", "")
+    assert (narrowed.headers, narrowed.quirks) == ({"anthropic-version": "2023-06-01"}, frozenset())
+    assert narrowed.keyless
+    assert FACTS.narrowed["openai", "openai_chat"].quirks == FACTS.vendors["openai"].quirks

@@ -199,17 +199,22 @@ class Catalogue:
         }
 
     def vendor(self, provider: Provider) -> facts.Vendor:
-        """The facts of a provider's vendor.
+        """The facts of a provider's vendor; where it names a dialect beside one, as if the vendor spoke no other.
 
         Raises:
-            ConfigError: no such vendor.
+            ConfigError: no such vendor, or it does not speak that.
         """
         name = provider.vendor_name
         found = self._facts.vendors.get(name)
         if found is None:
             known = ", ".join(sorted(self._facts.vendors.keys() - DIALECTS.keys()))
             raise ConfigError(f"unknown vendor {name!r}; known are {known}; or give `dialect` and `base_url`")
-        return found
+        if provider.vendor is None or provider.dialect_name is None:
+            return found
+        narrowed = self._facts.narrowed.get((name, provider.dialect_name))
+        if narrowed is None:
+            raise ConfigError(f"vendor {name!r} does not speak {provider.dialect_name!r}; remove `dialect`")
+        return narrowed
 
     @property
     def plans(self) -> dict[str, Plan]:

@@ -132,6 +132,10 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
     if provider.vendor is not None and vendor is None:
         known = [each for each in vendors if each not in _STAND_INS]
         yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, known)}")
+    if vendor is not None and provider.dialect_name not in (None, *vendor.speaks):
+        known = [name for name, spoken in DIALECTS.items() if spoken in vendor.speaks]
+        message = f"`{here}.dialect` is nothing that this vendor speaks; {suggestion(provider.dialect or '', known)}"
+        yield Problem((*path, "dialect"), message)
     if provider.vendor is None and (provider.dialect is None or provider.base_url is None):
         yield Problem(path, f"`{here}` needs `vendor`, or `dialect` and `base_url`")
     if vendor is not None and provider.vendor != SIM and (vendor.base_url or provider.base_url) is None:

@@ -92,7 +92,7 @@ class Provider(Table, frozen=True, kw_only=True):
     vendor: str | None = None
     """A vendor that Fairlead knows; base URL, dialect and the form of the credential follow from it."""
     dialect: Literal["openai", "openai_chat", "anthropic", "gemini"] | None = None
-    """The wire format, where no vendor says it."""
+    """The wire format, where no vendor says it; of a vendor that speaks several, the only one to be used."""
     base_url: str | None = None
     """Where the API is, version path included; overrides the vendor's."""
     api_key: str | None = None

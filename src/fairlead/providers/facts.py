@@ -8,8 +8,11 @@ from typing import Any
 
 import msgspec
 
+from fairlead.dialects import DIALECTS
 from fairlead.types import DialectName
 
+_ALL = ["*"]
+"""As `speaks`: every dialect of this version."""
 _MAX_PREFIXES = 2
 """Region and vendor."""
 
@@ -61,6 +64,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     vendors: dict[str, Vendor]
     """One named like a dialect stands for a server of which nothing but that and its base URL is known."""
+    narrowed: dict[tuple[str, DialectName], Vendor]
+    """By vendor and one of its dialects: the vendor as if it spoke no other, its embeddings apart."""
     families: dict[str, Family]
     default_family: Family
 
@@ -82,12 +87,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def load() -> Facts:
     """Read both tables from the package."""
-    vendors = _table("vendors.toml")
+    rows = _table("vendors.toml")
     models = _table("models.toml")
-    by_dialect = vendors.pop("dialects")
+    by_dialect = rows.pop("dialects")
     family_defaults = models["default"]
+    vendors = {name: _vendor(row, by_dialect) for name, row in (by_dialect | rows).items()}
     return Facts(
-        vendors={name: _vendor(row, by_dialect) for name, row in (by_dialect | vendors).items()},
+        vendors=vendors,
+        narrowed={
+            (name, spoken): _vendor({**rows[name], "speaks": _narrowed(vendors[name].speaks, spoken)}, by_dialect)
+            for name in rows
+            for spoken in vendors[name].speaks
+        },
         families={name: msgspec.convert(family_defaults | row, Family) for name, row in models["families"].items()},
         default_family=msgspec.convert(family_defaults, Family),
     )
@@ -95,8 +106,17 @@ def load() -> Facts:
 
 def _vendor(row: dict[str, Any], by_dialect: dict[str, Any]) -> Vendor:
     """Whatever a row does not say is as usual with the dialect that it speaks first, else with OpenAI's."""
-    first = row.get("speaks", ["openai_chat"])[0]
-    return msgspec.convert(by_dialect["openai_chat"] | by_dialect.get(first, {}) | row, Vendor)
+    speaks = row.get("speaks", by_dialect["openai_chat"]["speaks"])
+    if speaks == _ALL:
+        speaks = list(DIALECTS)
+    usual = by_dialect["openai_chat"] | by_dialect.get(speaks[0], {})
+    return msgspec.convert(usual | row | {"speaks": speaks}, Vendor)
+
+
+def _narrowed(speaks: tuple[DialectName, ...], spoken: DialectName) -> list[DialectName]:
+    """One dialect, and the embeddings of whoever made it."""
+    maker = spoken.partition("_")[0]
+    return [spoken, *(each for each in speaks if each == f"{maker}_embeddings" and each != spoken)]
 
 
 def _table(name: str) -> dict[str, dict[str, Any]]:
