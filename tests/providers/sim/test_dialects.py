@@ -48,7 +48,7 @@ def test_every_case_is_tried_in_some_dialect():
     assert {case for _, case in EXPRESSIBLE} == set(CASES)
     for name in CHATS:
         missing = set(CASES) - {case for known, case in EXPRESSIBLE if known == name}
-        assert missing <= {"choices", "logprobs", "json"}
+        assert missing <= {"choices", "logprobs", "json", "stop"}
 
 
 @each_case
