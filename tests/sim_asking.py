@@ -61,6 +61,8 @@ CASES = {
     "reasoning and a tool": chat("sim:think sim:call", tools=TOOLS),
     "effort": chat(reasoning_effort="low"),
     "thinking": chat(thinking=Thinking(mode="enabled", budget_tokens=16)),
+    "thinking shown": chat(thinking=Thinking(mode="enabled", budget_tokens=16, display="summarized")),
+    "thinking hidden": chat(thinking=Thinking(mode="enabled", budget_tokens=16, display="omitted")),
     "reasoner": chat(model="sim-reasoner"),
     "image": chat(parts=(PIXEL, PIXEL)),
     "cached": chat(parts=(BEGINNING,)),

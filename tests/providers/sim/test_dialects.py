@@ -48,7 +48,7 @@ def test_every_case_is_tried_in_some_dialect():
     assert {case for _, case in EXPRESSIBLE} == set(CASES)
     for name in CHATS:
         missing = set(CASES) - {case for known, case in EXPRESSIBLE if known == name}
-        assert missing <= {"choices", "logprobs", "json"}
+        assert missing <= {"choices", "logprobs", "json", "stop"}
 
 
 @each_case
@@ -164,7 +164,7 @@ def test_reasoning_is_counted_in_every_dialect(name, case):
 @each_chat
 def test_reasoning_keeps_to_its_budget_and_is_shown_where_it_can_be(name):
     """Exactly as many tokens as are counted."""
-    reply = answered(name, chat("sim:think"))
+    reply = answered(name, CASES["thinking shown"])
     shown = "".join(part.text for part in reply.choices[0].message.parts if isinstance(part, ReasoningPart))
     assert estimate_tokens(shown) in {0, reply.usage.reasoning_tokens}
 
@@ -288,7 +288,7 @@ def test_a_broken_200_is_no_answer(name, kind, is_stream):
 
 
 @each_chat
-@pytest.mark.parametrize("case", ["plain", "reasoning", "two tools", "cached"])
+@pytest.mark.parametrize("case", ["plain", "thinking shown", "cached"])
 def test_a_stream_that_is_cut_is_billed_for_what_arrived(name, case):
     """Its input as its beginning told it, where the dialect does; its output as can be estimated from its bytes."""
     sim = Sim(faults=(Fault(kind="cut", after_chunks=5),))
@@ -304,6 +304,14 @@ def test_a_stream_that_is_cut_is_billed_for_what_arrived(name, case):
     assert line.usage.output_tokens == estimate_tokens(DIALECTS[name].streams.text(raw))
     if told is not None:
         assert line.usage.cache_write_5m_tokens == told.cache_write_5m_tokens
+
+
+@pytest.mark.parametrize("name", ["openai_chat", "anthropic"])
+def test_arguments_that_are_cut_are_billed_for_what_arrived(name):
+    """Where they come in pieces."""
+    sim = Sim(faults=(Fault(kind="cut", after_chunks=3),))
+    raw = sim.played(sim.ask(name, CASES["two tools"], is_stream=True))
+    assert (sim.bill.calls[0].usage.output_tokens, len(DIALECTS[name].streams.text(raw))) == (3, 12)
 
 
 @each_dialect
@@ -375,7 +383,6 @@ def test_anthropic_demands_max_tokens():
 
 def test_anthropic_thinks_in_secret_where_nothing_is_to_be_shown():
     """The block is there with its signature and without its text."""
-    thinking = msgspec.structs.replace(CASES["thinking"].thinking, display="omitted")
-    message = OFFICIAL["anthropic"].reply(Sim().ask("anthropic", chat(thinking=thinking)).body)
+    message = OFFICIAL["anthropic"].reply(Sim().ask("anthropic", CASES["thinking hidden"]).body)
     assert (message.content[0].thinking, bool(message.content[0].signature)) == ("", True)
     assert message.usage.output_tokens_details.thinking_tokens == 16

@@ -147,7 +147,8 @@ def _tools_to_call(chat: Chat, wish: Wishes) -> list[Tool]:
 
 def _thoughts(chat: Chat, manners: Manners, count: int, number: int) -> tuple[Part, ...]:
     """The reasoning as a part of the answer, of exactly so many tokens, where the dialect shows it."""
-    if not count or not manners.shows_reasoning:
+    is_shown = manners.shows_reasoning(chat)
+    if not count or not (is_shown or manners.signs_reasoning):
         return ()
     draws = Draws("thought", chat.model, _question(chat), number)
     text = _THOUGHT
@@ -155,7 +156,6 @@ def _thoughts(chat: Chat, manners: Manners, count: int, number: int) -> tuple[Pa
         text += f" {draws.pick(_SENTENCES)}"
     text = text[: count * BYTES_PER_TOKEN]
     signature = base64.b64encode(f"{FINGERPRINT}-{draws.below(10**12):012}".encode()).decode()
-    is_shown = chat.thinking is None or chat.thinking.display != "omitted"
     return (ReasoningPart(text=text if is_shown else "", signature=signature if manners.signs_reasoning else None),)
 
 

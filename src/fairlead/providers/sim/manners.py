@@ -25,6 +25,22 @@ def _nothing(_: Any) -> dict[str, Any]:
     return {}
 
 
+def _never(_: Chat) -> bool:
+    return False
+
+
+def _unless_omitted(chat: Chat) -> bool:
+    return chat.thinking is None or chat.thinking.display != "omitted"
+
+
+def _where_asked(chat: Chat) -> bool:
+    return chat.thinking is not None and chat.thinking.display is not None and _unless_omitted(chat)
+
+
+def _where_summarized(chat: Chat) -> bool:
+    return b'"summary"' in bytes(chat.extra.get("reasoning", b""))
+
+
 class Manners(msgspec.Struct, frozen=True, kw_only=True):
     """How a provider of one dialect behaves; by default as most do."""
 
@@ -35,10 +51,10 @@ class Manners(msgspec.Struct, frozen=True, kw_only=True):
     request_id_header: str = "x-request-id"
     required: tuple[str, ...] = ()
     """Fields without which a request is refused, beside those that every reader demands."""
-    shows_reasoning: bool = True
+    shows_reasoning: Callable[[Chat], bool] = _unless_omitted
     """Whether an answer holds the reasoning, or only counts it."""
     signs_reasoning: bool = False
-    """Whether it proves that the reasoning is its own."""
+    """Whether it proves that the reasoning is its own, also where that is not shown."""
     whole_calls: bool = False
     """Whether calls have decoded arguments, so that one that does not fit into the limit is left out and not cut."""
     refusal_reason: FinishReason = "stop"
@@ -89,14 +105,14 @@ def _error_event(body: bytes) -> bytes:
 MANNERS: Mapping[DialectName, Manners] = {
     "openai_chat": Manners(
         id_prefix="chatcmpl-",
-        shows_reasoning=False,
+        shows_reasoning=_never,
         refuse=refusals.openai,
         frame=_data,
         logprobs=openai_logprobs,
         served=_openai_served,
         encoder=_openai_encoder,
     ),
-    "openai_responses": Manners(id_prefix="resp_", refuse=refusals.openai),
+    "openai_responses": Manners(id_prefix="resp_", shows_reasoning=_where_summarized, refuse=refusals.openai),
     "openai_embeddings": Manners(refuse=refusals.openai),
     "anthropic": Manners(
         id_prefix="msg_",
@@ -115,6 +131,7 @@ MANNERS: Mapping[DialectName, Manners] = {
         stopped=_anthropic_stopped,
     ),
     "gemini": Manners(
+        shows_reasoning=_where_asked,
         whole_calls=True,
         refusal_reason="content_filter",
         refuse=refusals.google,

@@ -80,10 +80,7 @@ def played(
     first_s = settings.latency_s + (fault.delay_s if fault is not None and fault.kind == "slow_start" else 0.0)
     token_s = 0.0 if settings.tokens_per_s is None else 1 / settings.tokens_per_s
     if isinstance(asked, Chat) and isinstance(reply, ChatReply) and asked.stream:
-        steps = [
-            Step(step.data, step.text, (token_s + slow_s) if step.text else 0.0)
-            for step in _steps(caller, asked, reply)
-        ]
+        steps = list(_steps(caller, asked, reply, token_s + slow_s))
         told = {**caller.headers, **headers, **EVENTS}
         script = Script(200, told, steps, pause_s=first_s, streams=True, charge=charge)
     else:
@@ -154,20 +151,22 @@ def _torn(script: Script) -> Script:
     return whole(200, head + data + event[:_TORN_BYTES] + b"\n\n", script.headers, pause_s=script.pause_s)
 
 
-def _steps(caller: Caller, chat: Chat, reply: ChatReply) -> Iterator[Step]:
+def _steps(caller: Caller, chat: Chat, reply: ChatReply, token_s: float) -> Iterator[Step]:
     encoder = caller.encoder(chat)
     prompt = None if reply.usage is None else _prompt(reply.usage)
     yield Step(encoder.encode(Started(id=reply.id, model=reply.model, created=reply.created, usage=prompt)))
     yield Step(caller.manners.begins_with)
-    more = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in reply.extra.items()}
-    for choice in reply.choices:
-        for event, text in _events(caller, chat, choice):
-            yield Step(encoder.encode(event), text)
-        reason = choice.finish_reason or "stop"
-        yield Step(encoder.encode(Finished(reason=reason, choice=choice.index, extra=more)))
+    waiting, pause_s = "", 0.0
+    for event, text in _events(caller, chat, reply):
+        data = encoder.encode(event)
+        waiting += text
+        pause_s += token_s if text else 0.0
+        if data:  # a dialect may send several pieces as one
+            yield Step(data, waiting, pause_s)
+            waiting, pause_s = "", 0.0
     if reply.usage is not None:
         encoder.encode(UsageReport(usage=reply.usage))
-    yield Step(encoder.end())
+    yield Step(encoder.end(), waiting, pause_s)
 
 
 def _prompt(usage: Usage) -> Usage:
@@ -175,13 +174,17 @@ def _prompt(usage: Usage) -> Usage:
     return msgspec.structs.replace(usage, output_tokens=1, reasoning_tokens=0)
 
 
-def _events(caller: Caller, chat: Chat, choice: Choice) -> Iterator[tuple[ChatEvent, str]]:
-    for number, part in enumerate(choice.message.parts):
-        yield from _part_events(caller, chat, choice.index, number, part)
-    for index, call in enumerate(choice.message.tool_calls):
-        yield ToolCallDelta(index=index, choice=choice.index, id=call.id, name=call.name), ""
-        for token in tokens(call.arguments):
-            yield ToolCallDelta(index=index, choice=choice.index, arguments=token), token
+def _events(caller: Caller, chat: Chat, reply: ChatReply) -> Iterator[tuple[ChatEvent, str]]:
+    """What is sent of each choice, and what of it the model wrote."""
+    more = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in reply.extra.items()}
+    for choice in reply.choices:
+        for number, part in enumerate(choice.message.parts):
+            yield from _part_events(caller, chat, choice.index, number, part)
+        for index, call in enumerate(choice.message.tool_calls):
+            yield ToolCallDelta(index=index, choice=choice.index, id=call.id, name=call.name), ""
+            for token in tokens(call.arguments):
+                yield ToolCallDelta(index=index, choice=choice.index, arguments=token), token
+        yield Finished(reason=choice.finish_reason or "stop", choice=choice.index, extra=more), ""
 
 
 def _part_events(caller: Caller, chat: Chat, choice: int, number: int, part: Part) -> Iterator[tuple[ChatEvent, str]]:

@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 from fairlead.dialects.codec import Dialect
 
+_SHARED = "/v1/models"
+"""Where clients of all dialects ask for models."""
 _MODELS = re.compile(r"/models(?:/([^/:]+))?$")
 
 
@@ -34,15 +36,16 @@ class Routes:
         return None
 
     def caller(self, path: str, headers: Mapping[str, str]) -> Dialect:
-        """The dialect of a caller whom the path alone does not give away, by the headers that only its SDKs send."""
+        """The dialect of a caller: by its path, else by the headers that only its SDKs send, else by what it has below
+        such a path."""
         found = self.post(path)
         if found is not None:
             return found[0]
-        for each in self._dialects:
-            if any(known.endswith("/") and f"{path}/".startswith(known) for known in each.paths):
-                return each
-        signed = (each for each in self._dialects if each.sign is not None and each.sign in headers)
-        return next(signed, self._dialects[0])
+        signed = next((each for each in self._dialects if each.sign is not None and each.sign in headers), None)
+        if signed is not None or path.startswith(_SHARED):
+            return signed or self._dialects[0]
+        above = (each for each in self._dialects if any(f"{path}/".startswith(known) for known in _open(each)))
+        return next(above, self._dialects[0])
 
 
 def asked_model(path: str) -> str | None:
@@ -55,6 +58,11 @@ def _templates(dialect: Dialect) -> Iterable[str]:
     """Its paths below a base; what a template says after `?` belongs to the query."""
     paths = (dialect.upstream_path, dialect.stream_path, dialect.count_path)
     return {path.partition("?")[0] for path in paths if path is not None}
+
+
+def _open(dialect: Dialect) -> Iterable[str]:
+    """The paths of which it takes all that stands below them."""
+    return [known for known in dialect.paths if known.endswith("/")]
 
 
 def _pattern(template: str) -> re.Pattern[str]:
