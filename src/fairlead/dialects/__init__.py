@@ -9,11 +9,14 @@ from fairlead.call import Call
 from fairlead.dialects import static
 from fairlead.dialects.anthropic import ANTHROPIC
 from fairlead.dialects.codec import Dialect
+from fairlead.dialects.gemini import GEMINI
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.pipeline import Reply
 from fairlead.types import DialectName
 
-DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType({each.name: each for each in (OPENAI_CHAT, ANTHROPIC)})
+DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType(
+    {each.name: each for each in (OPENAI_CHAT, ANTHROPIC, GEMINI)}
+)
 """Every dialect by its name."""
 
 
