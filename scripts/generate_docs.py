@@ -81,7 +81,7 @@ def vendors() -> str:
     )
     text += "\n| vendor | base URL | key |\n|---|---|---|\n"
     for name, vendor in facts.load().vendors.items():
-        if name not in schema.DIALECTS.values():
+        if name not in schema.DIALECTS.values() or vendor.base_url is not None:
             key = f"`{vendor.env}`" if vendor.env else "none needed" if vendor.keyless else "yours to name"
             url = f"`{vendor.base_url}`" if vendor.base_url else "in process" if name == "sim" else "yours to give"
             text += line((f"`{name}`", url, key))

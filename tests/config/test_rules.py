@@ -31,6 +31,7 @@ OPENAI = "[providers.openai]\nvendor = 'openai'\napi_key = 'env:K'\n"
         ("[providers.'a/b']\nvendor = 'sim'", 1, "a provider's name"),
         ("[providers.a]\nvendor = 'opnai'", 2, "did you mean `openai`?"),
         ("[providers.a]\nvendor = 'default'", 2, "is not known"),
+        ("[providers.a]\nvendor = 'openai_chat'", 2, "is not known"),
         ("[providers.a]\nbase_url = 'https://a'", 1, "needs `vendor`, or `dialect` and `base_url`"),
         ("[providers.a]\ndialect = 'openai'", 1, "needs `vendor`, or `dialect` and `base_url`"),
         ("[providers.a]\nvendor = 'fairlead'\napi_key = 'env:K'", 1, "needs `base_url`"),
@@ -95,6 +96,8 @@ def test_a_broken_rule_is_refused_with_its_line_and_the_remedy(text: str, line: 
         "[providers.a]\nvendor = 'sim'\ndialect = 'anthropic'",
         OPENAI + "dialect = 'openai'",
         "[models.'*']\ntargets = ['sim/*']",
+        # Vendors that are called like the dialect that they speak.
+        "[providers.a]\nvendor = 'anthropic'\napi_key = 'env:K'\n[providers.g]\nvendor = 'gemini'\napi_key = 'env:K'",
         "[providers.sim]\nvendor = 'sim'\nbase_url = 'http://127.0.0.1:8500/v1'\n[models.a]\ntargets = ['sim/any']",
         "[gateway]\nauth = 'passthrough'\n" + OPENAI + "[models.a]\ntargets = ['openai/a', 'openai/b']",
         "[models.a]\ntargets = ['sim/sim-small']\nprice = { input = 0, output = 0 }",

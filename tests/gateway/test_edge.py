@@ -128,6 +128,54 @@ async def test_credentials_are_taken_in_two_forms_and_never_in_two_at_once(begin
     assert await status() == 401
 
 
+async def test_credentials_are_taken_in_googles_forms_too(begin: Begin) -> None:
+    """`x-goog-api-key`, or `?key=`; several have to agree, whatever they are (H7)."""
+    gateway = await begin(OPEN.replace("open", "keys"))
+    key = await gateway.key("k1")
+
+    async def status(query: str = "", **headers: str) -> int:
+        return (await ask(gateway, "POST", f"/v1/chat/completions{query}", BODY, **headers))[0]
+
+    assert await status(x_goog_api_key=key) == 200
+    assert await status(f"?key={key}") == 200
+    assert await status(f"?alt=sse&key={key.replace('-', '%2D')}") == 200
+    assert await status(f"?key={key}", x_goog_api_key=key, x_api_key=key, authorization=f"Bearer {key}") == 200
+    assert await status(f"?key={key}", x_goog_api_key="other") == 400
+    assert await status(f"?key={key}&key=other") == 400
+    assert await status(f"?key={key}", authorization="Bearer other") == 400
+    assert await status("?key=other") == 401
+    assert await status(f"?monkey={key}") == 401
+    assert await status("?" + "a=1&" * 99 + f"key={key}") == 400
+
+
+async def test_models_are_listed_in_the_callers_form(begin: Begin) -> None:
+    """By the path, and where dialects share one by the header that only an SDK of theirs sends."""
+    gateway = await begin(OPEN + '[models."a/b"]\ntargets = ["sim/sim-small"]\n')
+
+    async def listed(path: str, **headers: str) -> dict[str, Any]:
+        return (await ask(gateway, "GET", path, **headers))[2]
+
+    assert (await listed("/v1/models"))["data"][-1]["id"] == "a/b"
+    assert (await listed("/v1beta/models"))["models"][-1]["name"] == "models/a/b"
+    assert (await listed("/v1/models", x_goog_api_client="genai"))["models"][-1]["name"] == "models/a/b"
+    for path in ("/v1beta/models/a/b", "/v1beta/models/a%2Fb"):
+        assert (await listed(path))["name"] == "models/a/b"
+    assert (await listed("/v1/models/a%2Fb"))["id"] == "a/b"
+    assert (await listed("/v1beta/models/x"))["error"]["status"] == "NOT_FOUND"
+    assert (await listed("/v1beta/tunedModels"))["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/v1beta/models/m:embedContent", "/v1/models/m", "/v1beta/models/m"])
+async def test_an_operation_that_is_not_there_is_named_in_googles_form(begin: Begin, path: str) -> None:
+    """With those that are."""
+    gateway = await begin(OPEN)
+
+    status, _, body = await ask(gateway, "POST", path, {"contents": []})
+
+    assert (status, body["error"]["status"]) == (404, "NOT_FOUND")
+    assert "`generateContent`" in body["error"]["message"]
+
+
 async def test_all_bad_keys_get_one_answer(begin: Begin) -> None:
     """Wrong, unknown, revoked and expired keys cannot be told apart (A1)."""
     gateway = await begin(OPEN.replace("open", "keys"))

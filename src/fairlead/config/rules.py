@@ -23,8 +23,6 @@ NO_PROXY = "none"
 """The value of `proxy` that turns a proxy of the environment off."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_STAND_INS = DIALECTS.values()
-"""No vendors, but what is usual with a dialect."""
 _SIM_ONLY = ("seed", "latency_s", "tokens_per_s", "error_rate", "faults")
 _PICO_PER_MILLION = 1_000_000
 SHARED = ("redis:", "rediss:", "valkey:", "valkeys:")
@@ -128,9 +126,10 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
     here = written(path)
     if _NAME.fullmatch(name) is None:
         yield Problem(path, f"`{here}`: a provider's name is made of letters, digits and `._-`")
-    vendor = None if provider.vendor is None or provider.vendor in _STAND_INS else vendors.get(provider.vendor)
+    # One that is named like a dialect and has no address is no vendor, but what is usual with that dialect.
+    known = {each: row for each, row in vendors.items() if each not in DIALECTS.values() or row.base_url is not None}
+    vendor = None if provider.vendor is None else known.get(provider.vendor)
     if provider.vendor is not None and vendor is None:
-        known = [each for each in vendors if each not in _STAND_INS]
         yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, known)}")
     if vendor is not None and provider.dialect_name not in (None, *vendor.speaks):
         known = [name for name, spoken in DIALECTS.items() if spoken in vendor.speaks]

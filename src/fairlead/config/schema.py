@@ -20,7 +20,12 @@ Weight = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
-DIALECTS: dict[str, DialectName] = {"openai": "openai_chat", "openai_chat": "openai_chat", "anthropic": "anthropic"}
+DIALECTS: dict[str, DialectName] = {
+    "openai": "openai_chat",
+    "openai_chat": "openai_chat",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+}
 """The dialects of this version, by the names that a configuration may use."""
 
 

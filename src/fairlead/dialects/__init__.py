@@ -10,6 +10,7 @@ from fairlead.dialects import static
 from fairlead.dialects.anthropic import ANTHROPIC
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.embeddings import COHERE_EMBEDDINGS, GEMINI_EMBEDDINGS, OPENAI_EMBEDDINGS, VOYAGE_EMBEDDINGS
+from fairlead.dialects.gemini import GEMINI
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.pipeline import Reply
 from fairlead.types import DialectName
@@ -20,6 +21,7 @@ DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType(
         for each in (
             OPENAI_CHAT,
             ANTHROPIC,
+            GEMINI,
             OPENAI_EMBEDDINGS,
             GEMINI_EMBEDDINGS,
             COHERE_EMBEDDINGS,

@@ -105,7 +105,7 @@ class Scanner(Protocol):
     content: bool
     """Whether any content has been seen."""
     complete: bool
-    """Whether the dialect's own terminator has been seen."""
+    """Whether the dialect's own terminator has been seen, or, without one, nothing is missing so far."""
     error: FairleadError | None
     """An in-band error, mapped."""
     progressed: bool
@@ -208,6 +208,8 @@ class Dialect:
     """Where they take it streamed, if that is elsewhere."""
     count_path: str | None = None
     """Where they count tokens without answering; `None`: nowhere."""
+    terminated: bool = True
+    """Whether a stream says that it is over; else it is over with its body, and `complete` says whether it may be."""
     allowed_headers: frozenset[str]
     """Vendor headers that pass from the caller to the provider of the same dialect."""
     request: RequestCodec

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
 
@@ -33,7 +33,10 @@ _PRIVATE = HeaderBlock([("cache-control", "no-store, private"), ("vary", "Author
 """On every answer: no cache between us and the caller may keep it (FAULTS C10)."""
 _JSON = [("content-type", "application/json")]
 _CALLS = "/v1/fairlead/calls/"
+_MODELS = "/v1/models"
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key")
 _MAX_TAGS = 16
+_MAX_QUERY = 64
 _LATER = {
     "/v1/responses": "the Responses API",
     "/v1/completions": "the legacy completions API",
@@ -67,8 +70,9 @@ class App:
         self._gets: Mapping[str, Endpoint] = {
             "/health/live": self._live,
             "/health/ready": self._ready,
-            "/v1/models": self._models,
+            **dict.fromkeys((_MODELS, *(above.rstrip("/") for above, _ in self._below)), self._models),
         }
+        self._listings = (f"{_MODELS}/", *(above for above, _ in self._below))
         self.ready = True
         """Readiness: false while draining."""
         self.sheds = False
@@ -111,7 +115,7 @@ class App:
                 runtime.in_flight -= 1
             return
         endpoint = self._gets.get(path)
-        if endpoint is None and path.startswith((_CALLS, "/v1/models/")):
+        if endpoint is None and path.startswith((_CALLS, *self._listings)):
             endpoint = self._own_call if path.startswith(_CALLS) else self._model
         if endpoint is None:
             raise _unknown(path)
@@ -123,11 +127,16 @@ class App:
 
     def _spoken(self, exchange: Exchange) -> Dialect:
         """The dialect of this caller, also where the path does not say it: by the headers that only its SDKs send."""
-        found = self._posts.get(exchange.path) or self._at(exchange.path)
-        if found is not None:
-            return found
-        known = (each for each in self._posts.values() if each.sign is not None and each.sign in exchange.headers)
-        return next(known, self._fallback)
+        path = exchange.path
+        found = self._posts.get(path)
+        if found is None and exchange.method == "POST":
+            found = self._at(path)
+        if found is None:
+            signed = (each for each in self._posts.values() if each.sign is not None and each.sign in exchange.headers)
+            found = next(signed, None)
+        if found is None and not path.startswith(_MODELS):  # which clients of all dialects ask
+            found = self._at(f"{path}/")
+        return found or self._fallback
 
     def _check_local(self, exchange: Exchange) -> None:
         host = exchange.headers.get("host", "").lower()
@@ -223,9 +232,10 @@ class App:
         exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).models(names)), _PRIVATE)
 
     async def _model(self, exchange: Exchange) -> None:
-        name = exchange.path.removeprefix("/v1/models/")
+        above = next(each for each in self._listings if exchange.path.startswith(each))
+        name = unquote(exchange.path.removeprefix(above))
         if name not in await self._visible(exchange):
-            raise NotFound(f"no model {name[:200]!r}; `GET /v1/models` lists those that this key may call")
+            raise NotFound(f"no model {name[:200]!r}; `GET {above[:-1]}` lists those that this key may call")
         exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).model(name)), _PRIVATE)
 
     async def _own_call(self, exchange: Exchange) -> None:
@@ -279,18 +289,30 @@ def _require(exchange: Exchange, *methods: str) -> None:
 
 
 def _credential(exchange: Exchange) -> Secret | None:
-    """`Authorization: Bearer` or `x-api-key`; both only where they agree (FAULTS H7).
+    """`Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `?key=`; several only where they agree (FAULTS H7).
 
     No name in here is bound to the plain text: a traceback may show what they hold.
     """
-    if "authorization" not in exchange.headers:
-        return Secret(exchange.headers["x-api-key"]) if "x-api-key" in exchange.headers else None
-    key = _bearer(exchange.headers["authorization"])
-    if key is None:
-        raise InvalidRequest("send the key as `Authorization: Bearer KEY`")
-    if "x-api-key" in exchange.headers and key != Secret(exchange.headers["x-api-key"]):
-        raise InvalidRequest("`Authorization` and `x-api-key` hold different keys; send one of them")
-    return key
+    keys = [Secret(exchange.headers[name]) for name in _KEY_HEADERS if name in exchange.headers]
+    if "key=" in exchange.query:
+        keys += _query_keys(exchange)
+    if "authorization" in exchange.headers:
+        key = _bearer(exchange.headers["authorization"])
+        if key is None:
+            raise InvalidRequest("send the key as `Authorization: Bearer KEY`")
+        keys.append(key)
+    if any(key != keys[0] for key in keys):
+        raise InvalidRequest(
+            "`Authorization`, `x-api-key`, `x-goog-api-key` and `?key=` hold different keys; send one of them"
+        )
+    return keys[0] if keys else None
+
+
+def _query_keys(exchange: Exchange) -> list[Secret]:
+    try:
+        return [Secret(value) for name, value in parse_qsl(exchange.query, max_num_fields=_MAX_QUERY) if name == "key"]
+    except ValueError:
+        raise InvalidRequest(f"the query holds more than {_MAX_QUERY} fields; send the key as a header") from None
 
 
 def _bearer(value: str) -> Secret | None:

@@ -221,6 +221,7 @@ class HttpProvider:
             account=partial(self._account, request, attempt, way.spoken),
             scrub=partial(self._scrub, request),
             spawn=self._spawn,
+            terminated=way.spoken.terminated,
         )
         await stream.peek()
         self._let_go(request)
