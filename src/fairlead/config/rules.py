@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from fairlead.config.lines import KeyPath
 from fairlead.config.problem import Problem, suggestion, written
-from fairlead.config.schema import DIALECTS, Config, Model, Price, Provider
+from fairlead.config.schema import Config, Model, Price, Provider
 from fairlead.config.secrets import is_reference
 from fairlead.core.money import scaled
 from fairlead.providers.facts import Vendor
@@ -23,8 +23,6 @@ NO_PROXY = "none"
 """The value of `proxy` that turns a proxy of the environment off."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_STAND_INS = DIALECTS.values()
-"""No vendors, but what is usual with a dialect."""
 _SIM_ONLY = ("seed", "latency_s", "tokens_per_s", "error_rate", "faults")
 _PICO_PER_MILLION = 1_000_000
 SHARED = ("redis:", "rediss:", "valkey:", "valkeys:")
@@ -128,10 +126,9 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
     here = written(path)
     if _NAME.fullmatch(name) is None:
         yield Problem(path, f"`{here}`: a provider's name is made of letters, digits and `._-`")
-    vendor = None if provider.vendor is None or provider.vendor in _STAND_INS else vendors.get(provider.vendor)
+    vendor = None if provider.vendor is None else vendors.get(provider.vendor)
     if provider.vendor is not None and vendor is None:
-        known = [each for each in vendors if each not in _STAND_INS]
-        yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, known)}")
+        yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, vendors)}")
     if provider.vendor is None and (provider.dialect is None or provider.base_url is None):
         yield Problem(path, f"`{here}` needs `vendor`, or `dialect` and `base_url`")
     if vendor is not None and provider.vendor != SIM and (vendor.base_url or provider.base_url) is None:

@@ -130,11 +130,6 @@ class Provider(Table, frozen=True, kw_only=True):
         return {str(number): ref for number, ref in enumerate(self.credentials, start=1)}
 
     @property
-    def vendor_name(self) -> str:
-        """Whose facts count: the vendor's, else those of a server of which nothing but its dialect is known."""
-        return self.vendor or self.dialect_name or "openai_chat"
-
-    @property
     def dialect_name(self) -> DialectName | None:
         """The dialect's own name; `None` where the vendor says it."""
         return None if self.dialect is None else DIALECTS.get(self.dialect)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from fairlead.types import DialectName
+
+Modality = Literal["text", "image", "audio", "file"]
+"""What a model reads."""
 
 _MAX_PREFIXES = 2
 """Region and vendor."""
@@ -52,15 +55,24 @@ class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Tokens of its context; only where all of the family have the same."""
     refuses: tuple[str, ...] = ()
     """Parameters that it does not take, such as `temperature`; where a call is translated they are left out."""
+    one_of: tuple[str, ...] = ()
+    """Parameters of which it takes one at a time; where a call is translated the first that is there stays."""
+    input: tuple[Modality, ...] | None = None
+    """What it reads; `None` where nobody knows."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Both tables."""
 
     vendors: dict[str, Vendor]
-    """One named like a dialect stands for a server of which nothing but that and its base URL is known."""
+    stand_ins: dict[str, Vendor]
+    """By dialect: a server of which nothing but that and its base URL is known."""
     families: dict[str, Family]
     default_family: Family
+
+    def of(self, vendor: str | None, dialect: DialectName | None) -> Vendor | None:
+        """The vendor, else what is usual with the dialect; `None`: no such vendor."""
+        return self.vendors.get(vendor) if vendor is not None else self.stand_ins[dialect or "openai_chat"]
 
     def family(self, model: str) -> Family:
         """The facts of the longest family name that `model` starts with, else the stated defaults.
@@ -80,13 +92,24 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def load() -> Facts:
     """Read both tables from the package."""
-    vendors = _table("vendors.toml")
-    models = _table("models.toml")
+    folder = files("fairlead.providers")
+    return parse(*((folder / name).read_text(encoding="utf-8") for name in ("vendors.toml", "models.toml")))
+
+
+def parse(vendors_toml: str, models_toml: str) -> Facts:
+    """The facts in the text of both tables.
+
+    Raises:
+        ValueError: something in them is not what a table may say.
+    """
+    vendors: dict[str, Any] = tomllib.loads(vendors_toml)
+    models: dict[str, Any] = tomllib.loads(models_toml)
     by_dialect = vendors.pop("dialects")
-    family_defaults = models["default"]
+    family_defaults, kinds = models["default"], models["kinds"]
     return Facts(
-        vendors={name: _vendor(row, by_dialect) for name, row in (by_dialect | vendors).items()},
-        families={name: msgspec.convert(family_defaults | row, Family) for name, row in models["families"].items()},
+        vendors={name: _vendor(row, by_dialect) for name, row in vendors.items()},
+        stand_ins={name: _vendor(row, by_dialect) for name, row in by_dialect.items()},
+        families={name: _family(family_defaults, kinds, row) for name, row in models["families"].items()},
         default_family=msgspec.convert(family_defaults, Family),
     )
 
@@ -97,5 +120,7 @@ def _vendor(row: dict[str, Any], by_dialect: dict[str, Any]) -> Vendor:
     return msgspec.convert(by_dialect["openai_chat"] | by_dialect[first] | row, Vendor)
 
 
-def _table(name: str) -> dict[str, dict[str, Any]]:
-    return tomllib.loads((files("fairlead.providers") / name).read_text(encoding="utf-8"))
+def _family(defaults: dict[str, Any], kinds: dict[str, Any], row: dict[str, Any]) -> Family:
+    """Whatever a row does not say is as with its kind."""
+    own = {name: value for name, value in row.items() if name != "like"}
+    return msgspec.convert(defaults | (kinds[row["like"]] if "like" in row else {}) | own, Family)
