@@ -144,6 +144,8 @@ class Runtime:
     identify: Identify = anybody
     aliases: tuple[str, ...] = ()
     pace: Pace | None = None
+    helicone_headers: bool = False
+    """Whether a face reads Helicone's request headers."""
     is_remote: bool = False
     """Whether a gateway elsewhere observes, limits and counts."""
     owned: set[asyncio.Future[Any]] = field(default_factory=set)
@@ -453,6 +455,7 @@ def build(
         identify=identify,
         aliases=tuple(catalogue.aliases),
         pace=pace,
+        helicone_headers=config.gateway.helicone_headers,
     )
 
 

@@ -56,6 +56,9 @@ class Gateway(Table, frozen=True, kw_only=True):
     """How long open answers may go on after SIGTERM; a second SIGTERM ends them at once."""
     tenant_weights: dict[str, Weight] = {}
     """Shares of tenants where calls wait for a provider, by `team:NAME`, `user:NAME` or `key:ID`; 1 for all others."""
+    helicone_headers: bool = False
+    """Whether `Helicone-User-Id`, `Helicone-Session-Id`, `Helicone-Property-*` and `Helicone-Cache-Enabled` of requests
+    are read; they never go to a provider."""
     memory_max_bytes: Positive | None = None
     """How much memory a worker may use, on Linux; at 90 % of it, or of what its control group may use, new calls get 503."""
 
