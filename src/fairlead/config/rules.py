@@ -147,7 +147,7 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
                 f"`{here}.allow_private[{index}]` is not a network, such as `10.0.0.0/8`: {error}",
             )
     if provider.base_url is not None:
-        for message in _url_faults(provider.base_url, private=private):
+        for message in url_faults(provider.base_url, private=private):
             yield Problem((*path, "base_url"), f"`{here}.base_url` {message}")
     yield from _egress(path, provider, vendor)
     yield from _credentials(config, path, provider, vendor)
@@ -190,7 +190,8 @@ def _proxy_faults(url: str) -> Iterator[str]:
         yield f"must be `http://HOST:PORT`, or `{NO_PROXY}`"
 
 
-def _url_faults(url: str, *, private: bool) -> Iterator[str]:
+def url_faults(url: str, *, private: bool) -> Iterator[str]:
+    """What is wrong with a base URL, to stand behind its name."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

@@ -1,0 +1,360 @@
+"""Whole configurations of a LiteLLM proxy."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead.config.litellm import translate
+from fairlead.config.litellm.account import leaves
+from fairlead.config.litellm.source import read
+from fairlead.config.load import load_text
+from fairlead.config.problem import written
+from fairlead.config.schema import Config, Target
+from fairlead.errors import ConfigError
+
+SECRET = "sk-live-0123456789abcdef"
+SMALL = """
+model_list:
+  - model_name: gpt-4o-mini
+    litellm_params:
+      model: openai/gpt-4o-mini
+      api_key: os.environ/OPENAI_API_KEY
+  - model_name: claude
+    litellm_params:
+      model: anthropic/claude-sonnet-4-5
+      api_key: os.environ/ANTHROPIC_API_KEY
+"""
+BALANCED = """
+model_list:
+  - model_name: gpt-4o
+    litellm_params: &eu
+      model: azure/gpt-4o-eu
+      api_base: https://eu.openai.azure.com/
+      api_version: "2024-10-21"
+      api_key: os.environ/AZURE_EU
+      rpm: 60
+  - model_name: gpt-4o
+    litellm_params:
+      <<: *eu
+      model: azure/gpt-4o-us
+      api_base: https://us.openai.azure.com/
+      api_key: os.environ/AZURE_US
+      rpm: 600
+      tpm: 100000
+  - model_name: gpt-4o
+    litellm_params:
+      model: gpt-4o
+      api_key: os.environ/OPENAI_API_KEY
+      rpm: 300
+      max_parallel_requests: 8
+    model_info: {mode: chat, base_model: gpt-4o}
+router_settings:
+  routing_strategy: simple-shuffle
+  num_retries: 3
+  timeout: 30
+  allowed_fails: 3
+  cooldown_time: 600
+  model_group_alias: {gpt-4: gpt-4o, hidden: {model: gpt-4o, hidden: true}, lost: nobody}
+"""
+RESILIENT = """
+model_list:
+  - {model_name: fast, litellm_params: {model: groq/llama-3.3-70b-versatile, order: 2}}
+  - {model_name: fast, litellm_params: {model: cerebras/llama-3.3-70b, order: 1, weight: 3}}
+  - {model_name: big, litellm_params: {model: claude-opus-4-6, timeout: 300, stream_timeout: 20}}
+  - {model_name: cheap, litellm_params: {model: deepseek/deepseek-chat}}
+litellm_settings:
+  num_retries: 2
+  request_timeout: 120
+  drop_params: true
+  fallbacks: [{fast: [cheap, big]}]
+  context_window_fallbacks: [{fast: [big]}, {gone: [big]}]
+  content_policy_fallbacks: [{big: [cheap]}]
+  default_fallbacks: [cheap]
+router_settings:
+  num_retries: 4
+"""
+OWN_SERVERS = """
+model_list:
+  - {model_name: llama, litellm_params: {model: ollama_chat/llama3.1, api_base: "http://localhost:11434"}}
+  - {model_name: qwen, litellm_params: {model: hosted_vllm/Qwen/Qwen3-32B, api_base: "http://gpu-1:8000/v1", api_key: none}}
+  - model_name: mistral
+    litellm_params: {model: openai/mistral-7b, api_base: "http://10.0.0.7:9000/v1/", api_key: fake-key}
+  - model_name: acme
+    litellm_params: {model: openai/acme-1, api_base: "https://llm.acme.example/v1", api_key: os.environ/ACME}
+  - {model_name: embed, litellm_params: {model: openai/text-embedding-3-small}, model_info: {mode: embedding}}
+"""
+LARGE = f"""
+model_list:
+  - {{model_name: sonnet, litellm_params: {{model: bedrock/anthropic.claude-3-5-sonnet, aws_region_name: us-east-1}}}}
+  - {{model_name: draw, litellm_params: {{model: openai/dall-e-3}}, model_info: {{mode: image_generation}}}}
+  - {{model_name: "anthropic/*", litellm_params: {{model: "anthropic/*"}}}}
+  - {{model_name: "*", litellm_params: {{model: "openai/*", api_key: {SECRET}}}}}
+  - model_name: priced
+    litellm_params: {{model: openai/ours, api_key: {SECRET}, temperature: 0.2, input_cost_per_token: 0.000002, output_cost_per_token: 8e-6}}
+    model_info: {{max_output_tokens: 4096, supports_vision: true}}
+litellm_settings:
+  cache: true
+  cache_params: {{type: redis, host: h, password: {SECRET}}}
+  success_callback: [langfuse, prometheus]
+  set_verbose: false
+general_settings:
+  master_key: {SECRET}
+  database_url: postgresql://u:{SECRET}@db/litellm
+  made_up: {{deep: [1, {{x: null}}]}}
+environment_variables: {{LANGFUSE_SECRET_KEY: {SECRET}}}
+"""
+
+
+def loaded(text: str, environ: dict[str, str] | None = None) -> Config:
+    """The configuration that comes of it."""
+    return load_text(translate(text, "c.yaml", environ or {}).text)
+
+
+def told(text: str) -> dict[str, tuple[str, str | None]]:
+    """By path, the outcome and the note."""
+    return {row.path: (row.outcome, row.note) for row in translate(text, "c.yaml", {}).rows}
+
+
+def test_names_providers_and_keys_come_along():
+    """Keys as references, and nothing to do."""
+    config = loaded(SMALL)
+    assert config.models["gpt-4o-mini"].targets == ("openai/gpt-4o-mini",)
+    assert config.models["claude"].targets == ("anthropic/claude-sonnet-4-5",)
+    assert config.providers["anthropic"].api_key == "env:ANTHROPIC_API_KEY"
+    assert {outcome for outcome, _ in told(SMALL).values()} == {"carried"}
+
+
+def test_deployments_of_one_name_share_its_traffic():
+    """By rpm, as the proxy does it without weights; each limit is one of its provider."""
+    config = loaded(BALANCED)
+    assert config.models["gpt-4o"].targets == (
+        Target(target="azure/gpt-4o-eu", weight=1),
+        Target(target="azure-2/gpt-4o-us", weight=10),
+        Target(target="openai/gpt-4o", weight=5),
+    )
+    assert config.providers["azure"].base_url == "https://eu.openai.azure.com/openai/v1"
+    assert (config.providers["azure-2"].limits.rpm, config.providers["azure-2"].limits.tpm) == (600, 100_000)
+    assert config.providers["openai"].limits.concurrency == 8
+
+
+def test_retries_clocks_and_cooldowns_hold_for_all_names():
+    """Tries count the first one, and failures count in a row, which is said."""
+    model = loaded(BALANCED).models["gpt-4o"]
+    assert (model.retry.attempts, model.timeouts.total) == (4, 30)
+    assert (model.breaker.consecutive, model.breaker.open_s, model.breaker.max_open_s) == (4, 600, 600)
+    assert told(BALANCED)["router_settings.allowed_fails"] == ("changed", "in a row, not within a minute")
+
+
+def test_other_names_of_a_group_become_names():
+    """One that leads nowhere is left out."""
+    config = loaded(BALANCED)
+    assert config.models["gpt-4"] == config.models["hidden"] == config.models["gpt-4o"]
+    assert told(BALANCED)["router_settings.model_group_alias.lost"][0] == "left out"
+
+
+def test_order_goes_before_weights_and_fallbacks_stand_behind():
+    """The weight is left out, and said to be."""
+    config = loaded(RESILIENT)
+    assert config.models["fast"].targets == (
+        "cerebras/llama-3.3-70b",
+        "groq/llama-3.3-70b-versatile",
+        "deepseek/deepseek-chat",
+        "anthropic/claude-opus-4-6",
+    )
+    assert told(RESILIENT)["model_list[1].litellm_params.weight"][0] == "left out"
+
+
+def test_fallbacks_of_one_kind_are_asked_in_that_case_only():
+    """A larger window, another policy."""
+    config = loaded(RESILIENT)
+    assert config.models["fast"].fallbacks.context_window == ("anthropic/claude-opus-4-6",)
+    assert config.models["big"].fallbacks.content_policy == ("deepseek/deepseek-chat",)
+    assert told(RESILIENT)["litellm_settings.context_window_fallbacks[1].gone"][0] == "left out"
+
+
+def test_the_routers_settings_go_before_the_librarys_and_a_deployments_before_both():
+    """What loses is said to."""
+    config, rows = loaded(RESILIENT), told(RESILIENT)
+    assert config.models["fast"].retry.attempts == 5
+    assert rows["litellm_settings.num_retries"][0] == "left out"
+    assert (config.models["big"].timeouts.total, config.models["big"].timeouts.first_token) == (300, 20)
+    assert config.models["cheap"].timeouts.total == 120
+
+
+@pytest.mark.parametrize(
+    ("strategy", "routing", "outcome"),
+    [("least-busy", "least-load", "carried"), ("latency-based-routing", "latency", "carried"),
+     ("usage-based-routing-v2", "least-load", "changed"), ("cost-based-routing", "order", "left out")],
+)  # fmt: skip
+def test_ways_to_choose(strategy, routing, outcome):
+    """The nearest there is, or the order of the file."""
+    text = BALANCED.replace("simple-shuffle", strategy)
+    assert loaded(text).models["gpt-4o"].routing == routing
+    assert told(text)["router_settings.routing_strategy"][0] == outcome
+
+
+def test_own_servers_are_reached_where_they_are():
+    """With the API's own path; private addresses are allowed by name, and a word that is no key is none."""
+    config = loaded(OWN_SERVERS)
+    where = {name: (each.vendor or each.dialect, each.base_url) for name, each in config.providers.items()}
+    assert where["ollama"] == ("ollama", "http://localhost:11434/v1")
+    assert where["vllm"] == ("vllm", "http://gpu-1:8000/v1")
+    assert where["server"] == ("openai", "http://10.0.0.7:9000/v1")
+    assert where["llm"] == ("openai", "https://llm.acme.example/v1")
+    assert config.models["qwen"].targets == ("vllm/Qwen/Qwen3-32B",)
+    assert (config.providers["server"].allow_private, config.providers["llm"].allow_private) == (True, False)
+    assert config.providers["server"].api_key is None
+    assert config.models["embed"].targets == ("openai/text-embedding-3-small",)
+
+
+def test_a_base_that_the_environment_holds_is_looked_up():
+    """Fairlead's file has URLs in plain text; without it the deployment is left out with a remedy."""
+    text = SMALL.replace("openai/gpt-4o-mini", "azure/mini\n      api_base: os.environ/BASE")
+    assert loaded(text, {"BASE": "https://x.openai.azure.com"}).providers["azure"].base_url.startswith("https://x.")
+    assert told(text)["model_list[0]"] == ("left out", "its base URL is not here; set `BASE` and translate again")
+
+
+def test_a_key_in_the_file_is_written_nowhere():
+    """A variable stands in its place, one for each key, and the report says which."""
+    translated = translate(LARGE, "c.yaml", {})
+    assert SECRET not in translated.text
+    assert SECRET not in str(translated.rows)
+    assert load_text(translated.text).providers["openai"].api_key == "env:OPENAI_API_KEY"
+    outcome, note = told(LARGE)["model_list[3].litellm_params.api_key"]
+    assert outcome == "changed"
+    assert "`OPENAI_API_KEY`" in note
+
+
+def test_two_keys_in_the_file_become_two_variables():
+    """They are not to be mixed up."""
+    keys = [each.api_key for each in loaded(SMALL.replace("anthropic/claude-sonnet-4-5", "openai/o3").replace(
+        "os.environ/OPENAI_API_KEY", "sk-one").replace("os.environ/ANTHROPIC_API_KEY", "sk-two")).providers.values()]  # fmt: skip
+    assert keys == [None, "env:OPENAI_API_KEY", "env:OPENAI_API_KEY_2"]
+
+
+def test_what_has_no_counterpart_is_left_out_with_a_reason():
+    """Providers, kinds of calls, patterns, parameters, caches, callbacks, databases, and what nobody knows."""
+    rows = told(LARGE)
+    left = {path for path, (outcome, note) in rows.items() if outcome == "left out" and note}
+    assert left == {
+        "model_list[0]",
+        "model_list[1]",
+        "model_list[2]",
+        "model_list[4].litellm_params.temperature",
+        "model_list[4].model_info.supports_vision",
+        "litellm_settings.cache",
+        "litellm_settings.cache_params",
+        "litellm_settings.success_callback",
+        "litellm_settings.set_verbose",
+        "general_settings.database_url",
+        "general_settings.made_up.deep[0]",
+        "general_settings.made_up.deep[1].x",
+        "environment_variables",
+    }
+
+
+def test_prices_are_per_million_tokens():
+    """And bound to the name, as is the longest answer."""
+    model = loaded(LARGE).models["priced"]
+    assert (model.price.input, model.price.output, model.max_output_tokens) == (2, 8, 4096)
+
+
+def test_a_master_key_asks_callers_for_keys():
+    """Without one the gateway is open to this machine alone, as the proxy was to all."""
+    assert loaded(LARGE).gateway.auth == "keys"
+    assert loaded(SMALL).gateway.auth == "open"
+
+
+@pytest.mark.parametrize("text", ["a: 1", "model_list: {}", "model_list: x", "model_list:"])
+def test_another_file_is_refused(text):
+    """It has no list of models."""
+    with pytest.raises(ConfigError, match=r"c\.yaml: has no list `model_list`"):
+        translate(text, "c.yaml", {})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["x", "[]", "{}", "{model_name: m}", "{model_name: m, litellm_params: x}", "{litellm_params: {model: openai/x}}",
+     "{model_name: 3, litellm_params: {model: openai/x}}", "{model_name: m, litellm_params: {model: 3}}",
+     "{model_name: m, litellm_params: {model: openai/}}", "{model_name: m, litellm_params: {model: openai/x, api_base: ftp://h}}"],
+)  # fmt: skip
+def test_an_entry_of_a_wrong_form_is_left_out_whole(entry):
+    """The others are carried over."""
+    rows = told(f"{SMALL}  - {entry}\n")
+    assert rows["model_list[2]"][0] == "left out"
+    assert rows["model_list[0].model_name"][0] == "carried"
+
+
+WORDS = st.sampled_from(["m", "n", "*", "a b", "gpt-4o", "os.environ/X", "", "\u00e9\x7f", SECRET])
+SCALARS = st.one_of(WORDS, st.none(), st.booleans(), st.integers(-2, 10**6), st.floats(allow_nan=False, width=32))
+ANY = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=2), max_leaves=4
+)
+MODELS = st.sampled_from(
+    ["openai/x", "gpt-4o", "azure/d", "anthropic/c", "ollama/l", "bedrock/b", "openai/*", "*", "hosted_vllm/a/b", "z"]
+)
+PARAMS = st.fixed_dictionaries(
+    {"model": MODELS | ANY},
+    optional={
+        "api_key": st.sampled_from(["os.environ/K", SECRET, "none"]) | ANY,
+        "api_base": st.sampled_from(["https://r.openai.azure.com", "http://h:1/v1", "https://a.example/v1"]) | ANY,
+        **dict.fromkeys(("rpm", "tpm", "weight", "order", "timeout", "num_retries", "max_parallel_requests"), SCALARS),
+        "input_cost_per_token": SCALARS,
+        "output_cost_per_token": SCALARS,
+        "other": ANY,
+    },
+)
+NAMES = st.lists(WORDS, max_size=3)
+ROUTER = st.dictionaries(
+    st.sampled_from(["num_retries", "timeout", "allowed_fails", "cooldown_time", "routing_strategy", "stream_timeout"]),
+    SCALARS,
+).flatmap(
+    lambda plain: st.fixed_dictionaries(
+        {},
+        optional={
+            **{key: st.just(value) for key, value in plain.items()},
+            "fallbacks": st.lists(st.dictionaries(WORDS, NAMES, max_size=2), max_size=2) | ANY,
+            "context_window_fallbacks": st.lists(st.dictionaries(WORDS, NAMES, max_size=2), max_size=2),
+            "default_fallbacks": NAMES | ANY,
+            "model_group_alias": st.dictionaries(WORDS, WORDS, max_size=2) | ANY,
+        },
+    )
+)
+TREES = st.fixed_dictionaries(
+    {
+        "model_list": st.lists(
+            st.fixed_dictionaries({"model_name": WORDS, "litellm_params": PARAMS | ANY}, optional={"model_info": ANY})
+            | ANY,
+            max_size=4,
+        )
+    },
+    optional={"router_settings": ROUTER | ANY, "litellm_settings": ROUTER | ANY, "general_settings": ANY, "more": ANY},
+)
+
+
+def _model(params: object) -> object:
+    return params.get("model") if isinstance(params, dict) else None
+
+
+@settings(max_examples=80, deadline=None)
+@given(tree=TREES)
+def test_whatever_stands_there_is_carried_over_or_reported(tree):
+    """Each value is spoken for by one row; what comes of it can be used, and holds no key."""
+    text = json.dumps(tree)
+    translated = translate(text, "c.yaml", {"X": "https://x.example/v1"})
+    load_text(translated.text)
+    paths = [row.path for row in translated.rows]
+    for leaf, _ in leaves(read(text, "c.yaml")):
+        above = {written(leaf[:end]) for end in range(1, len(leaf) + 1)}
+        assert len([path for path in paths if path in above]) == 1, leaf
+    assert len(set(paths)) == len(paths)
+    outside = {part for leaf, _ in leaves(tree) for part in leaf if part == SECRET}
+    entries = [entry for entry in tree["model_list"] if isinstance(entry, dict)]
+    names = [each for entry in entries for each in (entry.get("model_name"), _model(entry.get("litellm_params")))]
+    if not outside and SECRET not in names:
+        assert SECRET not in translated.text
+        assert SECRET not in str(translated.rows)
