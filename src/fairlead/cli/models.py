@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def models(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the models that callers may name, with prices and what is known of what answers."""
+    """List the models that callers may name, and what answers."""
     rows = catalogue(find_settings(config).config)
     if json:
         emit(rows)

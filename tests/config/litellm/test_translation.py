@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.config.litellm import translate
-from fairlead.config.litellm.account import leaves
+from fairlead.config.litellm.account import Account, leaves
+from fairlead.config.litellm.providers import Providers
 from fairlead.config.litellm.source import read
 from fairlead.config.load import load_text
 from fairlead.config.problem import written
 from fairlead.config.schema import Config, Target
 from fairlead.errors import ConfigError
+from fairlead.providers import facts
 
 SECRET = "sk-live-0123456789abcdef"
 SMALL = """
@@ -204,9 +207,9 @@ def test_own_servers_are_reached_where_they_are():
     assert where["ollama"] == ("ollama", "http://localhost:11434/v1")
     assert where["vllm"] == ("vllm", "http://gpu-1:8000/v1")
     assert where["server"] == ("openai", "http://10.0.0.7:9000/v1")
-    assert where["llm"] == ("openai", "https://llm.acme.example/v1")
+    assert where["acme"] == ("openai", "https://llm.acme.example/v1")
     assert config.models["qwen"].targets == ("vllm/Qwen/Qwen3-32B",)
-    assert (config.providers["server"].allow_private, config.providers["llm"].allow_private) == (True, False)
+    assert (config.providers["server"].allow_private, config.providers["acme"].allow_private) == (True, False)
     assert config.providers["server"].api_key is None
     assert config.models["embed"].targets == ("openai/text-embedding-3-small",)
 
@@ -216,6 +219,45 @@ def test_a_base_that_the_environment_holds_is_looked_up():
     text = SMALL.replace("openai/gpt-4o-mini", "azure/mini\n      api_base: os.environ/BASE")
     assert loaded(text, {"BASE": "https://x.openai.azure.com"}).providers["azure"].base_url.startswith("https://x.")
     assert told(text)["model_list[0]"] == ("left out", "its base URL is not here; set `BASE` and translate again")
+
+
+def test_an_empty_base_is_none():
+    """The vendor's own counts."""
+    text = SMALL.replace("openai/gpt-4o-mini", 'openai/gpt-4o-mini\n      api_base: ""')
+    assert loaded(text).providers["openai"].base_url is None
+
+
+def test_the_vendors_own_base_makes_no_other_server():
+    """It is the vendor, with all that is known of it."""
+    text = SMALL.replace("openai/gpt-4o-mini", "openai/gpt-4o-mini\n      api_base: https://api.openai.com/v1")
+    assert (loaded(text).providers["openai"].vendor, loaded(text).providers["openai"].base_url) == ("openai", None)
+
+
+@pytest.mark.parametrize(
+    ("params", "target"),
+    [
+        ("model: claude-opus-4-6", "anthropic/claude-opus-4-6"),
+        ("model: o3", "openai/o3"),
+        ("model: together_ai/meta-llama/Llama-3-70b", "together/meta-llama/Llama-3-70b"),
+        ("model: ours, custom_llm_provider: mistral", "mistral/ours"),
+        ("model: ours, api_base: 'https://api.acme.example/v1'", "acme/ours"),
+        ("model: lm_studio/qwen", "lmstudio/qwen"),
+        ("model: os.environ/X", "openai/from-there"),
+    ],
+)
+def test_whose_model_it_is(params, target):
+    """By its prefix, the parameter beside it, or its own name."""
+    text = f"model_list: [{{model_name: m, litellm_params: {{{params}}}}}]"
+    assert loaded(text, {"X": "openai/from-there"}).models["m"].targets == (target,)
+
+
+def test_a_vendor_without_chats_answers_none():
+    """Its embeddings are another matter."""
+    account = Account()
+    only = msgspec.structs.replace(facts.load().vendors["openai"], speaks=("voyage_embeddings",))
+    providers = Providers(account, {"openai": only}, {})
+    assert providers.of(("model_list", 0), {"model": "x"}, "openai", "chat") is None
+    assert providers.of(("model_list", 1), {"model": "x"}, "openai", "embedding") == "openai"
 
 
 def test_a_key_in_the_file_is_written_nowhere():
@@ -340,7 +382,7 @@ def _model(params: object) -> object:
     return params.get("model") if isinstance(params, dict) else None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tree=TREES)
 def test_whatever_stands_there_is_carried_over_or_reported(tree):
     """Each value is spoken for by one row; what comes of it can be used, and holds no key."""

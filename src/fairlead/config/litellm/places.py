@@ -52,6 +52,8 @@ _FAMILIES: Final = (
 )
 """What LiteLLM makes of a model without a provider."""
 _AZURE: Final = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+_GENERAL: Final = frozenset({"api", "llm", "www", "gateway", "inference"})
+"""Words at the front of a host that tell one from no other."""
 _LOCAL: Final = (".local", ".internal", ".lan", ".svc", ".localhost")
 
 
@@ -108,5 +110,6 @@ def is_private(url: str) -> bool:
 def named(url: str) -> str:
     """A name for a server, from its host."""
     host = urlsplit(url).hostname or ""
-    word = re.sub(r"[^a-z0-9-]", "", host.split(".")[0]).strip("-")
+    labels = [label for label in host.split(".") if label not in _GENERAL] or [""]
+    word = re.sub(r"[^a-z0-9-]", "", labels[0]).strip("-")
     return "server" if not word or word.isdigit() or ":" in host else word[:40]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from fairlead.config.lines import KeyPath
 from fairlead.config.litellm.account import Account
 from fairlead.config.litellm.deployments import Deployment
-from fairlead.config.litellm.values import NO_NUMBER, count, entries, mapping, positive
+from fairlead.config.litellm.values import NO_NUMBER, count, entries, is_name, mapping, positive
 from fairlead.config.schema import Breaker
 
 SECTIONS: Final = ("router_settings", "litellm_settings")
@@ -218,8 +218,8 @@ class Routing:
         found: dict[str, dict[str, Any]] = {}
         for name, value in mapping(self._tree, *map(str, path)).items():
             meant = mapping(value).get("model") if isinstance(value, dict) else value
-            usable = name and name.isprintable() and name == name.strip() and len(name) <= 256 and "*" not in name
-            if not isinstance(meant, str) or meant not in models or meant == "*" or name in models or not usable:
+            usable = is_name(name) and "*" not in name and name not in models
+            if not isinstance(meant, str) or meant not in models or meant == "*" or not usable:
                 self._account.left((*path, name), "no model of that name was carried over, or the name is taken")
                 continue
             found[name] = models[meant]

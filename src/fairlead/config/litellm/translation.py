@@ -11,6 +11,7 @@ from fairlead.config.lines import KeyPath
 from fairlead.config.litellm.account import Account, Row
 from fairlead.config.litellm.deployments import Deployments
 from fairlead.config.litellm.document import document
+from fairlead.config.litellm.providers import Providers
 from fairlead.config.litellm.routing import Routing
 from fairlead.config.litellm.source import read
 from fairlead.config.litellm.values import entries, mapping
@@ -23,6 +24,7 @@ _SHARED: Final = "set `[state] url` where machines are to share limits and budge
 _DROPPED: Final = "always so where a call is translated, and named in `x-fairlead-left-out`"
 _KEYS: Final = "make keys with `fairlead keys create`; those of its database do not come along"
 LEFT: Final[Mapping[KeyPath, str]] = {
+    ("credential_list",): "name the key in each deployment, as `api_key: os.environ/NAME`, and translate again",
     ("environment_variables",): "set them where `fairlead serve` starts; values are not copied, as they may be secrets",
     ("guardrails",): "screening is not in this version",
     ("include",): "translate each of these files, or all of them merged into one",
@@ -74,10 +76,11 @@ def translate(text: str, name: str, environ: Mapping[str, str]) -> Translated:
     if not isinstance(tree.get("model_list"), list):
         raise ConfigError(f"{name}: has no list `model_list`; name the `config.yaml` of a LiteLLM proxy")
     account = Account()
-    reader = Deployments(account, facts.load().vendors, environ)
+    providers = Providers(account, facts.load().vendors, environ)
+    reader = Deployments(account, providers, environ)
     read_all = [reader.read(path, entry) for path, entry in entries(tree["model_list"], ("model_list",))]
     models = Routing(account, tree, [each for each in read_all if each is not None]).models()
-    config = {"gateway": _gateway(account, tree), "providers": reader.providers, "models": models}
+    config = {"gateway": _gateway(account, tree), "providers": providers.tables, "models": models}
     _others(account, tree)
     result = document(config)
     load_text(result, "fairlead.toml")

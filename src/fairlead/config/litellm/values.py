@@ -21,6 +21,11 @@ def mapping(tree: Any, *names: str) -> dict[str, Any]:
     return tree if isinstance(tree, dict) else {}
 
 
+def is_name(value: Any) -> bool:
+    """Whether callers may use it as the name of a model."""
+    return isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable() and value == value.strip()
+
+
 def number(value: Any) -> float | None:
     """A finite number from 0 on; `None` is none.  Numbers in quotes count."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
