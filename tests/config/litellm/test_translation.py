@@ -188,6 +188,79 @@ def test_the_routers_settings_go_before_the_librarys_and_a_deployments_before_bo
     assert config.models["cheap"].timeouts.total == 120
 
 
+def deployments(*params: str, rest: str = "") -> str:
+    """A file with one name and these parameters of its deployments."""
+    rows = "".join(f"  - {{model_name: m, litellm_params: {{{each}}}}}\n" for each in params)
+    return f"model_list:\n{rows}{rest}"
+
+
+@pytest.mark.parametrize(
+    ("shares", "weights"),
+    [((3, 1), (3, 1)), ((0.9, 0.1), (9, 1)), ((60, 40), (3, 2)), ((1, 0), (1000, 1)), (("'2'", 4), (1, 2))],
+)
+def test_weights_become_whole_numbers_in_proportion(shares, weights):
+    """One of nought keeps the smallest share there is."""
+    text = deployments(f"model: openai/a, weight: {shares[0]}", f"model: openai/b, weight: {shares[1]}")
+    assert tuple(each.weight for each in loaded(text).models["m"].targets) == weights
+    assert told(text)["model_list[0].litellm_params.weight"][0] == "carried"
+
+
+def test_the_same_target_stands_once():
+    """A second entry of the same model and key adds nothing; with another key it is another provider."""
+    text = deployments("model: openai/a", "model: openai/a", "model: openai/a, api_key: os.environ/SECOND")
+    assert [each.target for each in loaded(text).models["m"].targets] == ["openai/a", "openai-2/a"]
+    assert told(text)["model_list[1]"][0] == "left out"
+
+
+def test_prices_that_differ_within_a_name_are_left_out():
+    """A name has one price here."""
+    price = "input_cost_per_token: 0.000001, output_cost_per_token: 0.000002"
+    text = deployments(f"model: openai/a, {price}", "model: openai/b")
+    assert loaded(text).models["m"].price is None
+    outcome, note = told(text)["model_list[0].litellm_params.input_cost_per_token"]
+    assert (outcome, "a name of its own" in note) == ("left out", True)
+
+
+@pytest.mark.parametrize("cost", ["0.0000000000001", "-1", "x", "true", "null"])
+def test_a_price_that_is_none_is_left_out(cost):
+    """Finer than a price may be, negative, or no number."""
+    text = deployments(f"model: openai/a, input_cost_per_token: {cost}, output_cost_per_token: 0.000002")
+    assert loaded(text).models["m"].price is None
+    assert told(text)["model_list[0].litellm_params.output_cost_per_token"][0] == "left out"
+
+
+@pytest.mark.parametrize("value", ["-1", "x", "true", ".inf", "1e400", "[1]"])
+def test_a_number_that_cannot_be_used_is_left_out(value):
+    """Everywhere."""
+    text = deployments(
+        f"model: openai/a, rpm: {value}, timeout: {value}, num_retries: {value}",
+        rest=f"router_settings: {{num_retries: {value}, timeout: {value}, allowed_fails: {value}, cooldown_time: {value}}}\n",
+    )
+    outcomes = {path: outcome for path, (outcome, _) in told(text).items() if "model" not in path.rpartition(".")[2]}
+    assert set(outcomes.values()) == {"left out"}
+    assert load_text(translate(text, "c.yaml", {}).text).models["m"].retry is None
+
+
+def test_no_retries_and_no_failures_allowed_are_numbers_too():
+    """Nought tries more is one; nought failures is the first."""
+    model = loaded(deployments("model: openai/a", rest="router_settings: {num_retries: 0, allowed_fails: 0}\n")).models[
+        "m"
+    ]
+    assert (model.retry.attempts, model.breaker.consecutive) == (1, 1)
+
+
+def test_fallbacks_of_every_name():
+    """Under `*`, and behind several deployments that then stand in order."""
+    text = deployments(
+        "model: openai/a, weight: 2",
+        "model: openai/b, weight: 1",
+        rest="  - {model_name: z, litellm_params: {model: openai/z}}\nlitellm_settings: {fallbacks: [{'*': [z]}]}\n",
+    )
+    assert loaded(text).models["m"].targets == ("openai/a", "openai/b", "openai/z")
+    assert loaded(text).models["z"].targets == ("openai/z",)
+    assert told(text)["model_list[0].litellm_params.weight"][0] == "left out"
+
+
 @pytest.mark.parametrize(
     ("strategy", "routing", "outcome"),
     [("least-busy", "least-load", "carried"), ("latency-based-routing", "latency", "carried"),
