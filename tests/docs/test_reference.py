@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATOR = ROOT / "scripts" / "generate_docs.py"
-IMPORTED_AS = {"splintr-rs": "splintr", "pyjwt": "jwt"}
+IMPORTED_AS = {"splintr-rs": "splintr", "pyjwt": "jwt", "pyyaml": "yaml"}
 
 
 def test_generated_pages_are_fresh():
