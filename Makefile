@@ -75,9 +75,9 @@ prices: $(DEV) ## Compile the price table from the installed genai-prices
 
 .PHONY: lock
 lock: $(DEV) ## Renew requirements/*.txt, at least a week behind the newest releases
-	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway --extra redis \
+	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway --extra redis --extra migrate \
 		pyproject.toml requirements/build.in -o requirements/runtime.txt --upgrade
-	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway --extra redis --group dev -c requirements/runtime.txt \
+	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway --extra redis --extra migrate --group dev -c requirements/runtime.txt \
 		pyproject.toml requirements/build.in requirements/dev.in -o requirements/dev.txt --upgrade
 	$(COMPILE) --exclude-newer $(LOCK_BEFORE) -c requirements/dev.txt requirements/fuzz.in -o requirements/fuzz.txt --upgrade
 	cd $(NODE) && npm update --package-lock-only --ignore-scripts --before=$(LOCK_BEFORE) --no-audit --no-fund

@@ -77,14 +77,14 @@ def vendors() -> str:
         "Vendors",
         "src/fairlead/providers/vendors.toml",
         "The values of `vendor` under `[providers.NAME]`.\n"
-        "Where no configuration file is found, the keys in these environment variables become providers.\n",
+        "Where no configuration file is found, the keys in these environment variables become providers.\n"
+        "A call in any other dialect of the same kind is translated into the first that stands here.\n",
     )
-    text += "\n| vendor | base URL | key |\n|---|---|---|\n"
+    text += "\n| vendor | base URL | key | dialects |\n|---|---|---|---|\n"
     for name, vendor in facts.load().vendors.items():
-        if name not in schema.DIALECTS.values() or vendor.base_url is not None:
-            key = f"`{vendor.env}`" if vendor.env else "none needed" if vendor.keyless else "yours to name"
-            url = f"`{vendor.base_url}`" if vendor.base_url else "in process" if name == "sim" else "yours to give"
-            text += line((f"`{name}`", url, key))
+        key = f"`{vendor.env}`" if vendor.env else "none needed" if vendor.keyless else "yours to name"
+        url = f"`{vendor.base_url}`" if vendor.base_url else "in process" if name == "sim" else "yours to give"
+        text += line((f"`{name}`", url, key, ", ".join(f"`{each}`" for each in vendor.speaks)))
     return text
 
 

@@ -71,6 +71,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """`None`: unpriced."""
     refuses: frozenset[str] = frozenset()
     """Parameters that the model does not take, by their neutral names."""
+    one_of: tuple[str, ...] = ()
+    """Parameters of which the model takes one at a time, the first for choice."""
     window: int | None = None
     """Tokens that fit into the model's context, by its facts; `None` where nobody knows."""
     retries: Retries | None = None

@@ -98,3 +98,21 @@ def test_an_answer_crosses_without_what_was_kept():
 def test_an_event_crosses_without_what_was_kept(event, crossed):
     """What the model said stays."""
     assert event_across(event) == crossed
+
+
+def test_what_the_model_refuses_stays_behind_and_is_named():
+    """Only what is there to leave, also where what is empty is not `None`."""
+    chat = Chat(model="m", messages=(), temperature=0.0, stop=("x",), seed=1)
+    crossed, left = request_across(chat, frozenset({"temperature", "top_p", "stop"}))
+    assert left == ("stop", "temperature")
+    assert crossed == Chat(model="m", messages=(), seed=1)
+    assert request_across(Chat(model="m", messages=()), frozenset({"stop"}))[1] == ()
+
+
+def test_of_parameters_that_exclude_each_other_the_first_stays():
+    """The others are named."""
+    both = Chat(model="m", messages=(), temperature=0.5, top_p=0.9)
+    one_of = ("temperature", "top_p")
+    assert request_across(both, (), one_of) == (Chat(model="m", messages=(), temperature=0.5), ("top_p",))
+    second = Chat(model="m", messages=(), top_p=0.9)
+    assert request_across(second, (), one_of) == (second, ())

@@ -234,7 +234,7 @@ def upstream(request: pytest.FixtureRequest, time: VirtualClock) -> Callable[[st
         provider = HttpProvider(
             name="p",
             speaks=(OPENAI_CHAT,),
-            vendor=facts.load().vendors["openai_chat"],
+            vendor=facts.load().stand_ins["openai_chat"],
             transport=transport,
             host="h",
             base_path="/v1",

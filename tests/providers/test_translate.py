@@ -66,7 +66,7 @@ class There:
         self.provider = HttpProvider(
             name="p",
             speaks=(dialect(speaks),),
-            vendor=msgspec.structs.replace(facts.load().vendors[speaks], **vendor),
+            vendor=msgspec.structs.replace(facts.load().stand_ins[speaks], **vendor),
             transport=self.transport,
             host="h",
             base_path="/v1",

@@ -117,10 +117,10 @@ def providers(config: Config) -> list[dict[str, Any]]:
     """Where calls may go."""
     from fairlead.providers import facts
 
-    vendors = facts.load().vendors
+    known = facts.load()
     rows = []
     for name, provider in config.providers.items():
-        vendor = vendors.get(provider.vendor_name)
+        vendor = known.of(provider.vendor, provider.dialect_name)
         base_url = provider.base_url or (None if vendor is None else vendor.base_url)
         rows.append(
             {

@@ -1,4 +1,4 @@
-"""`fairlead models`: what callers may ask for, and what it costs."""
+"""`fairlead models`: what callers may ask for, what answers, what that can do and what it costs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from fairlead.cli.terminal import cell, console, emit, show_table
 
 if TYPE_CHECKING:
     from fairlead.call import Candidate
-    from fairlead.config.schema import Config
+    from fairlead.config.build import Catalogue
+    from fairlead.config.schema import Config, Provider
     from fairlead.core.pricing import ModelPrices
 
 
 def models(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the models that callers may name, with prices."""
+    """List the models that callers may name, and what answers."""
     rows = catalogue(find_settings(config).config)
     if json:
         emit(rows)
@@ -36,25 +37,40 @@ def catalogue(config: Config) -> list[dict[str, Any]]:
     for name, model in config.models.items():
         if name == "*":
             targets = [
-                {"target": each.target, "provider": each.provider, "weight": each.weight, "price": None}
+                {"target": each.target, "weight": each.weight, "price": None}
+                | _place(known, each.provider, config.providers[each.provider])
                 for each in model.resolved_targets
             ]
         else:
             # A target stands once for each of its credentials; here once is enough.
             by_name = {f"{each.provider}/{each.model}": each for each in known.aliases[name]}
-            targets = [_target(target, candidate) for target, candidate in by_name.items()]
+            targets = [
+                _target(target, candidate, known)
+                | _place(known, candidate.provider, config.providers[candidate.provider])
+                for target, candidate in by_name.items()
+            ]
         rows.append({"model": name, "targets": targets})
     return rows
 
 
-def _target(target: str, candidate: Candidate) -> dict[str, Any]:
+def _target(target: str, candidate: Candidate, known: Catalogue) -> dict[str, Any]:
+    reads = known.family(candidate.model).input
     return {
         "target": target,
-        "provider": candidate.provider,
         "weight": candidate.weight,
         "price": None if candidate.price is None else _price(candidate.price),
+        "window": candidate.window,
         "max_output_tokens": candidate.max_output_tokens,
+        "input": None if reads is None else list(reads),
+        "refuses": sorted(candidate.refuses),
+        "one_of": list(candidate.one_of),
     }
+
+
+def _place(known: Catalogue, name: str, provider: Provider) -> dict[str, Any]:
+    """Where it answers, and in which dialects; a base URL of `None` is this process."""
+    vendor = known.vendor(provider)
+    return {"provider": name, "dialects": list(vendor.speaks), "base_url": provider.base_url or vendor.base_url}
 
 
 def _price(price: ModelPrices) -> dict[str, str]:
@@ -84,21 +100,34 @@ def models_table(rows: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table("model", "targets", box=None, header_style="bold", pad_edge=False)
-    for name in ("in $/M", "out $/M", "longest answer"):
+    for name in ("in $/M", "out $/M", "window", "longest answer"):
         table.add_column(name, justify="right")
+    for name in ("reads", "refuses", "dialects", "where"):
+        table.add_column(name)
     for row in rows:
         for number, target in enumerate(row["targets"]):
             share = "" if target["weight"] is None else f" (weight {target['weight']})"
-            price = target["price"]
-            known = "by name" if row["model"] == "*" else "unpriced"
             table.add_row(
                 cell(row["model"] if number == 0 else ""),
                 cell(target["target"] + share),
-                cell(
-                    known if price is None else _padded(price["input"]),
-                    "yellow" if known == "unpriced" and not price else "",
-                ),
-                cell("" if price is None else _padded(price["output"])),
+                *_prices(target["price"], by_name=row["model"] == "*"),
+                cell(target.get("window")),
                 cell(target.get("max_output_tokens")),
+                cell(", ".join(target.get("input") or ())),
+                cell(_refused(target)),
+                cell(", ".join(target["dialects"])),
+                cell(target["base_url"] or "in process"),
             )
     return table
+
+
+def _prices(price: dict[str, str] | None, *, by_name: bool) -> tuple[Any, Any]:
+    if price is None:
+        return cell("by name" if by_name else "unpriced", "" if by_name else "yellow"), cell("")
+    return cell(_padded(price["input"])), cell(_padded(price["output"]))
+
+
+def _refused(target: dict[str, Any]) -> str:
+    """What a translated call leaves out, and of what only one goes."""
+    either = " or ".join(target.get("one_of", ()))
+    return ", ".join([*target.get("refuses", ()), *([f"either {either}"] if either else [])])

@@ -27,7 +27,7 @@ from fairlead.core.ids import uuid7
 from fairlead.core.lane import Lane, Lanes
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
-from fairlead.dialects import DIALECTS, dialect, static_reply
+from fairlead.dialects import dialect, static_reply
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.pipeline import Next, Reply, Stage, compose
@@ -144,6 +144,8 @@ class Runtime:
     identify: Identify = anybody
     aliases: tuple[str, ...] = ()
     pace: Pace | None = None
+    helicone_headers: bool = False
+    """Whether a face reads Helicone's request headers."""
     is_remote: bool = False
     """Whether a gateway elsewhere observes, limits and counts."""
     owned: set[asyncio.Future[Any]] = field(default_factory=set)
@@ -204,17 +206,15 @@ class Catalogue:
         Raises:
             ConfigError: no such vendor, or it does not speak that.
         """
-        name = provider.vendor_name
-        found = self._facts.vendors.get(name)
+        found = self._facts.of(provider.vendor, provider.dialect_name)
         if found is None:
-            known = ", ".join(sorted(self._facts.vendors.keys() - DIALECTS.keys()))
-            raise ConfigError(f"unknown vendor {name!r}; known are {known}; or give `dialect` and `base_url`")
-        if provider.vendor is None or provider.dialect_name is None:
-            return found
-        narrowed = self._facts.narrowed.get((name, provider.dialect_name))
-        if narrowed is None:
-            raise ConfigError(f"vendor {name!r} does not speak {provider.dialect_name!r}; remove `dialect`")
-        return narrowed
+            known = ", ".join(sorted(self._facts.vendors))
+            if provider.vendor in self._facts.vendors:
+                raise ConfigError(f"vendor {provider.vendor!r} does not speak {provider.dialect!r}; remove `dialect`")
+            raise ConfigError(
+                f"unknown vendor {provider.vendor!r}; known are {known}; or give `dialect` and `base_url`"
+            )
+        return found
 
     @property
     def plans(self) -> dict[str, Plan]:
@@ -256,6 +256,10 @@ class Catalogue:
             self._later[lane] = policy
         return lane
 
+    def family(self, model: str) -> facts.Family:
+        """What is known of a model's family."""
+        return self._facts.family(model)
+
     def find_price(self, provider: str, model: str) -> ModelPrices | None:
         """The built-in price of a provider's model, `None` where the table has none."""
         vendor = self.vendor(self._config.providers[provider])
@@ -288,8 +292,8 @@ class Catalogue:
         provider = self._config.providers[target.provider]
         vendor = self.vendor(provider)
         family = self._facts.family(upstream)
-        own = None if model.price is None else _overlay(model.price)
-        price = own if own is not None else self.find_price(target.provider, upstream)
+        table = self.find_price(target.provider, upstream)
+        price = table if model.price is None else _overlay(model.price)
         named = target.model != "*" or price is not None
         credentials = tuple(provider.secret_refs) or ("default",)
         policy = self._policies.get(f"{target.provider}/{upstream}") or _policy(model)
@@ -309,7 +313,8 @@ class Catalogue:
                 image_tokens=family.image_tokens,
                 price=price,
                 refuses=frozenset(family.refuses),
-                window=family.window,
+                one_of=family.one_of,
+                window=_window(family, table),
                 retries=None if model.retry is None else model.retry.as_retries,
                 pacing=pacing,
                 lane=self._lane(target.provider, credential, upstream, policy),
@@ -452,6 +457,7 @@ def build(
         identify=identify,
         aliases=tuple(catalogue.aliases),
         pace=pace,
+        helicone_headers=config.gateway.helicone_headers,
     )
 
 
@@ -638,6 +644,11 @@ def _identifier(foundation: Foundation, auth: str) -> Identify:
     if auth == "passthrough":
         return ProviderKeys(next(iter(foundation.hashing_keys.values())))
     return anybody
+
+
+def _window(family: facts.Family, price: ModelPrices | None) -> int | None:
+    """The family's, else what the price table says of the very model."""
+    return price.context_window if family.window is None and price is not None else family.window
 
 
 def _overlay(price: Price) -> ModelPrices:

@@ -126,13 +126,11 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
     here = written(path)
     if _NAME.fullmatch(name) is None:
         yield Problem(path, f"`{here}`: a provider's name is made of letters, digits and `._-`")
-    # One that is named like a dialect and has no address is no vendor, but what is usual with that dialect.
-    known = {each: row for each, row in vendors.items() if each not in DIALECTS.values() or row.base_url is not None}
-    vendor = None if provider.vendor is None else known.get(provider.vendor)
+    vendor = None if provider.vendor is None else vendors.get(provider.vendor)
     if provider.vendor is not None and vendor is None:
-        yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, known)}")
+        yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, vendors)}")
     if vendor is not None and provider.dialect_name not in (None, *vendor.speaks):
-        known = [name for name, spoken in DIALECTS.items() if spoken in vendor.speaks]
+        known = [each for each, spoken in DIALECTS.items() if spoken in vendor.speaks]
         message = f"`{here}.dialect` is nothing that this vendor speaks; {suggestion(provider.dialect or '', known)}"
         yield Problem((*path, "dialect"), message)
     if provider.vendor is None and (provider.dialect is None or provider.base_url is None):
@@ -153,7 +151,7 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
                 f"`{here}.allow_private[{index}]` is not a network, such as `10.0.0.0/8`: {error}",
             )
     if provider.base_url is not None:
-        for message in _url_faults(provider.base_url, private=private):
+        for message in url_faults(provider.base_url, private=private):
             yield Problem((*path, "base_url"), f"`{here}.base_url` {message}")
     yield from _egress(path, provider, vendor)
     yield from _credentials(config, path, provider, vendor)
@@ -196,7 +194,8 @@ def _proxy_faults(url: str) -> Iterator[str]:
         yield f"must be `http://HOST:PORT`, or `{NO_PROXY}`"
 
 
-def _url_faults(url: str, *, private: bool) -> Iterator[str]:
+def url_faults(url: str, *, private: bool) -> Iterator[str]:
+    """What is wrong with a base URL, to stand behind its name."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

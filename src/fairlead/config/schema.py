@@ -61,6 +61,9 @@ class Gateway(Table, frozen=True, kw_only=True):
     """How long open answers may go on after SIGTERM; a second SIGTERM ends them at once."""
     tenant_weights: dict[str, Weight] = {}
     """Shares of tenants where calls wait for a provider, by `team:NAME`, `user:NAME` or `key:ID`; 1 for all others."""
+    helicone_headers: bool = False
+    """Whether `Helicone-User-Id`, `Helicone-Session-Id`, `Helicone-Property-*` and `Helicone-Cache-Enabled` of requests
+    are read; they never go to a provider."""
     memory_max_bytes: Positive | None = None
     """How much memory a worker may use, on Linux; at 90 % of it, or of what its control group may use, new calls get 503."""
 
@@ -133,11 +136,6 @@ class Provider(Table, frozen=True, kw_only=True):
         if self.api_key is not None:
             return {"default": self.api_key}
         return {str(number): ref for number, ref in enumerate(self.credentials, start=1)}
-
-    @property
-    def vendor_name(self) -> str:
-        """Whose facts count: the vendor's, else those of a server of which nothing but its dialect is known."""
-        return self.vendor or self.dialect_name or "openai_chat"
 
     @property
     def dialect_name(self) -> DialectName | None:

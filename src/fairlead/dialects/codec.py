@@ -12,9 +12,11 @@ from fairlead.call import Request
 from fairlead.errors import FairleadError, InvalidRequest
 from fairlead.types import ChatEvent, DialectName, Usage
 
-QUIRKS = frozenset({"max_tokens", "no_developer"})
+QUIRKS = frozenset({"max_tokens", "no_developer", "no_stream_options"})
 """Differences that vendors of one dialect have, as `vendors.toml` names them: `max_tokens`, only the older name of the
-limit is known; `no_developer`, that role is `system`."""
+limit is known; `no_developer`, that role is `system`; `no_stream_options`, they are refused, and usage comes unasked."""
+DROPPED = {"no_stream_options": "stream_options"}
+"""What a quirk takes out of a body that is relayed: it asks for what the vendor does anyway, and is an error there."""
 
 
 class RequestCodec(Protocol):

@@ -7,7 +7,7 @@ tools that only one dialect knows do cross, for the other one to refuse by name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -30,23 +30,29 @@ from fairlead.types import (
 _Kept = TypeVar("_Kept", bound=msgspec.Struct)
 
 
-def request_across(request: Chat | Embed, refused: Collection[str] = ()) -> tuple[Chat | Embed, tuple[str, ...]]:
+def request_across(
+    request: Chat | Embed, refused: Collection[str] = (), one_of: Sequence[str] = ()
+) -> tuple[Chat | Embed, tuple[str, ...]]:
     """The request for an encoder of another dialect, and the paths of the fields that it leaves behind.
 
     Args:
         refused: parameters that the model, or the other dialect, does not take.
+        one_of: parameters of which the model takes one at a time, the first for choice.
     """
-    set_and_refused = [name for name in refused if getattr(request, name, None) is not None]
     if isinstance(request, Embed):
-        bare = msgspec.structs.replace(request, extra={}, **dict.fromkeys(set_and_refused))
-        return bare, (*request.extra, *set_and_refused)
+        unset = [name for name in sorted(refused) if getattr(request, name, None) is not None]
+        return msgspec.structs.replace(request, extra={}, **dict.fromkeys(unset)), (*request.extra, *unset)
+    empty_of = {name: () if isinstance(getattr(request, name), tuple) else None for name in (*refused, *one_of)}
+    is_set = {name for name, empty in empty_of.items() if getattr(request, name) != empty}
+    alternatives = [name for name in one_of if name in is_set and name not in refused]
+    set_and_refused = [name for name in sorted(refused) if name in is_set] + alternatives[1:]
     crossed = msgspec.structs.replace(
         request,
         spelt=frozenset(),
         extra={},
         messages=tuple(map(_message, request.messages)),
         tools=tuple(tool if tool.hosted is not None else _bare(tool) for tool in request.tools),
-        **dict.fromkeys(set_and_refused),
+        **{name: empty_of[name] for name in set_and_refused},
     )
     return crossed, (*_left_behind(request), *set_and_refused)
 

@@ -25,6 +25,7 @@ from fairlead.errors import (
     Overloaded,
     RateLimited,
 )
+from fairlead.gateway.helicone import apply_helicone
 from fairlead.pipeline import Chunks, Reply
 from fairlead.ports import LogQuery, LogStore
 from fairlead.wire import Exchange, HeaderBlock
@@ -156,6 +157,8 @@ class App:
             request.headers = {name: exchange.headers[name] for name in vendors_own}
         call = runtime.new_call(request, body=exchange.body, credential=_credential(exchange))
         _apply_headers(call, exchange.headers)
+        if runtime.helicone_headers:
+            apply_helicone(call, exchange.headers, _MAX_TAGS)
 
         def left() -> None:
             call.fate.abandoned = True

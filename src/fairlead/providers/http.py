@@ -14,7 +14,7 @@ import msgspec
 from fairlead.call import Attempt, Call, Candidate, Request, Sealed, Secret
 from fairlead.core.estimate import estimate_prompt, estimate_tokens, prompt_tokens
 from fairlead.dialects import DIALECTS
-from fairlead.dialects.codec import Dialect, Scanner
+from fairlead.dialects.codec import DROPPED, Dialect, Scanner
 from fairlead.errors import (
     ConfigError,
     FairleadError,
@@ -77,6 +77,7 @@ class HttpProvider:
         self._speaks = tuple(speaks)
         self._ways: dict[DialectName, _Way] = {}
         self._vendor = vendor
+        self._dropped = frozenset(DROPPED[quirk] for quirk in vendor.quirks if quirk in DROPPED)
         self._transport = transport
         self._secrets = tuple(credentials.values())
         self._clock = clock
@@ -127,7 +128,8 @@ class HttpProvider:
         if way.translation is not None:
             body, left_out = way.translation.body(request, candidate)
         else:
-            body = way.spoken.request.join(request, candidate.model, ask_usage=self._vendor.stream_usage)
+            taken = request if self._dropped.isdisjoint(request.fields) else self._without_dropped(request)
+            body = way.spoken.request.join(taken, candidate.model, ask_usage=self._vendor.stream_usage)
         if request.operation == "count" and (way.translation is not None or way.spoken.count_path is None):
             return self._counted(request, way.caller, left_out)
         head = self._request_head(request, candidate, way)
@@ -153,6 +155,10 @@ class HttpProvider:
         if left_out:
             reply.headers[LEFT_OUT] = _listed(left_out)
         return reply
+
+    def _without_dropped(self, request: Request) -> Request:
+        fields = {name: value for name, value in request.fields.items() if name not in self._dropped}
+        return msgspec.structs.replace(request, fields=fields)
 
     def _find_way(self, name: DialectName) -> _Way:
         """Through the caller's own dialect where the provider has it, else through the first of its kind.

@@ -43,7 +43,8 @@ class Translation:
             Untranslatable: the provider's dialect has no form for something in it.
         """
         asked = self._asked(request)
-        crossed, left_out = request_across(asked, candidate.refuses | self._provider.leaves_out.keys())
+        refused = candidate.refuses | self._provider.leaves_out.keys()
+        crossed, left_out = request_across(asked, refused, candidate.one_of)
         told = {"model": candidate.model} | ({"include_usage": True} if request.stream else {})
         try:
             return self._provider.request.encode(msgspec.structs.replace(crossed, **told), self._quirks), left_out

@@ -122,6 +122,8 @@ def encode(chat: Chat, quirks: frozenset[str] = frozenset()) -> bytes:
     body |= encode_parameters(chat)
     if "max_tokens" in quirks and "max_completion_tokens" in body:
         body["max_tokens"] = body.pop("max_completion_tokens")
+    if "no_stream_options" in quirks:
+        body.pop("stream_options", None)
     return msgspec.json.encode(body)
 
 
