@@ -10,10 +10,13 @@ from fairlead.dialects import static
 from fairlead.dialects.anthropic import ANTHROPIC
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.openai_chat import OPENAI_CHAT
+from fairlead.dialects.openai_responses import OPENAI_RESPONSES
 from fairlead.pipeline import Reply
 from fairlead.types import DialectName
 
-DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType({each.name: each for each in (OPENAI_CHAT, ANTHROPIC)})
+DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType(
+    {each.name: each for each in (OPENAI_CHAT, OPENAI_RESPONSES, ANTHROPIC)}
+)
 """Every dialect by its name."""
 
 

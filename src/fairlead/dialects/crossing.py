@@ -1,8 +1,9 @@
 """What stays behind when a chat, an answer or an event goes from one dialect into another.
 
 `extra` holds what only its own dialect means, and a signature proves reasoning to the provider that gave it and to no
-other: neither crosses.  What is left behind of a request is named, so that nothing is dropped in silence.  Parts and
-tools that only one dialect knows do cross, for the other one to refuse by name.
+other: neither crosses.  What is left behind of a request is named, so that nothing is dropped in silence.  A request
+that would be another one without it is refused, and so is one with tools that its dialect's provider runs.  Parts that
+only one dialect knows do cross, for the other one to refuse by name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from fairlead.errors import InvalidRequest
 from fairlead.types import (
     Chat,
     ChatEvent,
@@ -35,16 +37,21 @@ def request_across(request: Chat | Embed, refused: Collection[str] = ()) -> tupl
 
     Args:
         refused: parameters that the model, or the other dialect, does not take.
+
+    Raises:
+        InvalidRequest: names what cannot be left behind.
     """
     if isinstance(request, Embed):
         return msgspec.structs.replace(request, extra={}), tuple(request.extra)
+    _refuse_bound(request)
     set_and_refused = [name for name in refused if getattr(request, name) is not None]
     crossed = msgspec.structs.replace(
         request,
         spelt=frozenset(),
         extra={},
         messages=tuple(map(_message, request.messages)),
-        tools=tuple(tool if tool.hosted is not None else _bare(tool) for tool in request.tools),
+        binding=frozenset(),
+        tools=tuple(map(_bare, request.tools)),
         **dict.fromkeys(set_and_refused),
     )
     return crossed, (*_left_behind(request), *set_and_refused)
@@ -63,6 +70,15 @@ def event_across(event: ChatEvent) -> ChatEvent:
     if isinstance(event, ReasoningDelta):
         return msgspec.structs.replace(event, signature=None, encrypted=None)
     return _bare(event) if isinstance(event, Started | ToolCallDelta | Finished) else event
+
+
+def _refuse_bound(chat: Chat) -> None:
+    if chat.binding:
+        name = min(chat.binding)
+        raise InvalidRequest(f"`{name}` means something to another dialect's providers only.", param=name)
+    hosted = next((tool.hosted for tool in chat.tools if tool.hosted is not None), None)
+    if hosted is not None:
+        raise InvalidRequest(f"`tools` hold {hosted!r}, which this model's provider does not run.", param="tools")
 
 
 def _message(message: Message) -> Message:
@@ -89,5 +105,4 @@ def _left_behind(chat: Chat) -> Iterator[str]:
         for kept in (message, *message.parts, *message.tool_calls):
             yield from (f"messages[{index}].{name}" for name in getattr(kept, "extra", ()))
     for index, tool in enumerate(chat.tools):
-        if tool.hosted is None:
-            yield from (f"tools[{index}].{name}" for name in tool.extra)
+        yield from (f"tools[{index}].{name}" for name in tool.extra)

@@ -35,7 +35,6 @@ _JSON = [("content-type", "application/json")]
 _CALLS = "/v1/fairlead/calls/"
 _MAX_TAGS = 16
 _LATER = {
-    "/v1/responses": "the Responses API",
     "/v1/embeddings": "embeddings",
     "/v1/completions": "the legacy completions API",
 }

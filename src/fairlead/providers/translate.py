@@ -43,9 +43,9 @@ class Translation:
             Untranslatable: the provider's dialect has no form for something in it.
         """
         asked = request.chat or self._caller.request.decode(request.fields)
-        crossed, left_out = request_across(asked, candidate.refuses | self._provider.leaves_out.keys())
         told = {"model": candidate.model} | ({"include_usage": True} if request.stream else {})
         try:
+            crossed, left_out = request_across(asked, candidate.refuses | self._provider.leaves_out.keys())
             return self._provider.request.encode(msgspec.structs.replace(crossed, **told), self._quirks), left_out
         except InvalidRequest as error:
             raise Untranslatable(
