@@ -73,12 +73,12 @@ SEARCHED = {"type": "web_search_call", "id": "ws_1", "status": "completed", "act
 OPAQUE = st.just(OpaquePart(dialect="openai_responses", kind="web_search_call", raw=raw(SEARCHED)))
 
 
+ANSWERED = SPOKEN | reasoning() | OPAQUE
+NOTED = st.just({}) | st.just({"id": raw("msg_1"), "phase": raw("commentary")})
+
+
 @st.composite
-def assistant_turns(
-    draw,
-    parts=SPOKEN | reasoning() | OPAQUE,
-    extras=st.just({}) | st.just({"id": raw("msg_1"), "phase": raw("commentary")}),
-):
+def assistant_turns(draw, parts=ANSWERED, extras=NOTED):
     """Parts and calls in any order, as models write them."""
     parts = tuple(draw(st.lists(parts, max_size=4)))
     places = sorted(draw(st.lists(st.integers(0, len(parts)), min_size=0 if parts else 1, max_size=3)))

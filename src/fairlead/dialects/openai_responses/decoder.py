@@ -216,7 +216,9 @@ def _started(response: dict[str, Any]) -> Started:
 
 
 def _opaque(kind: str, value: dict[str, Any]) -> OpaqueDelta:
-    return OpaqueDelta(dialect="openai_responses", kind=kind, raw=_raw(value))
+    """An event or an item as it is, but for the number that it has in this very stream."""
+    told = {name: each for name, each in value.items() if name != "sequence_number"}
+    return OpaqueDelta(dialect="openai_responses", kind=kind, raw=_raw(told))
 
 
 def _raw(value: Any) -> msgspec.Raw:

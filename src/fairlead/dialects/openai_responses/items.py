@@ -58,10 +58,11 @@ def decode_input(raw: msgspec.Raw | None) -> list[Message]:
     messages: list[Message] = []
     turn = _Turn()
     for item in read_items(raw, "input"):
-        if not turn.holds(item):
+        is_written = _is_written(item)
+        if not is_written or (item.kind == "message" and turn.spoke_last):
             messages += turn.messages()
-            turn = _Turn(follows=item.kind == "message" and turn.spoke_last)
-        if _is_written(item):
+            turn = _Turn(follows=is_written)
+        if is_written:
             turn.add(item)
         else:
             messages.append(_callers_message(item))
@@ -159,10 +160,6 @@ class _Turn:
         self._calls: list[ToolCall] = []
         self._extra: Fields = {}
         self._is_empty = True
-
-    def holds(self, item: Item) -> bool:
-        """Whether an item belongs here."""
-        return _is_written(item) and not (item.kind == "message" and self.spoke_last)
 
     def add(self, item: Item) -> None:
         self._is_empty = False
