@@ -81,6 +81,25 @@ async def test_a_stream_is_relayed_as_it_comes():
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("vendor", "store", "kept_as"), [("openai", True, "resp_1"), ("openai", False, None)])
+async def test_the_id_under_which_an_answer_is_kept_is_noted(
+    stream: bool, vendor: str, store: bool, kept_as: str | None
+):
+    """Unless the caller wants it to be forgotten."""
+    answer = named(*EVENTS) if stream else answers.json(RESPONSE)
+    call = asking("openai_responses", input="hi", stream=stream, store=store)
+    await There(answer, vendor).provider.send(call)
+    assert call.attempt.kept_as == kept_as
+
+
+async def test_the_id_of_a_translated_answer_is_nobodys():
+    """Its caller speaks a dialect in which nothing is kept."""
+    call = asking("openai_chat", messages=[{"role": "user", "content": "hi"}])
+    await There(answers.json(RESPONSE), "openai_responses").provider.send(call)
+    assert call.attempt.kept_as is None
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_a_failed_response_is_the_error_that_it_names(stream: bool):
     """Before anything has gone to the caller, so that another candidate can answer."""
     error = {"code": "rate_limit_exceeded", "message": "slow down"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.openai_responses import errors, reply, request, stream
+from fairlead.dialects.openai_responses.kept import kept_id
 
 OPENAI_RESPONSES = Dialect(
     name="openai_responses",
@@ -15,6 +16,7 @@ OPENAI_RESPONSES = Dialect(
     reply=reply,
     stream=stream,
     errors=errors,
+    kept_id=kept_id,
     leaves_out={
         "seed": "it steers how an answer is drawn, and no provider promises more",
         "top_k": "`top_p` is the form that it has",

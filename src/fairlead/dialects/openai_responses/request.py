@@ -20,6 +20,7 @@ from fairlead.dialects.fields import (
     string,
 )
 from fairlead.dialects.openai_responses.items import decode_input, encode_input
+from fairlead.dialects.openai_responses.kept import goes_on_from, is_kept
 from fairlead.dialects.openai_responses.media import measure_media
 from fairlead.dialects.openai_responses.parameters import decode_parameters, encode_parameters
 from fairlead.errors import InvalidRequest
@@ -54,6 +55,8 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
             service_tier=string(fields, "service_tier"),
             input_bytes=sum(map(len, fields.values())) - media_bytes,
             images=images,
+            goes_on_from=goes_on_from(fields),
+            is_kept=is_kept(fields),
             end_user=string(fields, "user"),
         )
     except BadField as error:
