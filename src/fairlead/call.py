@@ -149,6 +149,10 @@ class Request(msgspec.Struct, kw_only=True):
     """An estimate of the input, once somebody needed it; or its count, where the body has that."""
     images: int = 0
     """Images and other inline media, each bounded by the model's facts."""
+    goes_on_from: tuple[str, str] | None = None
+    """The field that names something which a provider keeps, such as the answer before this one, and its id."""
+    is_kept: bool = False
+    """Whether a provider of the same dialect keeps the answer under an id."""
     end_user: str | None = None
     """The body's own `user`: may choose a rollout bucket, never an identity."""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -175,6 +179,8 @@ class Attempt(msgspec.Struct):
     """The provider's request id, for its support desk."""
     upstream_headers: Mapping[str, str] | None = None
     """The headers of its answer; what they say about its limits is read where somebody learns from it."""
+    kept_as: str | None = None
+    """The id under which the provider keeps its answer."""
     usage: Usage | None = None
     usage_source: UsageSource = "none"
     reserved_nanousd: int | None = None

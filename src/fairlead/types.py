@@ -254,7 +254,7 @@ class ReasoningPart(msgspec.Struct, frozen=True, kw_only=True, tag="reasoning"):
     signature: str | None = None
     """The provider's proof that the text is its own."""
     encrypted: str | None = None
-    """Reasoning that only the provider can read; then there is no text."""
+    """Reasoning that only the provider can read; at most a summary of it stands in the text."""
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
@@ -376,6 +376,8 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     spelt: frozenset[str] = frozenset()
     """The names that the caller used for fields that have several in the source dialect; kept for the way back."""
+    binding: frozenset[str] = frozenset()
+    """Names in `extra` without which it would be another request: one that has any stays in its dialect."""
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 

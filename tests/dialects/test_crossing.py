@@ -12,6 +12,7 @@ from anthropic_generated import chats, raw
 from fairlead.dialects.anthropic import ANTHROPIC
 from fairlead.dialects.crossing import event_across, reply_across, request_across
 from fairlead.dialects.openai_chat import OPENAI_CHAT
+from fairlead.dialects.openai_responses import OPENAI_RESPONSES
 from fairlead.errors import InvalidRequest
 from fairlead.types import (
     Chat,
@@ -40,24 +41,34 @@ CHAT = Chat(
             tool_calls=(ToolCall(id="c", name="f", arguments="{}", extra=X),),
         ),
     ),
-    tools=(Tool(name="f", extra=X), Tool(name="s", hosted="search", extra=X)),
+    tools=(Tool(name="f", extra=X),),
     extra=X,
 )
 
 
 def test_what_only_one_dialect_means_stays_behind_and_is_named():
-    """Also what stands deep inside; a tool that is refused anyway stays whole."""
+    """Also what stands deep inside."""
     crossed, left = request_across(CHAT)
     assert left == ("x_only", "messages[0].x_only", "messages[0].x_only", "messages[1].x_only", "tools[0].x_only")
     assert request_across(crossed)[1] == ()
     assert crossed.messages[1].parts == (ReasoningPart(text="hm"), ReasoningPart(), TextPart(text="b"))
-    assert crossed.tools == (Tool(name="f"), CHAT.tools[1])
+    assert crossed.tools == (Tool(name="f"),)
 
 
-@pytest.mark.parametrize("dialect", [ANTHROPIC, OPENAI_CHAT])
+def test_what_cannot_be_left_behind_is_refused_by_name():
+    """What makes it another request, and a tool that only its own dialect's providers run."""
+    bound = msgspec.structs.replace(CHAT, binding=frozenset({"x_only"}))
+    hosted = msgspec.structs.replace(CHAT, tools=(*CHAT.tools, Tool(name="s", hosted="search")))
+    for chat, param in ((bound, "x_only"), (hosted, "tools")):
+        with pytest.raises(InvalidRequest) as caught:
+            request_across(chat)
+        assert caught.value.param == param
+
+
+@pytest.mark.parametrize("dialect", [ANTHROPIC, OPENAI_CHAT, OPENAI_RESPONSES])
 def test_nothing_that_was_kept_reaches_another_provider(dialect):
     """Neither a foreign field nor a foreign signature."""
-    crossed, _ = request_across(Chat(model="m", messages=CHAT.messages, tools=CHAT.tools[:1], extra=X))
+    crossed, _ = request_across(CHAT)
     assert b"x_only" not in dialect.request.encode(crossed)
     assert b"signature" not in dialect.request.encode(crossed)
 
@@ -65,8 +76,8 @@ def test_nothing_that_was_kept_reaches_another_provider(dialect):
 @given(chats())
 def test_any_chat_of_anthropics_is_written_or_refused_in_openais_form(chat):
     """And what is written is read again."""
-    crossed, _ = request_across(chat)
     try:
+        crossed, _ = request_across(chat)
         body = OPENAI_CHAT.request.encode(crossed)
     except InvalidRequest as error:
         refused = error

@@ -89,12 +89,13 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
     """Every stage of the pipeline in its order: its name, whether it is on, and why."""
     from fairlead.config.build import ORDER
 
-    auth = config.gateway.auth
+    auth, keepers = config.gateway.auth, ", ".join(_keepers(config))
     reasons = {
         "observe": (True, f"always; contents are stored {config.store.content_mode!r}"),
         "authorize": (auth != "open", f"[gateway] auth is {auth!r}"),
         "admit": (True, "always; binds keys, users and teams that have limits"),
         "resolve": (True, f"always; {counted(len(config.models), 'name')} under [models]"),
+        "own": (bool(keepers), f"answers are kept by {keepers}" if keepers else "no provider keeps answers"),
         "route": (True, "always; targets in order, by weight, load or speed; fallback until the first content"),
         "retry": _where(retry=[name for name, each in config.models.items() if each.retry]),
         "pace": _where(
@@ -105,6 +106,17 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
         "deadline": (True, "always; four clocks an attempt"),
     }
     return [(name, *reasons.get(name, (False, "not yet in this version"))) for name in ORDER]
+
+
+def _keepers(config: Config) -> list[str]:
+    """The providers that keep answers, which then belong to somebody."""
+    from fairlead.dialects import DIALECTS
+    from fairlead.providers import facts
+
+    known = facts.load()
+    found = {name: known.of(each.vendor, each.dialect_name) for name, each in config.providers.items()}
+    spoken = {name: vendor.speaks for name, vendor in found.items() if vendor is not None}
+    return [name for name, speaks in spoken.items() if any(DIALECTS[each].kept_id is not None for each in speaks)]
 
 
 def _where(**named: list[str]) -> tuple[bool, str]:

@@ -27,7 +27,7 @@ from fairlead.core.ids import uuid7
 from fairlead.core.lane import Lane, Lanes
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
-from fairlead.dialects import dialect, static_reply
+from fairlead.dialects import DIALECTS, dialect, static_reply
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.pipeline import Next, Reply, Stage, compose
@@ -45,6 +45,7 @@ from fairlead.stages.authorize import Authorize, Identify, ProviderKeys, Virtual
 from fairlead.stages.budget import Budget
 from fairlead.stages.deadline import Deadline
 from fairlead.stages.observe import Observe
+from fairlead.stages.own import Own
 from fairlead.stages.pace import Pace
 from fairlead.stages.resolve import Resolve
 from fairlead.stages.retry import Retry
@@ -60,7 +61,7 @@ from fairlead.telemetry.metrics import count
 from fairlead.wire import AllowPrivate, Origin, Pool
 
 ORDER = (
-    "observe", "authorize", "admit", "resolve", "screen", "fit", "cache", "validate", "route", "retry", "budget",
+    "observe", "authorize", "admit", "resolve", "own", "screen", "fit", "cache", "validate", "route", "retry", "budget",
     "pace", "deadline",
 )  # fmt: skip
 """Every stage of DESIGN 1, outermost first.  One that a configuration does not need is not in the list at all."""
@@ -232,6 +233,12 @@ class Catalogue:
     def retries(self) -> bool:
         """Whether anything is tried more than once."""
         return any(model.retry is not None for model in self._models.values())
+
+    @property
+    def keeps_answers(self) -> bool:
+        """Whether any provider keeps answers, which then belong to somebody."""
+        vendors = map(self.vendor, self._config.providers.values())
+        return any(DIALECTS[name].kept_id is not None for vendor in vendors for name in vendor.speaks)
 
     def expand(self, name: str) -> tuple[Candidate, ...]:
         """What `"*"` makes of a name that no alias has; remembered, as prices take a while to find."""
@@ -434,6 +441,8 @@ def build(
         "budget": Budget(foundation.ledger, clock),
         "deadline": Deadline(clock),
     }
+    if catalogue.keeps_answers:
+        made["own"] = Own(foundation.store.owners, clock)
     if catalogue.retries:
         made["retry"] = Retry(clock, foundation.rng)
     pace = (pace or Pace(foundation.limits, clock, foundation.rng)) if catalogue.paces else None

@@ -23,6 +23,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 DIALECTS: dict[str, DialectName] = {
     "openai": "openai_chat",
     "openai_chat": "openai_chat",
+    "openai_responses": "openai_responses",
     "anthropic": "anthropic",
     "gemini": "gemini",
 }
@@ -99,7 +100,7 @@ class Provider(Table, frozen=True, kw_only=True):
 
     vendor: str | None = None
     """A vendor that Fairlead knows; base URL, dialect and the form of the credential follow from it."""
-    dialect: Literal["openai", "openai_chat", "anthropic", "gemini"] | None = None
+    dialect: Literal["openai", "openai_chat", "openai_responses", "anthropic", "gemini"] | None = None
     """The wire format, where no vendor says it; of a vendor that speaks several, the only one to be used."""
     base_url: str | None = None
     """Where the API is, version path included; overrides the vendor's."""

@@ -12,6 +12,7 @@ from fairlead.dialects.codec import Dialect
 from fairlead.dialects.embeddings import COHERE_EMBEDDINGS, GEMINI_EMBEDDINGS, OPENAI_EMBEDDINGS, VOYAGE_EMBEDDINGS
 from fairlead.dialects.gemini import GEMINI
 from fairlead.dialects.openai_chat import OPENAI_CHAT
+from fairlead.dialects.openai_responses import OPENAI_RESPONSES
 from fairlead.pipeline import Reply
 from fairlead.types import DialectName
 
@@ -20,6 +21,7 @@ DIALECTS: Mapping[DialectName, Dialect] = MappingProxyType(
         each.name: each
         for each in (
             OPENAI_CHAT,
+            OPENAI_RESPONSES,
             ANTHROPIC,
             GEMINI,
             OPENAI_EMBEDDINGS,

@@ -226,6 +226,9 @@ class Dialect:
     """A header that only its SDKs send."""
     count: Callable[[int], dict[str, Any]] | None = None
     """The answer to a count of tokens."""
+    kept_id: Callable[[bytes], str | None] | None = None
+    """The id under which its providers keep an answer, out of a whole body or the beginning of a stream; `None`: they
+    keep none."""
     model: Callable[[str], dict[str, Any]] = openai_model
     """One model of the list of models."""
     models: Callable[[Sequence[str]], dict[str, Any]] = openai_models

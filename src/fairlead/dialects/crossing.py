@@ -1,8 +1,9 @@
 """What stays behind when a chat, an answer or an event goes from one dialect into another.
 
 `extra` holds what only its own dialect means, and a signature proves reasoning to the provider that gave it and to no
-other: neither crosses.  What is left behind of a request is named, so that nothing is dropped in silence.  Parts and
-tools that only one dialect knows do cross, for the other one to refuse by name.
+other: neither crosses.  What is left behind of a request is named, so that nothing is dropped in silence.  A request
+that would be another one without it is refused, and so is one with tools that its dialect's provider runs.  Parts that
+only one dialect knows do cross, for the other one to refuse by name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from fairlead.errors import InvalidRequest
 from fairlead.types import (
     Chat,
     ChatEvent,
@@ -38,10 +40,14 @@ def request_across(
     Args:
         refused: parameters that the model, or the other dialect, does not take.
         one_of: parameters of which the model takes one at a time, the first for choice.
+
+    Raises:
+        InvalidRequest: names what cannot be left behind.
     """
     if isinstance(request, Embed):
         unset = [name for name in sorted(refused) if getattr(request, name, None) is not None]
         return msgspec.structs.replace(request, extra={}, **dict.fromkeys(unset)), (*request.extra, *unset)
+    _refuse_bound(request)
     empty_of = {name: () if isinstance(getattr(request, name), tuple) else None for name in (*refused, *one_of)}
     is_set = {name for name, empty in empty_of.items() if getattr(request, name) != empty}
     alternatives = [name for name in one_of if name in is_set and name not in refused]
@@ -51,7 +57,8 @@ def request_across(
         spelt=frozenset(),
         extra={},
         messages=tuple(map(_message, request.messages)),
-        tools=tuple(tool if tool.hosted is not None else _bare(tool) for tool in request.tools),
+        binding=frozenset(),
+        tools=tuple(map(_bare, request.tools)),
         **{name: empty_of[name] for name in set_and_refused},
     )
     return crossed, (*_left_behind(request), *set_and_refused)
@@ -70,6 +77,15 @@ def event_across(event: ChatEvent) -> ChatEvent:
     if isinstance(event, ReasoningDelta):
         return msgspec.structs.replace(event, signature=None, encrypted=None)
     return _bare(event) if isinstance(event, Started | ToolCallDelta | Finished) else event
+
+
+def _refuse_bound(chat: Chat) -> None:
+    if chat.binding:
+        name = min(chat.binding)
+        raise InvalidRequest(f"`{name}` means something to another dialect's providers only.", param=name)
+    hosted = next((tool.hosted for tool in chat.tools if tool.hosted is not None), None)
+    if hosted is not None:
+        raise InvalidRequest(f"`tools` hold {hosted!r}, which this model's provider does not run.", param="tools")
 
 
 def _message(message: Message) -> Message:
@@ -96,5 +112,4 @@ def _left_behind(chat: Chat) -> Iterator[str]:
         for kept in (message, *message.parts, *message.tool_calls):
             yield from (f"messages[{index}].{name}" for name in getattr(kept, "extra", ()))
     for index, tool in enumerate(chat.tools):
-        if tool.hosted is None:
-            yield from (f"tools[{index}].{name}" for name in tool.extra)
+        yield from (f"tools[{index}].{name}" for name in tool.extra)

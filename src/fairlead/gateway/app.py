@@ -39,7 +39,6 @@ _KEY_HEADERS = ("x-api-key", "x-goog-api-key")
 _MAX_TAGS = 16
 _MAX_QUERY = 64
 _LATER = {
-    "/v1/responses": "the Responses API",
     "/v1/completions": "the legacy completions API",
 }
 _log = logging.getLogger("fairlead")

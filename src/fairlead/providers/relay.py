@@ -71,7 +71,7 @@ class RelayStream:
         self._reason: BaseException | None = None
         self._reader: asyncio.Task[Any] | None = None
 
-    async def peek(self) -> None:
+    async def peek(self) -> bytes:
         """Read up to the first content, which `__anext__` then gives out first.
 
         Raises:
@@ -91,6 +91,7 @@ class RelayStream:
             raise
         self._held = b"".join(parts)
         self._attempt.first_token_ns = self.progressed_ns
+        return self._held
 
     def __aiter__(self) -> RelayStream:
         return self

@@ -44,9 +44,9 @@ class Translation:
         """
         asked = self._asked(request)
         refused = candidate.refuses | self._provider.leaves_out.keys()
-        crossed, left_out = request_across(asked, refused, candidate.one_of)
         told = {"model": candidate.model} | ({"include_usage": True} if request.stream else {})
         try:
+            crossed, left_out = request_across(asked, refused, candidate.one_of)
             return self._provider.request.encode(msgspec.structs.replace(crossed, **told), self._quirks), left_out
         except InvalidRequest as error:
             raise Untranslatable(

@@ -35,7 +35,16 @@ _MESSAGE_CHARS = 300
 _QUOTA_CODES = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"}
 )
-_POLICY_CODES = frozenset({"content_filter", "content_policy_violation", "content_policy"})
+_POLICY_CODES = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "content_policy",
+        "image_content_policy_violation",
+        "bio_policy",
+        "misalignment_policy_violation",
+    }
+)
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _CONTEXT_WORDS = (
     "maximum context length",
@@ -62,6 +71,20 @@ _KINDS: dict[str, int] = {
     "overloaded_error": 529,
     "timeout": 504,
     "timeout_error": 504,
+    "invalid_prompt": 400,
+    "invalid_image": 400,
+    "invalid_image_format": 400,
+    "invalid_base64_image": 400,
+    "invalid_image_url": 400,
+    "invalid_image_mode": 400,
+    "image_too_large": 400,
+    "image_too_small": 400,
+    "image_parse_error": 400,
+    "image_file_too_large": 400,
+    "image_file_not_found": 400,
+    "unsupported_image_media_type": 400,
+    "empty_image_file": 400,
+    "failed_to_download_image": 400,
 }
 """The status that an in-band error would have had, by its `code` or `type`."""
 

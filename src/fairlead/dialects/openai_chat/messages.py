@@ -59,11 +59,12 @@ def encode_message(message: Message) -> dict[str, Any]:
         InvalidRequest: a part that this dialect has no form for.
     """
     body: dict[str, Any] = {"role": message.role}
-    if len(message.parts) == 1 and isinstance(message.parts[0], TextPart):
-        body["content"] = message.parts[0].text
-    elif message.parts:
-        # Reasoning of another provider's model is nothing that this dialect takes back: it is left out.
-        body["content"] = [_encode_part(part) for part in message.parts if not isinstance(part, ReasoningPart)]
+    # Reasoning of another provider's model is nothing that this dialect takes back: it is left out.
+    parts = [part for part in message.parts if not isinstance(part, ReasoningPart)]
+    if len(parts) == 1 and isinstance(parts[0], TextPart):
+        body["content"] = parts[0].text
+    elif parts:
+        body["content"] = [_encode_part(part) for part in parts]
     if message.name is not None:
         body["name"] = message.name
     if message.tool_call_id is not None:

@@ -1,0 +1,75 @@
+"""Under which id an answer is kept, and what a request goes on from."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.dialects.openai_responses import request
+from fairlead.dialects.openai_responses.kept import kept_id
+from fairlead.errors import InvalidRequest
+
+CREATED = b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1"}}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b'{"id":"resp_1","output":[]}', "resp_1"),
+        (b' \n{"id":"resp_1"}', "resp_1"),
+        (b'{"output":[]}', None),
+        (b'{"id":7}', None),
+        (CREATED, "resp_1"),
+        (b": hello\n\nevent: ping\ndata: {}\n\n" + CREATED + b"data: {", "resp_1"),
+        (b'data: {"response":{}}\n\n' + CREATED, None),
+        (b"data: x\n\n", None),
+        (b"", None),
+    ],
+)
+def test_the_id_stands_at_the_beginning(raw, found):
+    """Of a whole answer and of a stream."""
+    assert kept_id(raw) == found
+
+
+@given(st.binary(max_size=60))
+def test_looking_for_an_id_never_fails(raw):
+    """Whatever came."""
+    assert kept_id(raw) is None
+    assert kept_id(b"{" + raw) is None
+    assert kept_id(b"data: {" + raw + b"\n\n") is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_kept"),
+    [(b"", True), (b',"store":null', True), (b',"store":true', True), (b',"store":false', False)],
+)
+def test_an_answer_is_kept_unless_the_caller_says_no(fields, is_kept):
+    """As the API does it."""
+    assert request.read(b'{"model":"m","input":"x"' + fields + b"}").is_kept is is_kept
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        (b"", None),
+        (b',"previous_response_id":null,"conversation":null', None),
+        (b',"previous_response_id":"resp_1"', ("previous_response_id", "resp_1")),
+        (b',"conversation":"conv_1"', ("conversation", "conv_1")),
+        (b',"conversation":{"id":"conv_1"}', ("conversation", "conv_1")),
+        (b',"conversation":{}', None),
+    ],
+)
+def test_what_a_request_goes_on_from_is_read(fields, found):
+    """The answer before it, or the conversation."""
+    assert request.read(b'{"model":"m","input":"x"' + fields + b"}").goes_on_from == found
+
+
+@pytest.mark.parametrize(
+    "fields", [b'"previous_response_id":1', b'"conversation":1', b'"conversation":{"id":1}', b'"store":1']
+)
+def test_what_cannot_be_read_is_refused_by_name(fields):
+    """Before anybody is asked."""
+    with pytest.raises(InvalidRequest) as caught:
+        request.read(b'{"model":"m","input":"x",' + fields + b"}")
+    assert caught.value.param in fields.decode()
