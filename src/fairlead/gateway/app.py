@@ -203,7 +203,8 @@ class App:
             reply.end(outcome)
             if exchange.started:
                 exchange.write(last)
-                exchange.end()
+                # Some clients pass an error event over: an end that the framing does not have is seen by all.
+                (exchange.break_off if last else exchange.end)()
 
     async def _live(self, exchange: Exchange) -> None:
         exchange.respond(200, _JSON, b'{"status":"live"}', _PRIVATE)
