@@ -11,6 +11,8 @@ DEV := $(VENV)/.dev-installed
 FUZZ := $(VENV)/.fuzz-installed
 NODE := tests/dialect/node
 NODE_MODULES := $(NODE)/node_modules/.package-lock.json
+CLIENTS := instructor langchain litellm pydantic-ai
+CLIENT_VENVS := $(CLIENTS:%=$(VENV)/clients/%/.installed)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command "make lock"
@@ -35,7 +37,7 @@ test: $(DEV) ## Run the tests, slow ones left out (ARGS="..." goes to pytest)
 	$(BIN)/pytest -m "not slow" $(ARGS)
 
 .PHONY: test-all
-test-all: $(DEV) $(NODE_MODULES) ## Run all tests, real clients and servers included
+test-all: $(DEV) $(NODE_MODULES) $(CLIENT_VENVS) ## Run all tests, real clients and servers included
 	@scripts/ensure_redis.sh
 	$(BIN)/pytest $(ARGS)
 
@@ -80,6 +82,8 @@ lock: $(DEV) ## Renew requirements/*.txt, at least a week behind the newest rele
 	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway --extra redis --extra migrate --group dev -c requirements/runtime.txt \
 		pyproject.toml requirements/build.in requirements/dev.in -o requirements/dev.txt --upgrade
 	$(COMPILE) --exclude-newer $(LOCK_BEFORE) -c requirements/dev.txt requirements/fuzz.in -o requirements/fuzz.txt --upgrade
+	for client in $(CLIENTS); do $(COMPILE) --exclude-newer $(LOCK_BEFORE) \
+		requirements/clients-$$client.in -o requirements/clients-$$client.txt --upgrade; done
 	cd $(NODE) && npm update --package-lock-only --ignore-scripts --before=$(LOCK_BEFORE) --no-audit --no-fund
 
 .PHONY: clean
@@ -105,6 +109,12 @@ $(DEV): requirements/dev.txt requirements/runtime.txt pyproject.toml | $(BIN)/py
 
 $(FUZZ): requirements/fuzz.txt | $(DEV)
 	$(PIP) install --quiet --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+# Each in an environment of its own: what they need does not agree.
+$(VENV)/clients/%/.installed: requirements/clients-%.txt | $(DEV)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/clients/$*
+	$(BIN)/uv pip install --quiet --python $(VENV)/clients/$*/bin/python --require-hashes -r $<
 	@touch $@
 
 $(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json

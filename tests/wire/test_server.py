@@ -149,6 +149,42 @@ async def test_a_stream_to_http_1_0_ends_with_the_connection():
     assert answer == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nonetwo"
 
 
+async def test_a_stream_that_breaks_off_arrives_and_ends_without_its_framing():
+    """All that was written comes, then the connection closes without the last chunk."""
+
+    async def handler(exchange):
+        exchange.start(200, {})
+        exchange.write(b"one")
+        exchange.write(b"broken")
+        exchange.break_off()
+
+    async with serving(handler) as server, connected(server) as peer:
+        peer.write(GET)
+        answer = await peer.reader.read()
+
+    assert answer.endswith(b"\r\n\r\n3\r\none\r\n6\r\nbroken\r\n")
+
+
+async def test_only_an_answer_that_has_begun_breaks_off():
+    """Before its start it raises; after its end it does nothing."""
+    raised = []
+
+    async def handler(exchange):
+        try:
+            exchange.break_off()
+        except RuntimeError as error:
+            raised.append(str(error))
+        exchange.respond(200, {}, b"ok")
+        exchange.break_off()
+
+    async with serving(handler) as server, connected(server) as peer:
+        peer.write(GET * 2)
+        answers = [await peer.answer() for _ in range(2)]
+
+    assert raised == ["the answer has not been started"] * 2
+    assert [body for _, _, body in answers] == [b"ok", b"ok"]
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_head_has_no_body(streamed):
     """An answer to HEAD carries the headers of the real one and no body."""

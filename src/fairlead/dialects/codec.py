@@ -224,6 +224,8 @@ class Dialect:
     translated into it, and named to the caller.  What would change the answer is refused by its encoder."""
     sign: str | None = None
     """A header that only its SDKs send."""
+    request_id: str = "x-request-id"
+    """The header in which its SDKs look for the id of an answer."""
     count: Callable[[int], dict[str, Any]] | None = None
     """The answer to a count of tokens."""
     kept_id: Callable[[bytes], str | None] | None = None

@@ -173,21 +173,21 @@ class App:
             raise
         else:
             if isinstance(reply.source, bytes):
-                self._answer(exchange, call, reply, reply.source)
+                self._answer(exchange, dialect, call, reply, reply.source)
             else:
                 await self._relay(exchange, dialect, call, reply)
 
-    def _answer(self, exchange: Exchange, call: Call, reply: Reply, body: bytes) -> None:
+    def _answer(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply, body: bytes) -> None:
         """Settle and record, then answer: the server writes records out before answers, see `before_writes`."""
         reply.end(OK if reply.status == OK.status else Outcome("ok", reply.status))
-        exchange.respond(reply.status, reply.headers, body, _PRIVATE, _own_lines(call, reply, whole=True))
+        exchange.respond(reply.status, reply.headers, body, _PRIVATE, _own_lines(dialect, call, reply, whole=True))
 
     async def _relay(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply) -> None:
         outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
         last = b""
         try:
             exchange.body = b""  # a stream may be open for minutes
-            exchange.start(reply.status, reply.headers, _PRIVATE, _own_lines(call, reply, whole=False))
+            exchange.start(reply.status, reply.headers, _PRIVATE, _own_lines(dialect, call, reply, whole=False))
             source = cast("Chunks", reply.source)
             source.outlet = exchange.offer
             async for chunk in source:
@@ -213,7 +213,8 @@ class App:
             reply.end(outcome)
             if exchange.started:
                 exchange.write(last)
-                exchange.end()
+                # Some clients pass an error event over: an end that the framing does not have is seen by all.
+                (exchange.break_off if last else exchange.end)()
 
     async def _live(self, exchange: Exchange) -> None:
         exchange.respond(200, _JSON, b'{"status":"live"}', _PRIVATE)
@@ -262,6 +263,7 @@ class App:
             headers.append(("allow", error.param or ""))
         if call is not None:
             headers.append(("x-fairlead-call-id", call.id))
+            headers.append((dialect.request_id, call.id))
             headers.append(("x-fairlead-attempts", str(len(call.attempts))))
         exchange.respond(error.status, headers, dialect.errors.encode(error), _PRIVATE)
 
@@ -346,9 +348,11 @@ def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
         call.session = session[:128]
 
 
-def _own_lines(call: Call, reply: Reply, *, whole: bool) -> bytes:
+def _own_lines(dialect: Dialect, call: Call, reply: Reply, *, whole: bool) -> bytes:
     """Our own headers as HTTP writes them: constants, numbers, and a name that `_told` has made fit."""
     lines = f"x-fairlead-call-id: {call.id}\r\nx-fairlead-model: {_told(call.answered_by)}\r\n"
+    if dialect.request_id not in reply.headers:
+        lines += f"{dialect.request_id}: {call.id}\r\n"
     if call.degraded:
         lines += f"x-fairlead-degraded: {', '.join(call.degraded)}\r\n"
     if whole:

@@ -19,6 +19,7 @@ ANTHROPIC = Dialect(
     errors=errors,
     leaves_out={"seed": "it steers how an answer is drawn, and no provider promises more"},
     sign="anthropic-version",
+    request_id="request-id",
     count=count,
     model=model,
     models=models,
