@@ -97,3 +97,11 @@ def test_tables_leave_no_blanks_at_the_ends_of_lines(run):
 def test_degraded_modes_are_told(answer):
     """What each feature does while the store is down."""
     assert [row["feature"] for row in answer("check")["degraded"]] == ["rate limits", "hard budgets", "keys", "records"]
+
+
+def test_whether_helicones_headers_are_read(run, answer, folder):
+    """Only where the file says so."""
+    assert answer("check")["gateway"]["helicone_headers"] is False
+    (folder / "fairlead.toml").write_text("[gateway]\nhelicone_headers = true\n")
+    assert answer("check")["gateway"]["helicone_headers"] is True
+    assert "Helicone" in run("check").stdout

@@ -82,6 +82,7 @@ def gateway(config: Config) -> dict[str, Any]:
         "workers": own.workers,
         "auth": own.auth,
         "tls": own.tls is not None,
+        "helicone_headers": own.helicone_headers,
     }
 
 
@@ -193,6 +194,8 @@ def _show(report: dict[str, Any]) -> None:
     out.print(
         Text(f"Gateway: {scheme}://{own['host']}:{own['port']}, control port {own['admin_port']}, auth {own['auth']!r}")
     )
+    if own["helicone_headers"]:
+        out.print(Text("Helicone's request headers are read, as `helicone_headers` says"))
     out.print(Text(f"Store: {kept['path']}, spool {kept['spool']} up to {kept['spool_max_bytes'] / 2**20:,.0f} MiB"))
     out.print(Text(f"State: {report['state']['url']}, shared by {report['state']['shared_by']}"))
     rows = table("Stages", "stage", "", "because")
