@@ -65,6 +65,10 @@ scale: $(DEV) ## Run the load tests at the size of their promises (about 20 minu
 soak: $(DEV) ## Answer 100 calls a second for HOURS=n, and see that nothing grows; or SEEDS=n simulations
 	$(BIN)/python -m $(if $(SEEDS),tests.simulate.seeds --seeds $(SEEDS) $(ARGS),bench.soak --hours $(HOURS))
 
+.PHONY: live
+live: $(DEV) ## Try each feature with the providers whose keys are set, for at most 0.50 USD
+	$(BIN)/python -m live $(ARGS)
+
 .PHONY: docs
 docs: $(DEV) ## Write the generated pages of docs/reference
 	$(BIN)/python scripts/generate_docs.py
