@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from live.house import NO_SUCH_MODEL, open_house
 from live.run import Result, plan, run
 from live.subjects import Models, Subject
@@ -45,10 +46,11 @@ CAP_NANOUSD = 500_000_000
 def subject(
     name: str, upstream: FakeUpstream, *, embeddings: str | None = None, lacks: tuple[str, ...] = ()
 ) -> Subject:
-    """A vendor of the table, at the address of an upstream of ours."""
+    """A vendor of the table, at the address of an upstream of ours, which speaks the first of its dialects alone."""
+    vendor = facts.load().vendors[name]
     return Subject(
         name=name,
-        vendor=facts.load().vendors[name],
+        vendor=msgspec.structs.replace(vendor, speaks=vendor.speaks[:1]),
         models=Models(chat=CHAT[name], embeddings=embeddings, lacks=frozenset(lacks)),
         base_url=upstream.base_url,
     )
@@ -61,7 +63,7 @@ def able(name: str) -> Callable[[Received], Answer]:
     def answer(request: Received) -> Answer:
         if spoken.count_path is not None and request.path.endswith(spoken.count_path):
             return answers.json({"input_tokens": len(request.body) // 4})
-        chat: Chat = spoken.request.decode(spoken.request.read(request.body).fields)
+        chat: Chat = spoken.request.decode(spoken.request.read(request.body, request.path).fields)
         if chat.model == NO_SUCH_MODEL:
             body = spoken.errors.encode(ModelNotFound(f"no model {chat.model}"))
             return answers.status(404, {"content-type": "application/json"}, body)
