@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 FUZZ := $(VENV)/.fuzz-installed
+VENV_SERVERS := .venv-servers
+SERVERS := $(VENV_SERVERS)/.installed
 NODE := tests/dialect/node
 NODE_MODULES := $(NODE)/node_modules/.package-lock.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -24,7 +26,7 @@ LOCK_BEFORE ?= $(shell $(BIN)/python -c "import datetime as d; print(d.datetime.
 
 .PHONY: help
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 .PHONY: run
 run: $(RUNTIME) ## Start the gateway (ARGS="..." goes to `fairlead serve`)
@@ -38,6 +40,10 @@ test: $(DEV) ## Run the tests, slow ones left out (ARGS="..." goes to pytest)
 test-all: $(DEV) $(NODE_MODULES) ## Run all tests, real clients and servers included
 	@scripts/ensure_redis.sh
 	$(BIN)/pytest $(ARGS)
+
+.PHONY: test-servers
+test-servers: $(DEV) $(SERVERS) ## Run the tests in front of servers that others wrote, such as llama.cpp's
+	$(BIN)/pytest servers $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(FUZZ) ## Fuzz all that reads strangers' bytes, HOURS=n in all (ARGS="--jobs 1 sse")
@@ -84,11 +90,12 @@ lock: $(DEV) ## Renew requirements/*.txt, at least a week behind the newest rele
 	$(COMPILE) --exclude-newer $(LOCK_BEFORE) --extra gateway --extra redis --group dev -c requirements/runtime.txt \
 		pyproject.toml requirements/build.in requirements/dev.in -o requirements/dev.txt --upgrade
 	$(COMPILE) --exclude-newer $(LOCK_BEFORE) -c requirements/dev.txt requirements/fuzz.in -o requirements/fuzz.txt --upgrade
+	$(COMPILE) --exclude-newer $(LOCK_BEFORE) requirements/servers.in -o requirements/servers.txt --upgrade
 	cd $(NODE) && npm update --package-lock-only --ignore-scripts --before=$(LOCK_BEFORE) --no-audit --no-fund
 
 .PHONY: clean
 clean: ## Remove the environment, caches and build output
-	rm -rf $(VENV) build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV_SERVERS) build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	rm -rf $(NODE)/node_modules
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -109,6 +116,11 @@ $(DEV): requirements/dev.txt requirements/runtime.txt pyproject.toml | $(BIN)/py
 
 $(FUZZ): requirements/fuzz.txt | $(DEV)
 	$(PIP) install --quiet --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+$(SERVERS): requirements/servers.txt
+	@scripts/make_venv.sh $(VENV_SERVERS)
+	$(VENV_SERVERS)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/servers.txt
 	@touch $@
 
 $(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json
