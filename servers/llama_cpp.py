@@ -1,5 +1,6 @@
-"""llama.cpp's own HTTP server on the model of `model.py`, until it is killed: `python llama_cpp.py FOLDER [PORT]`.
+"""llama.cpp's own HTTP server on the model of `model.py`, until it is killed: `python llama_cpp.py FOLDER PORT [caller]`.
 
+Port 0 is a free one; a `caller` calls functions wherever it may.
 Prints the address that it listens on.  It runs with the packages of `requirements/servers.txt`.
 """
 
@@ -19,7 +20,7 @@ _CONTEXT = 32_768
 def main() -> None:
     """Serve on loopback."""
     path = Path(sys.argv[1]) / "tiny.gguf"
-    write(path)
+    write(path, calls="caller" in sys.argv)
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(path)
     parameters.model_alias = {"tiny"}
@@ -30,7 +31,7 @@ def main() -> None:
     parameters.ui = False
     parameters.offline = True
     parameters.cpuparams.n_threads = 1
-    if len(sys.argv) > 2:
+    if int(sys.argv[2]):
         parameters.port = int(sys.argv[2])
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
