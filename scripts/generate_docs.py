@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import dialect_matrix
 import msgspec
 import typer
 
@@ -23,6 +24,7 @@ from fairlead import errors, ports, record, types
 from fairlead.cli import app
 from fairlead.config import schema
 from fairlead.config.not_yet import NOT_YET
+from fairlead.dialects import DIALECTS
 from fairlead.providers import facts
 from fairlead.providers.sim import allowance, bill, faults, wishes
 from fairlead.telemetry.exposition import METRICS
@@ -85,6 +87,31 @@ def vendors() -> str:
         key = f"`{vendor.env}`" if vendor.env else "none needed" if vendor.keyless else "yours to name"
         url = f"`{vendor.base_url}`" if vendor.base_url else "in process" if name == "sim" else "yours to give"
         text += line((f"`{name}`", url, key, ", ".join(f"`{each}`" for each in vendor.speaks)))
+    return text
+
+
+def dialects() -> str:
+    """Every caller with every provider, and what each dialect leaves out."""
+    text = page(
+        "Dialects",
+        "scripts/dialect_matrix.py",
+        "Every caller's dialect with every provider's; each cell is tried against the simulator when this page is made.\n"
+        "`refused` is an error that names the field, and lets the model's next target answer where it has one; `-` is\n"
+        "nothing that callers of the dialect can ask for.\n"
+        "[Dialects](../explanation/dialects.md) says what crosses and what does not.\n",
+    )
+    columns = [*dialect_matrix.FEATURES, "error"]
+    text += f"\n| caller | provider | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}\n"
+    for caller, provider, cells in dialect_matrix.chat_rows():
+        text += line((f"`{caller}`", f"`{provider}`", *(cells[column] for column in columns)))
+    text += "\n## Embeddings\n\n| caller | provider | texts |\n|---|---|---|\n"
+    for caller, provider, cells in dialect_matrix.embedding_rows():
+        text += line((f"`{caller}`", f"`{provider}`", cells["texts"]))
+    text += "\n## Left out\n\nOf a request that is translated into the dialect; named in `x-fairlead-left-out`.\n"
+    text += "\n| dialect | field | why |\n|---|---|---|\n"
+    for each in DIALECTS.values():
+        for name, why in each.leaves_out.items():
+            text += line((f"`{each.name}`", f"`{name}`", why))
     return text
 
 
@@ -377,6 +404,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "records.md": records,
     "simulator.md": simulator,
     "vendors.md": vendors,
+    "dialects.md": dialects,
 }
 
 

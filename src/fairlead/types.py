@@ -306,6 +306,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         """All text parts, joined."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the model says that it will not answer."""
+        return any(isinstance(part, RefusalPart) for part in self.parts)
+
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """A function that the model may call."""

@@ -110,6 +110,7 @@ class TranslatedStream:
         "_decoder",
         "_encoder",
         "_ended",
+        "_failure",
         "_kept",
         "_kept_most",
         "_outlet",
@@ -131,6 +132,7 @@ class TranslatedStream:
         """Translated already, and not taken when it was offered."""
         self._skip = 0
         """How many of the provider's bytes that was; they come once more."""
+        self._failure: UpstreamError | None = None
         self._ended = False
         self._kept = bytearray()
         self._kept_most = CONTENT_BYTES if keep else 0
@@ -164,6 +166,8 @@ class TranslatedStream:
                 if last:
                     return self._keep(last)
                 break
+            if self._failure is not None:
+                raise self._failure
             translated = self._taken() + self._translated(chunk[self._skip :])
             self._skip = 0
             if translated:
@@ -189,8 +193,9 @@ class TranslatedStream:
             return False
         try:
             translated = self._translated(chunk)
-        except UpstreamError:
-            return False  # the reader comes upon it, too
+        except UpstreamError as error:
+            self._failure = error  # the reader is told
+            return False
         if translated and not self._outlet(translated):
             self._ready, self._skip = translated, len(chunk)
             return False

@@ -60,7 +60,7 @@ class MessageEventEncoder:
     Of several choices only the first is written: this dialect has one.
     """
 
-    __slots__ = ("_block", "_calls", "_finished", "_id", "_next", "_order", "_started", "_usage")
+    __slots__ = ("_block", "_calls", "_finished", "_id", "_next", "_order", "_refused", "_started", "_usage")
 
     def __init__(self) -> None:
         self._id = ""
@@ -70,6 +70,7 @@ class MessageEventEncoder:
         self._calls: dict[int, _Call] = {}
         self._order: list[int] = []
         """The calls that are not written to the end; the first of them is being written."""
+        self._refused = False
         self._finished: Finished | None = None
         self._usage: Usage | None = None
 
@@ -92,7 +93,7 @@ class MessageEventEncoder:
         out = self._start(Started(id="", model="", created=0)) + self._written_calls() + self._close()
         finished = self._finished or Finished(reason="stop")
         delta = {
-            "stop_reason": encode_reason(finished.reason, called=bool(self._calls)),
+            "stop_reason": encode_reason(finished.reason, called=bool(self._calls), refused=self._refused),
             "stop_sequence": None,
             **finished.extra,
         }
@@ -125,6 +126,7 @@ class MessageEventEncoder:
             case TextDelta():
                 return self._text(event.text, event.part)
             case RefusalDelta():
+                self._refused = True
                 return self._text(event.text, None)
             case ReasoningDelta():
                 return self._reasoning(event)

@@ -39,13 +39,14 @@ _EMPTY = {"text": ""}
 class ContentEventEncoder:
     """Turns neutral events into one raw stream, as Google writes it."""
 
-    __slots__ = ("_calls", "_common", "_finished", "_usage")
+    __slots__ = ("_calls", "_common", "_finished", "_refused", "_usage")
 
     def __init__(self) -> None:
         self._common: dict[str, Any] = {}
         self._calls: dict[int, dict[int, ToolCall]] = {}
         """The calls of each choice that have not gone out, by their index."""
         self._finished: dict[int, Finished] = {}
+        self._refused: set[int] = set()
         self._usage: Usage | None = None
 
     def encode(self, event: ChatEvent) -> bytes:
@@ -83,7 +84,7 @@ class ContentEventEncoder:
             body["promptFeedback"] = feedback[0]
         else:
             finished = self._finished or {0: Finished(reason="stop")}
-            body["candidates"] = [_last(event) for _, event in sorted(finished.items())]
+            body["candidates"] = [_last(event, choice in self._refused) for choice, event in sorted(finished.items())]
         if self._usage is not None:
             body["usageMetadata"] = encode_usage(self._usage)
         return out + self._frame(body)
@@ -95,6 +96,7 @@ class ContentEventEncoder:
             case TextDelta():
                 return self._chunk(event.choice, [{"text": event.text}], encode_logprobs(event.logprobs))
             case RefusalDelta():
+                self._refused.add(event.choice)
                 return self._chunk(event.choice, [{"text": event.text}])
             case ReasoningDelta():
                 signed = {} if event.signature is None else {"thoughtSignature": event.signature}
@@ -137,10 +139,10 @@ class ContentEventEncoder:
         return b"data: " + msgspec.json.encode(body | self._common) + b"\n\n"
 
 
-def _last(event: Finished) -> dict[str, Any]:
+def _last(event: Finished, refused: bool) -> dict[str, Any]:  # noqa: FBT001 - of one caller
     return {
         "content": {"parts": [_EMPTY], "role": "model"},
-        "finishReason": encode_reason(event.reason),
+        "finishReason": encode_reason(event.reason, refused=refused),
         "index": event.choice,
         **event.extra,
     }

@@ -64,6 +64,12 @@ def decode_reason(value: Any, *, called: bool) -> tuple[FinishReason | None, dic
     return neutral, own
 
 
-def encode_reason(reason: FinishReason | None) -> str:
-    """Google's reason."""
+def encode_reason(reason: FinishReason | None, *, refused: bool = False) -> str:
+    """Google's reason.
+
+    Args:
+        refused: whether the model said that it will not answer, which is a reason here and no part of the answer.
+    """
+    if reason in {None, "stop"} and refused:
+        return "SAFETY"
     return "STOP" if reason is None else _WIRE.get(reason, "OTHER")

@@ -149,7 +149,7 @@ def _choice(raw: msgspec.Raw, at: str, place: int, made_id: Callable[[], str]) -
 def _candidate(choice: Choice) -> dict[str, Any]:
     return {
         "content": {"parts": encode_answer(choice.message), "role": "model"},
-        "finishReason": encode_reason(choice.finish_reason),
+        "finishReason": encode_reason(choice.finish_reason, refused=choice.message.is_refusal),
         "index": choice.index,
         **encode_logprobs(choice.logprobs),
         **choice.message.extra,
