@@ -91,7 +91,7 @@ class Caller:
         runtime = self._house.runtime
         quirks = self._subject.vendor.quirks
         body = self._spoken.request.encode(asked, quirks)
-        path = _path(self._spoken, asked.model, stream=getattr(asked, "stream", False), counts=counts)
+        path = path_of(self._spoken, asked.model, stream=getattr(asked, "stream", False), counts=counts)
         request = self._spoken.request.read(body, path)
         worst = 0 if counts else self._wallet.check(request, self._candidate(asked.model))
         call = runtime.new_call(request, body=body, credential=self._house.key)
@@ -119,7 +119,7 @@ class Caller:
         return self._house.foundation.catalogue.aliases[name][0]
 
 
-def _path(spoken: Dialect, model: str, *, stream: bool, counts: bool) -> str:
+def path_of(spoken: Dialect, model: str, *, stream: bool, counts: bool) -> str:
     """Where a caller of the gateway posts it."""
     below = spoken.upstream_path
     root = spoken.paths[0].removesuffix(below.partition("{model}")[0])
