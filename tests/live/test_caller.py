@@ -23,7 +23,7 @@ IN_PATH = replace(
     ("asks", "path"),
     [
         ({"stream": False, "counts": False}, "/v1beta/models/a%2Fb:generateContent"),
-        ({"stream": True, "counts": False}, "/v1beta/models/a%2Fb:streamGenerateContent?alt=sse"),
+        ({"stream": True, "counts": False}, "/v1beta/models/a%2Fb:streamGenerateContent"),
         ({"stream": False, "counts": True}, "/v1beta/models/a%2Fb:countTokens"),
     ],
 )
