@@ -33,7 +33,10 @@ _WIDTH = 160
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
-    """1 where a feature failed or the cap was reached, 2 where the options cannot be followed; without keys 0."""
+    """1 where a feature failed, the cap was reached or a cassette could not be masked; without keys 0.
+
+    2 where the options cannot be followed.
+    """
     environ = os.environ if environ is None else environ
     options = _options(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
@@ -54,7 +57,9 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     elif found:
         report.show(results, wallet, console)
         console.print(f"cassettes written to {cassettes.folder}: {cassettes.written}", highlight=False)
-    return 1 if report.failed(results) else 0
+    for reason in cassettes.refused:
+        print(reason, file=sys.stderr)
+    return 1 if report.failed(results) or cassettes.refused else 0
 
 
 async def carry_out(

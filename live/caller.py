@@ -9,7 +9,7 @@ import msgspec
 
 from fairlead.call import OK, Call, Candidate, Outcome
 from fairlead.dialects.codec import Dialect
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, InvalidRequest, UpstreamProtocol
 from fairlead.pipeline import Chunks
 from fairlead.types import (
     Chat,
@@ -26,6 +26,10 @@ from fairlead.types import (
 from live.house import House, alias
 from live.subjects import Subject
 from live.wallet import Wallet
+
+
+class NoForm(Exception):
+    """The dialect has no form for what is asked."""
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +70,7 @@ class Caller:
 
         Raises:
             CapReached: it could cost more than is left.
+            NoForm: the dialect cannot say it.
             FairleadError: as the pipeline says.
         """
         call, body = await self._call(msgspec.structs.replace(chat, model=alias(self._subject, of)))
@@ -75,11 +80,18 @@ class Caller:
         return _put_together(self._spoken, body, call)
 
     async def count(self, chat: Chat) -> int:
-        """How many tokens the provider counts in a chat."""
+        """How many tokens the provider counts in a chat.
+
+        Raises:
+            UpstreamProtocol: it does not say.
+        """
         chat = msgspec.structs.replace(chat, model=alias(self._subject, "chat"))
         _, body = await self._call(chat, counts=True)
         counted = msgspec.json.decode(cast("bytes", body))
-        return next(value for name, value in counted.items() if "okens" in name and isinstance(value, int))
+        found = next((value for name, value in counted.items() if "okens" in name and isinstance(value, int)), None)
+        if found is None:
+            raise UpstreamProtocol("a count of tokens holds no number")
+        return found
 
     async def embed(self, embed: Embed) -> tuple[EmbedReply, Call]:
         """Vectors."""
@@ -90,8 +102,11 @@ class Caller:
         """A call through the pipeline: a whole body, or the chunks of a stream."""
         runtime = self._house.runtime
         quirks = self._subject.vendor.quirks
-        body = self._spoken.request.encode(asked, quirks)
-        path = _path(self._spoken, asked.model, stream=getattr(asked, "stream", False), counts=counts)
+        try:
+            body = self._spoken.request.encode(asked, quirks)
+        except InvalidRequest as error:
+            raise NoForm(error.message) from None
+        path = path_of(self._spoken, asked.model, stream=getattr(asked, "stream", False), counts=counts)
         request = self._spoken.request.read(body, path)
         worst = 0 if counts else self._wallet.check(request, self._candidate(asked.model))
         call = runtime.new_call(request, body=body, credential=self._house.key)
@@ -119,15 +134,15 @@ class Caller:
         return self._house.foundation.catalogue.aliases[name][0]
 
 
-def _path(spoken: Dialect, model: str, *, stream: bool, counts: bool) -> str:
-    """Where a caller of the gateway posts it."""
+def path_of(spoken: Dialect, model: str, *, stream: bool, counts: bool) -> str:
+    """Where a caller of the gateway posts it, without a query."""
     below = spoken.upstream_path
     root = spoken.paths[0].removesuffix(below.partition("{model}")[0])
     if counts:
         below = spoken.count_path or below
     elif stream:
         below = spoken.stream_path or below
-    return root + below.replace("{model}", quote(model, safe=""))
+    return root + below.partition("?")[0].replace("{model}", quote(model, safe=""))
 
 
 def _put_together(spoken: Dialect, chunks: list[bytes], call: Call) -> Heard:

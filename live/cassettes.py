@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from live.mask import Masker
+from live.mask import Leaked, Masker
 from live.run import Result
 from live.tape import Taped
 
@@ -16,16 +16,18 @@ class Cassettes:
     def __init__(self, folder: Path, masker: Masker) -> None:
         self.folder = folder
         self.written = 0
+        self.refused: list[str] = []
+        """Why others were not written."""
         self._masker = masker
 
     def write(self, result: Result, taped: Sequence[Taped]) -> None:
-        """Keep the exchanges of one feature.
-
-        Raises:
-            Leaked: a trace of a credential would be in it.
-        """
+        """Keep the exchanges of one feature, unless a trace of a credential would be in it."""
         title = {"vendor": result.vendor, "dialect": result.dialect, "feature": result.feature, "result": result.status}
-        text = self._masker.cassette(title, taped)
+        try:
+            text = self._masker.cassette(title, taped)
+        except Leaked as error:
+            self.refused.append(str(error))
+            return
         path = self.folder / result.vendor / result.dialect / f"{result.feature}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fairlead.call import Secret
 from fairlead.config.build import Foundation, Runtime, build, lay_foundation
 from fairlead.config.schema import Clocks, Config, Model, Price, Provider, Store
 from fairlead.core.credentials import digest, format_key
-from fairlead.dialects import dialect
 from fairlead.ports import ScopeLimits, StoredKey
 from fairlead.providers.http import HttpProvider
-from fairlead.wire import Origin, Pool
 from live.subjects import Subject
 from live.tape import Tape
 
@@ -51,14 +48,13 @@ async def open_house(subjects: Sequence[Subject], environ: Mapping[str, str], ro
         ConfigError: a key or a file that cannot be used.
     """
     foundation = lay_foundation(_configuration(subjects), root=root, environ=environ, name="live")
-    tapes = {subject.name: Tape(_pool(foundation, subject)) for subject in subjects}
-    providers = {subject.name: _provider(foundation, subject, tapes[subject.name]) for subject in subjects}
     secret = foundation.rng.token(24).hex()
     limits = ScopeLimits(budget_nanousd=cap_nanousd, budget_window="total")
     hashed = digest(foundation.hashing_keys["1"], secret)
     await foundation.store.keys.save(StoredKey(id="live", digest=hashed, name="live", limits=limits))
     await foundation.keys.refresh()
-    runtime = build(foundation, auth="keys", kept=providers)
+    runtime = build(foundation, auth="keys")
+    tapes = {name: _taped(provider) for name, provider in runtime.providers.items()}
     return House(foundation=foundation, runtime=runtime, key=Secret(format_key("live", secret)), tapes=tapes)
 
 
@@ -83,29 +79,8 @@ def _entry(subject: Subject) -> Provider:
     return Provider(vendor=subject.name, api_key=api_key, base_url=subject.base_url, allow_private=private)
 
 
-def _pool(foundation: Foundation, subject: Subject) -> Pool:
-    origin = Origin.of(_base_url(subject))
-    way = foundation.egresses[subject.name]
-    private = subject.vendor.local or subject.base_url is not None
-    return Pool(origin, ssl_context=way.ssl_context, allow_private=private, proxy=way.proxy)
-
-
-def _provider(foundation: Foundation, subject: Subject, tape: Tape) -> HttpProvider:
-    base_url = _base_url(subject)
-    return HttpProvider(
-        name=subject.name,
-        speaks=tuple(map(dialect, subject.vendor.speaks)),
-        vendor=subject.vendor,
-        transport=tape,
-        host=Origin.of(base_url).authority,
-        base_path=urlsplit(base_url).path.rstrip("/"),
-        credentials=foundation.credentials[subject.name],
-        clock=foundation.clock,
-    )
-
-
-def _base_url(subject: Subject) -> str:
-    found = subject.base_url or subject.vendor.base_url
-    if found is None:
-        raise ValueError(f"vendor {subject.name!r} has no base URL")
-    return found
+def _taped(provider: object) -> Tape:
+    """Put a tape over the transport of a provider, which is otherwise as any gateway has it."""
+    assert isinstance(provider, HttpProvider)  # noqa: S101 - all that a configuration names are
+    tape = provider._transport = Tape(provider._transport)  # noqa: SLF001 - no user of Fairlead needs a door here
+    return tape

@@ -69,7 +69,8 @@ class Masker:
         rows = [self._exchange(each) for each in taped]
         whole = json.dumps({**title, "exchanges": rows}, indent=1, ensure_ascii=False) + "\n"
         if any(trace in whole for trace in self._traces):
-            raise Leaked(f"a trace of a credential is left in the cassette of {dict(title)}; nothing was written")
+            named = self.text(" ".join(title.values()))
+            raise Leaked(f"a trace of a credential is left in the cassette of {named!r}; nothing was written")
         return whole
 
     def _exchange(self, taped: Taped) -> dict[str, Any]:

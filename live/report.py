@@ -59,7 +59,8 @@ def failed(results: Sequence[Result]) -> bool:
 def _sums(results: Sequence[Result], wallet: Wallet) -> str:
     counts = Counter[str](each.status for each in results)
     named = ", ".join(f"{counts[status]} {status}" for status in _STYLES if counts[status])
-    return f"{named or 'nothing to try'}; at most {format_usd(wallet.spent_nanousd)} of {format_usd(wallet.cap_nanousd)} USD spent"
+    spent, cap = format_usd(wallet.spent_nanousd), format_usd(wallet.cap_nanousd)
+    return f"{named or 'nothing to try'}; at most {spent} of {cap} USD spent"
 
 
 def _plain(text: str | None) -> str:

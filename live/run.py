@@ -7,19 +7,18 @@ from typing import Literal
 
 import msgspec
 
-from fairlead.dialects import dialect
+from fairlead.dialects import DIALECTS, dialect
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import (
     BudgetExceeded,
     ConfigError,
     FairleadError,
     QuotaExhausted,
-    Untranslatable,
     UpstreamAuth,
     UpstreamTls,
     UpstreamUnreachable,
 )
-from live.caller import Caller
+from live.caller import Caller, NoForm
 from live.features import FEATURES, Failed, Feature
 from live.house import House
 from live.subjects import Subject
@@ -129,8 +128,8 @@ async def _judged(each: Planned, caller: Caller, hopeless: dict[str, str]) -> tu
         return "failed", str(error)
     except (CapReached, BudgetExceeded) as error:
         return "capped", str(error)
-    except Untranslatable as error:
-        return "skipped", error.message
+    except NoForm as error:
+        return "skipped", str(error)
     except FairleadError as error:
         if isinstance(error, _HOPELESS):
             hopeless[each.subject.name] = f"not tried, as {each.feature.name!r} found: {error.message}"
@@ -140,9 +139,16 @@ async def _judged(each: Planned, caller: Caller, hopeless: dict[str, str]) -> tu
     return "passed", None
 
 
+def asked_in(spoken: Dialect) -> Dialect:
+    """The dialect that callers use: the vendor's own, else, as not each has a path on the gateway, one of its kind."""
+    return (
+        spoken if spoken.paths else next(each for each in DIALECTS.values() if each.paths and each.kind == spoken.kind)
+    )
+
+
 def _of(subject: Subject) -> Iterator[Planned]:
     for name in subject.vendor.speaks:
-        spoken = dialect(name)
+        spoken = asked_in(dialect(name))
         for feature in FEATURES:
             if feature.kind == spoken.kind:
                 yield Planned(subject=subject, spoken=spoken, feature=feature)

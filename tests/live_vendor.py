@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 from live.house import NO_SUCH_MODEL, open_house
-from live.run import Result, plan, run
+from live.run import Planned, Result, plan, run
 from live.subjects import Models, Subject
 from live.tape import Taped
 from live.wallet import Wallet
@@ -61,9 +61,9 @@ def able(name: str) -> Callable[[Received], Answer]:
     spoken = dialect(name)
 
     def answer(request: Received) -> Answer:
-        if spoken.count_path is not None and request.path.endswith(spoken.count_path):
-            return answers.json({"input_tokens": len(request.body) // 4})
-        chat: Chat = spoken.request.decode(spoken.request.read(request.body, request.path).fields)
+        if spoken.count is not None and request.path.endswith((spoken.count_path or "").rpartition("}")[2]):
+            return answers.json(spoken.count(len(request.body) // 4))
+        chat: Chat = spoken.request.decode(spoken.request.read(request.body, request.path.partition("?")[0]).fields)
         if chat.model == NO_SUCH_MODEL:
             body = spoken.errors.encode(ModelNotFound(f"no model {chat.model}"))
             return answers.status(404, {"content-type": "application/json"}, body)
@@ -146,14 +146,19 @@ class Tried:
 
 
 async def trying(
-    subjects: list[Subject], root: Path, *features: str, cap_nanousd: int = CAP_NANOUSD, wallet: Wallet | None = None
+    subjects: list[Subject],
+    root: Path,
+    *features: str,
+    planned: list[Planned] | None = None,
+    cap_nanousd: int = CAP_NANOUSD,
+    wallet: Wallet | None = None,
 ) -> Tried:
-    """Run the features, all of them where none is named."""
+    """Run what is planned, else the features named, else all of them."""
     tried = Tried([], wallet or Wallet(cap_nanousd))
     house = await open_house(subjects, KEYS, root, cap_nanousd)
     try:
         tried.results = await run(
-            house, tried.wallet, plan(subjects, features),
+            house, tried.wallet, planned or plan(subjects, features),
             keep=lambda result, taped: tried.kept.append((result, taped)), done=lambda _: None,
         )  # fmt: skip
     finally:

@@ -69,6 +69,16 @@ async def test_cassettes_are_kept_by_vendor_dialect_and_feature(tmp_path: Path) 
     assert "17 degrees" in tool["exchanges"][1]["answer"]["body"]
 
 
+def test_a_cassette_that_cannot_be_masked_is_not_written(tmp_path: Path) -> None:
+    """The run goes on, and the reason is kept without the credential."""
+    cassettes = Cassettes(tmp_path, Masker(["openai_chat"]))
+    cassettes.write(RESULTS[0], [])
+
+    assert (cassettes.written, list(tmp_path.iterdir())) == (0, [])
+    assert len(cassettes.refused) == 1
+    assert "openai_chat" not in cassettes.refused[0]
+
+
 def _read(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in sorted(folder.rglob("*.json"))}
 

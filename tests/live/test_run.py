@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live.features import FEATURES
-from live.run import plan
+from live.caller import Caller
+from live.features import FEATURES, Feature
+from live.run import Planned, asked_in, plan
 from live.wallet import Wallet
 
+from fairlead.dialects import dialect
 from fairlead.providers.sim.server import handler
 from fairlead.providers.sim.settings import SimSettings
 from fairlead.providers.sim.simulator import Simulator
 from fairlead.stores.system import SystemClock
 from fairlead.testing import FakeUpstream, answers
+from fairlead.types import Chat
 from fairlead.wire import Server
 from live_vendor import able, saying, subject, trying
 
@@ -150,6 +154,33 @@ async def test_what_a_model_lacks_is_not_tried(tmp_path: Path) -> None:
     assert tried.why("image") == "the model does not offer it"
 
 
+async def test_a_count_that_is_none_fails(tmp_path: Path) -> None:
+    """A vendor that answers with something else is told of."""
+    async with FakeUpstream(default=answers.json({"id": "answer-1"})) as upstream:
+        tried = await trying([subject("anthropic", upstream)], tmp_path, "count")
+
+    assert tried.why("count") == "upstream_protocol_error: a count of tokens holds no number"
+
+
+async def test_what_a_dialect_cannot_say_is_not_tried(tmp_path: Path) -> None:
+    """The feature is skipped, and the dialect's own words say why."""
+    chosen = Feature(name="drawn", run=_several)
+    async with FakeUpstream(default=able("anthropic")) as upstream:
+        asked = subject("anthropic", upstream)
+        planned = [Planned(subject=asked, spoken=dialect("anthropic"), feature=chosen)]
+        tried = await trying([asked], tmp_path, planned=planned)
+
+        assert upstream.requests == []
+
+    assert tried.statuses == {"anthropic anthropic drawn": "skipped"}
+    assert tried.why("drawn").startswith("`n` has no form")
+
+
+async def _several(caller: Caller) -> None:
+    """Several answers at once, which only some dialects have."""
+    await caller.ask(Chat(model="", messages=(), n=2, max_output_tokens=1))
+
+
 async def test_what_went_over_the_wire_is_handed_on(tmp_path: Path) -> None:
     """For each feature that was tried: all its requests, and all that came back."""
     async with FakeUpstream(default=able("openai_chat")) as upstream:
@@ -160,6 +191,14 @@ async def test_what_went_over_the_wire_is_handed_on(tmp_path: Path) -> None:
     assert taped.status == 200
     assert taped.answer.endswith(b"data: [DONE]\n\n")
     assert len(both) == 2
+
+
+def test_a_vendor_is_asked_in_its_own_dialect() -> None:
+    """Where callers cannot speak it, in one of the same kind that they can."""
+    own = dialect("anthropic")
+
+    assert asked_in(own) is own
+    assert asked_in(replace(own, paths=())) is dialect("openai_chat")
 
 
 def test_a_feature_that_does_not_exist_cannot_be_wanted() -> None:
