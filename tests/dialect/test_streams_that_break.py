@@ -91,6 +91,16 @@ def test_the_page_has_every_way_to_read(clients: Any, client: str) -> None:
     assert [row for row in rows if "None" in row[4]] == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("script", [script for script, _ in NODE.values()])
+def test_a_loop_that_waits_may_not_notice(clients: Any, script: str) -> None:
+    """The `stream` helpers from npm lose an error that comes while nobody asks them for a piece."""
+    assert clients.node(script)["unnoticed"] == {
+        model: {"text": "This is a si", "raised": None} for model in ("cut", "told")
+    }
+
+
 def test_the_page_has_every_client() -> None:
     """Those that the tests of this folder use."""
     assert {row[0] for row in ROWS} == {*PYTHON, *NODE, *AI}

@@ -24,6 +24,22 @@ async function* helped(model) {
     if (event.type === "content_block_delta") yield event.delta.text;
 }
 
+async function* busily(model) {
+  for await (const event of client.messages.stream(asked(model))) {
+    if (event.type === "content_block_delta") yield event.delta.text;
+    await ends.busy();
+  }
+}
+
+async function* busilyToItsEnd(model) {
+  const stream = client.messages.stream(asked(model));
+  for await (const event of stream) {
+    if (event.type === "content_block_delta") yield event.delta.text;
+    await ends.busy();
+  }
+  await stream.finalMessage();
+}
+
 async function* final(model) {
   for (const block of (await client.messages.stream(asked(model)).finalMessage()).content) yield block.text;
 }
@@ -75,7 +91,9 @@ console.log(
         "`create({stream: true})`": await ends.ofBroken(created),
         "`stream`": await ends.ofBroken(helped),
         "`stream`, `finalMessage`": await ends.ofBroken(final),
+        "`stream` in a loop that waits, then `finalMessage`": await ends.ofBroken(busilyToItsEnd),
       },
     },
+    unnoticed: await ends.ofBroken(busily),
   }),
 );

@@ -30,6 +30,11 @@ export async function ofStream(open) {
   return { text, raised: null };
 }
 
+// What a loop does whose body has work of its own.
+export function busy() {
+  return new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 // The ends of streams that break off.
 export async function ofBroken(read) {
   const told = {};

@@ -25,6 +25,22 @@ async function* helped(model) {
     yield chunk.choices[0].delta.content ?? "";
 }
 
+async function* busily(model) {
+  for await (const chunk of client.chat.completions.stream({ model, messages })) {
+    yield chunk.choices[0].delta.content ?? "";
+    await ends.busy();
+  }
+}
+
+async function* busilyToItsEnd(model) {
+  const stream = client.chat.completions.stream({ model, messages });
+  for await (const chunk of stream) {
+    yield chunk.choices[0].delta.content ?? "";
+    await ends.busy();
+  }
+  await stream.finalChatCompletion();
+}
+
 const whole = await client.chat.completions.create({ model: "m", messages: [{ role: "user", content: "hi" }] });
 const stream = await client.chat.completions.create({
   model: "m",
@@ -59,7 +75,12 @@ console.log(
     models,
     refused,
     broken: {
-      OpenAI: { "`create({stream: true})`": await ends.ofBroken(created), "`stream`": await ends.ofBroken(helped) },
+      OpenAI: {
+        "`create({stream: true})`": await ends.ofBroken(created),
+        "`stream`": await ends.ofBroken(helped),
+        "`stream` in a loop that waits, then `finalChatCompletion`": await ends.ofBroken(busilyToItsEnd),
+      },
     },
+    unnoticed: await ends.ofBroken(busily),
   }),
 );
