@@ -147,6 +147,8 @@ class Request(msgspec.Struct, kw_only=True):
     """An estimate of the input, once somebody needed it."""
     images: int = 0
     """Images and other inline media, each bounded by the model's facts."""
+    is_partial: bool = False
+    """Whether part of the prompt lies with the provider, so that its bytes bound nothing."""
     goes_on_from: tuple[str, str] | None = None
     """The field that names something which a provider keeps, such as the answer before this one, and its id."""
     is_kept: bool = False

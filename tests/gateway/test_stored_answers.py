@@ -101,6 +101,18 @@ async def test_nobody_goes_on_from_what_is_anothers(begin: Begin) -> None:
         assert (await mine.responses.create(model="m", input="and?", previous_response_id=answer.id)).id
 
 
+async def test_a_stored_answer_cannot_yet_be_fetched(begin: Begin) -> None:
+    """Nor deleted; the message says what can be done with it."""
+    async with FakeUpstream(default=keeper()) as upstream:
+        gateway = await begin(config(upstream), environ=SECRETS)
+        sdk = gateway.sdk(await gateway.key("k1"))
+        answer = await sdk.responses.create(model="m", input="hi")
+
+        for ask in (sdk.responses.retrieve, sdk.responses.delete, sdk.responses.cancel):
+            with pytest.raises(openai.NotFoundError, match="previous_response_id"):
+                await ask(answer.id)
+
+
 async def test_whose_an_answer_is_outlives_the_gateway_that_noted_it(begin: Begin) -> None:
     """It stands in the store before the answer leaves."""
     async with FakeUpstream(default=keeper()) as upstream:

@@ -268,6 +268,11 @@ def _short_of_memory() -> Overloaded:
 
 
 def _unknown(path: str) -> NotFound:
+    if path.startswith("/v1/responses/"):
+        return NotFound(
+            "stored responses cannot be read, cancelled or deleted through this version; go on from one with "
+            "`previous_response_id`"
+        )
     if path in _LATER:
         return NotFound(f"{_LATER[path]} is not in this version; use `/v1/chat/completions`")
     return NotFound(f"no path {path[:200]!r} on this gateway; OpenAI clients use the base URL that ends in `/v1`")

@@ -66,6 +66,22 @@ def test_what_a_request_goes_on_from_is_read(fields, found):
 
 
 @pytest.mark.parametrize(
+    ("body", "is_partial"),
+    [
+        (b'"input":"x","previous_response_id":null,"prompt":null', False),
+        (b'"input":"x","previous_response_id":"resp_1"', True),
+        (b'"conversation":"conv_1"', True),
+        (b'"prompt":{"id":"pmpt_1"}', True),
+        (b'"input":[{"type":"item_reference","id":"x"}]', True),
+        (b'"input":"\\"item_reference\\""', False),
+    ],
+)
+def test_a_prompt_that_lies_with_the_provider_is_known_for_one(body, is_partial):
+    """Its size is not known here."""
+    assert request.read(b'{"model":"m",' + body + b"}").is_partial is is_partial
+
+
+@pytest.mark.parametrize(
     "fields", [b'"previous_response_id":1', b'"conversation":1', b'"conversation":{"id":1}', b'"store":1']
 )
 def test_what_cannot_be_read_is_refused_by_name(fields):

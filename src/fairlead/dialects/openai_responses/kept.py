@@ -19,6 +19,7 @@ class _Event(msgspec.Struct):
     response: _Response | None = None
 
 
+_NULL = msgspec.Raw(b"null")
 _RESPONSE = msgspec.json.Decoder(_Response)
 _EVENT = msgspec.json.Decoder(_Event)
 
@@ -40,6 +41,12 @@ def kept_id(raw: bytes) -> str | None:
 def is_kept(fields: Mapping[str, msgspec.Raw]) -> bool:
     """Whether the provider keeps the answer, as it does where nobody says otherwise."""
     return boolean(fields, "store") if "store" in fields and bytes(fields["store"]) != b"null" else True
+
+
+def is_partial(fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether part of the prompt is kept by the provider: what was said before, a prompt of its own, single items."""
+    named = (fields.get(name, _NULL) for name in ("previous_response_id", "conversation", "prompt"))
+    return any(bytes(raw) != b"null" for raw in named) or b'"item_reference"' in bytes(fields.get("input", _NULL))
 
 
 def goes_on_from(fields: Mapping[str, msgspec.Raw]) -> tuple[str, str] | None:
