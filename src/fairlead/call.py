@@ -125,6 +125,14 @@ class Sealed(bytes):
     __str__ = __repr__
 
 
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a provider keeps, and what is to become of it."""
+
+    method: str
+    path: str
+    """Below the provider's base URL, with its query; made of what a dialect allows."""
+
+
 class Request(msgspec.Struct, kw_only=True):
     """What the caller asked for, in the caller's own dialect.
 
@@ -149,8 +157,12 @@ class Request(msgspec.Struct, kw_only=True):
     """An estimate of the input, once somebody needed it; or its count, where the body has that."""
     images: int = 0
     """Images and other inline media, each bounded by the model's facts."""
+    is_partial: bool = False
+    """Whether part of the prompt lies with the provider, so that its bytes bound nothing."""
     goes_on_from: tuple[str, str] | None = None
     """The field that names something which a provider keeps, such as the answer before this one, and its id."""
+    resource: Resource | None = None
+    """What of all that a provider keeps is asked for, where the operation is that."""
     is_kept: bool = False
     """Whether a provider of the same dialect keeps the answer under an id."""
     end_user: str | None = None

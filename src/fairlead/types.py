@@ -23,8 +23,8 @@ DialectName = Literal[
 ]
 """A wire format that callers and providers speak; `fairlead.dialects` has them by name."""
 
-Operation = Literal["answer", "count"]
-"""What a call asks for: an answer, or how many tokens its input has, which costs nothing."""
+Operation = Literal["answer", "count", "kept"]
+"""What a call asks for: an answer, how many tokens its input has, or what a provider keeps; only the first costs."""
 
 ErrorClass = Literal[
     "network",

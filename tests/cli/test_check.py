@@ -21,6 +21,15 @@ def test_open_mode_authorizes_nobody(answer, folder):
     assert on["authorize"] is True
 
 
+def test_stored_answers_belong_to_somebody_where_a_provider_keeps_them(answer, folder):
+    """The stage is there for a provider that speaks Responses, and names it."""
+    told = {stage["stage"]: stage for stage in answer("check")["stages"]}
+    assert (told["own"]["on"], told["own"]["because"]) == (False, "no provider keeps answers")
+    (folder / "fairlead.toml").write_text('[providers.keeper]\nvendor = "openai"\napi_key = "env:PATH"\n')
+    told = {stage["stage"]: stage for stage in answer("check")["stages"]}
+    assert (told["own"]["on"], told["own"]["because"]) == (True, "answers are kept by keeper")
+
+
 def test_it_leaves_no_trace(run, folder):
     """No store is made, no secret is written."""
     run("check")

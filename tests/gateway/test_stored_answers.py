@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable
@@ -34,8 +35,24 @@ def keeper() -> Callable[[Received], Answer]:
     numbers = itertools.count(1)
     kept: dict[str, str] = {}
 
+    bodies: dict[str, dict[str, Any]] = {}
+
+    def stored(request: Received, credential: str) -> Answer:
+        name, _, what = request.path.partition("?")[0].removeprefix("/v1/responses/").partition("/")
+        if kept.get(name) != credential:
+            return answers.json({"error": {"message": "not found", "type": "invalid_request_error"}}, 404)
+        if request.method == "DELETE":
+            del kept[name]
+            return answers.json({"id": name, "object": "response", "deleted": True})
+        item = {"type": "message", "id": "msg_in", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
+        page = {"object": "list", "data": [item], "first_id": "msg_in", "last_id": "msg_in", "has_more": False}
+        return answers.json(page if what == "input_items" else bodies[name])
+
     def answer(request: Received) -> Answer:
-        asked, credential = json.loads(request.body), request.headers["authorization"]
+        credential = request.headers["authorization"]
+        if request.path != "/v1/responses":
+            return stored(request, credential)
+        asked = json.loads(request.body)
         previous = asked.get("previous_response_id")
         if previous is not None and kept.get(previous) != credential:
             return answers.json({"error": {"message": "not found", "type": "invalid_request_error"}}, 404)
@@ -48,6 +65,7 @@ def keeper() -> Callable[[Received], Answer]:
             "output": [message], "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
             "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
         }  # fmt: skip
+        bodies[name] = body
         if not asked.get("stream"):
             return answers.json(body)
         events = [{"type": "response.created", "sequence_number": 0, "response": {**body, "output": []}}, {"type": "response.completed", "sequence_number": 1, "response": body}]  # fmt: skip
@@ -101,6 +119,71 @@ async def test_nobody_goes_on_from_what_is_anothers(begin: Begin) -> None:
         assert (await mine.responses.create(model="m", input="and?", previous_response_id=answer.id)).id
 
 
+async def test_a_stored_answer_can_be_read_and_deleted_by_its_tenant_alone(begin: Begin) -> None:
+    """At the credential that keeps it, with what went into it; each time one call on record that cost nothing."""
+    async with FakeUpstream(default=keeper()) as upstream:
+        gateway = await begin(config(upstream), environ=SECRETS)
+        mine, other = gateway.sdk(await gateway.key("k1")), gateway.sdk(await gateway.key("k2"))
+        answer = await mine.responses.create(model="m", input="hi")
+
+        assert (await mine.responses.retrieve(answer.id)).output_text == answer.output_text
+        assert [item.id async for item in mine.responses.input_items.list(answer.id, limit=5)] == ["msg_in"]
+        await mine.responses.cancel(answer.id)
+        before = len(upstream.requests)
+        for ask in (other.responses.retrieve, other.responses.delete, other.responses.cancel):
+            with pytest.raises(openai.NotFoundError) as caught:
+                await ask(answer.id)
+            assert caught.value.param == "response_id"
+        assert len(upstream.requests) == before
+        await mine.responses.delete(answer.id)
+        with pytest.raises(openai.NotFoundError):
+            await mine.responses.retrieve(answer.id)
+
+        assert [(request.method, request.path) for request in upstream.requests[1:5]] == [
+            ("GET", f"/v1/responses/{answer.id}"),
+            ("GET", f"/v1/responses/{answer.id}/input_items?limit=5"),
+            ("POST", f"/v1/responses/{answer.id}/cancel"),
+            ("DELETE", f"/v1/responses/{answer.id}"),
+        ]
+        asked = [record for record in await gateway.records() if record["alias"] != "m"]
+        assert [record["status"] for record in asked] == [404, 200, 404, 404, 404, 200, 200, 200]
+        assert {record["cost_usd"] for record in asked} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/responses/a%2fb", 404),
+        ("GET", "/responses/../models", 404),
+        ("GET", "/responses/resp_1/other", 404),
+        ("POST", "/responses/resp_1", 405),
+        ("DELETE", "/responses/resp_1/input_items", 405),
+        ("GET", "/responses/resp_1?stream=true", 400),
+        ("GET", "/responses/resp_1?include=a&limit=1", 404),
+    ],
+)
+async def test_nothing_else_can_be_asked_for_below_that_path(begin: Begin, method: str, path: str, status: int) -> None:
+    """What goes on to a provider is made here, out of an id and a few parameters."""
+    async with FakeUpstream(default=keeper()) as upstream:
+        gateway = await begin(config(upstream), environ=SECRETS)
+        sdk = gateway.sdk(await gateway.key("k1"))
+
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.server.port)
+        writer.write(f"{method} /v1{path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {sdk.api_key}\r\ncontent-length: 0\r\n\r\n".encode())  # fmt: skip
+        line = await reader.readline()
+        writer.close()
+
+        assert int(line.split()[1]) == status
+        assert not upstream.requests
+
+
+async def test_without_a_provider_that_keeps_answers_there_is_none(begin: Begin) -> None:
+    """The path says so."""
+    gateway = await begin('[gateway]\nauth = "open"\n[models.m]\ntargets = ["sim/sim-small"]\n')
+    with pytest.raises(openai.NotFoundError, match="keeps"):
+        await gateway.sdk().responses.retrieve("resp_1")
+
+
 async def test_whose_an_answer_is_outlives_the_gateway_that_noted_it(begin: Begin) -> None:
     """It stands in the store before the answer leaves."""
     async with FakeUpstream(default=keeper()) as upstream:
@@ -120,6 +203,9 @@ async def test_with_a_key_of_the_callers_own_the_provider_tells(begin: Begin) ->
         answer = await mine.responses.create(model="m", input="hi")
 
         assert (await mine.responses.create(model="m", input="and?", previous_response_id=answer.id)).id
+        assert (await mine.responses.retrieve(answer.id)).id == answer.id
         with pytest.raises(openai.NotFoundError):
             await other.responses.create(model="m", input="and?", previous_response_id=answer.id)
-        assert len(upstream.requests) == 3
+        with pytest.raises(openai.NotFoundError):
+            await other.responses.retrieve(answer.id)
+        assert len(upstream.requests) == 5

@@ -7,7 +7,7 @@ import msgspec
 from fairlead.ports import Kept, Owners
 
 KEPT = Kept(provider="openai", credential="2", model="gpt-x", at_ns=5)
-HOSTILE = "x'; DROP TABLE answers; -- %_\\ \" \u202e"
+HOSTILE = "x'; DROP TABLE answers; -- %_\\ \" \u0000 \u202e"
 
 
 async def test_what_was_noted_is_found(owners: Owners) -> None:

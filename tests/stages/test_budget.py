@@ -49,6 +49,21 @@ async def test_a_reservation_covers_the_stated_maximum() -> None:
     assert hold.amount_nanousd == call.request.input_bytes * 1_000 + 150 * 2_000
 
 
+@pytest.mark.parametrize(("window", "most"), [(8_000, 8_000), (None, 1_048_576)])
+async def test_a_prompt_that_lies_with_the_provider_may_fill_the_context(window: int | None, most: int) -> None:
+    """The bytes of the request say nothing of what an answer before it, or a stored prompt, holds."""
+    ledger = FakeLedger()
+    rich = Principal(key_id="k", budgets=(Budget(scope="key:k", limit_nanousd=10**12, window="day"),))
+    bench = Bench(principal=rich, ledger=ledger, aliases={"m": [candidate(window=window)]})
+
+    call = bench.call("m", max_tokens=50)
+    call.request.is_partial = True
+    await bench.see_through(await bench.run(call))
+
+    (hold,) = ledger.holds
+    assert hold.amount_nanousd == (call.request.input_bytes + most) * 1_000 + 50 * 2_000
+
+
 async def test_without_a_stated_maximum_the_models_own_counts() -> None:
     """A call that names no maximum reserves the model's (L3)."""
     ledger = FakeLedger()

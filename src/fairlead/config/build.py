@@ -44,6 +44,7 @@ from fairlead.stages.admit import Admit
 from fairlead.stages.authorize import Authorize, Identify, ProviderKeys, VirtualKeys, anybody
 from fairlead.stages.budget import Budget
 from fairlead.stages.deadline import Deadline
+from fairlead.stages.fetch import Fetch
 from fairlead.stages.observe import Observe
 from fairlead.stages.own import Own
 from fairlead.stages.pace import Pace
@@ -65,6 +66,9 @@ ORDER = (
     "pace", "deadline",
 )  # fmt: skip
 """Every stage of DESIGN 1, outermost first.  One that a configuration does not need is not in the list at all."""
+
+_AROUND_KEPT = frozenset({"observe", "authorize", "admit", "deadline"})
+"""The stages around what providers keep: there is nothing to choose, to reserve or to try again."""
 
 _SIM = "sim"
 _EXPANDED_KEPT = 1_000
@@ -142,6 +146,8 @@ class Runtime:
     providers: Mapping[str, ProviderPort]
     flush: Callable[[], None]
     """Write buffered records; a face calls it before an answer's first and before its last bytes leave."""
+    kept: Next | None = None
+    """The pipeline for what providers keep; `None` where none keeps anything."""
     identify: Identify = anybody
     aliases: tuple[str, ...] = ()
     pace: Pace | None = None
@@ -235,10 +241,13 @@ class Catalogue:
         return any(model.retry is not None for model in self._models.values())
 
     @property
-    def keeps_answers(self) -> bool:
-        """Whether any provider keeps answers, which then belong to somebody."""
-        vendors = map(self.vendor, self._config.providers.values())
-        return any(DIALECTS[name].kept_id is not None for vendor in vendors for name in vendor.speaks)
+    def keepers(self) -> dict[str, tuple[str, ...]]:
+        """The providers that keep answers, which then belong to somebody, with their credentials."""
+        return {
+            name: tuple(provider.secret_refs) or ("default",)
+            for name, provider in self._config.providers.items()
+            if any(DIALECTS[each].kept_id is not None for each in self.vendor(provider).speaks)
+        }
 
     def expand(self, name: str) -> tuple[Candidate, ...]:
         """What `"*"` makes of a name that no alias has; remembered, as prices take a while to find."""
@@ -441,7 +450,8 @@ def build(
         "budget": Budget(foundation.ledger, clock),
         "deadline": Deadline(clock),
     }
-    if catalogue.keeps_answers:
+    keepers = catalogue.keepers
+    if keepers:
         made["own"] = Own(foundation.store.owners, clock)
     if catalogue.retries:
         made["retry"] = Retry(clock, foundation.rng)
@@ -454,6 +464,8 @@ def build(
     further = {name: guarded(name, stage, clock, most_s) for name, stage in (stages or {}).items()}
     if auth != "open":
         made["authorize"] = Authorize(identify, forward=auth == "passthrough")
+    kept_stages = {name: stage for name, stage in made.items() if name in _AROUND_KEPT}
+    kept_stages["own"] = Fetch(foundation.store.owners, clock, keepers)
     catalogue.take_effect()
     if pace is not None:
         pace.weights = config.gateway.tenant_weights
@@ -463,6 +475,7 @@ def build(
         pipeline=assemble(made | further, _dispatch(providers)),
         providers=providers,
         flush=foundation.spool.flush,
+        kept=assemble(kept_stages, _dispatch(providers)) if keepers else None,
         identify=identify,
         aliases=tuple(catalogue.aliases),
         pace=pace,

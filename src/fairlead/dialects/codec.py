@@ -228,6 +228,16 @@ class Dialect:
     """The header in which its SDKs look for the id of an answer."""
     count: Callable[[int], dict[str, Any]] | None = None
     """The answer to a count of tokens."""
+    kept_path: str | None = None
+    """Where callers ask for what is kept, by its id; it ends in `/`."""
+    kept: Callable[[str, str, str], Request] | None = None
+    """The request for it, out of a method, of what stands below that path, and of the query.
+
+    Raises:
+        NotFound: nothing can be there.
+        MethodNotAllowed: not in this way.
+        InvalidRequest: a query that cannot be passed on.
+    """
     kept_id: Callable[[bytes], str | None] | None = None
     """The id under which its providers keep an answer, out of a whole body or the beginning of a stream; `None`: they
     keep none."""

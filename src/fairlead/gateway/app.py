@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import cast
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
 
-from fairlead.call import OK, PRIORITIES, Call, Outcome, Secret
+from fairlead.call import OK, PRIORITIES, Call, Outcome, Request, Secret
 from fairlead.config.build import Runtime
 from fairlead.core.money import format_usd
 from fairlead.dialects.codec import Dialect
@@ -26,7 +26,7 @@ from fairlead.errors import (
     RateLimited,
 )
 from fairlead.gateway.helicone import apply_helicone
-from fairlead.pipeline import Chunks, Reply
+from fairlead.pipeline import Chunks, Next, Reply
 from fairlead.ports import LogQuery, LogStore
 from fairlead.wire import Exchange, HeaderBlock
 
@@ -67,6 +67,7 @@ class App:
         self._fallback = dialects[0]
         self._posts = {path: dialect for dialect in dialects for path in dialect.paths}
         self._below = tuple((path, dialect) for path, dialect in self._posts.items() if path.endswith("/"))
+        self._kept = tuple((each.kept_path, each) for each in dialects if each.kept_path is not None)
         self._gets: Mapping[str, Endpoint] = {
             "/health/live": self._live,
             "/health/ready": self._ready,
@@ -105,15 +106,12 @@ class App:
             dialect = self._at(path)
         if dialect is not None:
             _require(exchange, "POST")
-            if self.sheds and self.in_flight:
-                raise _short_of_memory()
-            runtime = self._runtime
-            runtime.in_flight += 1
-            try:
-                await self._chat(exchange, dialect)
-            finally:
-                runtime.in_flight -= 1
+            await self._let_in(self._chat(exchange, dialect))
             return
+        for above, keeper in self._kept:
+            if path.startswith(above):
+                await self._let_in(self._ask(exchange, keeper, path.removeprefix(above)))
+                return
         endpoint = self._gets.get(path)
         if endpoint is None and path.startswith((_CALLS, *self._listings)):
             endpoint = self._own_call if path.startswith(_CALLS) else self._model
@@ -121,6 +119,18 @@ class App:
             raise _unknown(path)
         _require(exchange, "GET", "HEAD")
         await endpoint(exchange)
+
+    async def _let_in(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a call in, where there is room, and count it while it is under way."""
+        runtime = self._runtime
+        if self.sheds and self.in_flight:
+            work.close()
+            raise _short_of_memory()
+        runtime.in_flight += 1
+        try:
+            await work
+        finally:
+            runtime.in_flight -= 1
 
     def _at(self, path: str) -> Dialect | None:
         return next((dialect for above, dialect in self._below if path.startswith(above)), None)
@@ -131,6 +141,8 @@ class App:
         found = self._posts.get(path)
         if found is None and exchange.method == "POST":
             found = self._at(path)
+        if found is None:
+            found = next((each for above, each in self._kept if path.startswith(above)), None)
         if found is None:
             signed = (each for each in self._posts.values() if each.sign is not None and each.sign in exchange.headers)
             found = next(signed, None)
@@ -149,8 +161,18 @@ class App:
                 raise InvalidRequest("send `Content-Type: application/json`")
 
     async def _chat(self, exchange: Exchange, dialect: Dialect) -> None:
-        runtime = self._runtime
         request = dialect.request.read(exchange.body, exchange.path)
+        await self._run(exchange, dialect, request, self._runtime.pipeline)
+
+    async def _ask(self, exchange: Exchange, dialect: Dialect, below: str) -> None:
+        """What a provider keeps, by its id."""
+        pipeline = self._runtime.kept
+        if pipeline is None or dialect.kept is None:
+            raise NotFound("no provider of this gateway keeps answers")
+        await self._run(exchange, dialect, dialect.kept(exchange.method, below, exchange.query), pipeline)
+
+    async def _run(self, exchange: Exchange, dialect: Dialect, request: Request, pipeline: Next) -> None:
+        runtime = self._runtime
         vendors_own = dialect.allowed_headers.intersection(exchange.headers)
         if vendors_own:
             request.headers = {name: exchange.headers[name] for name in vendors_own}
@@ -164,7 +186,7 @@ class App:
 
         exchange.on_disconnect = left
         try:
-            reply = await runtime.pipeline(call)
+            reply = await pipeline(call)
         except FairleadError as error:
             self._refuse(exchange, dialect, error, call)
         except asyncio.CancelledError:

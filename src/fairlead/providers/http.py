@@ -125,7 +125,9 @@ class HttpProvider:
         request, candidate = call.request, attempt.candidate
         way = self._ways.get(request.dialect) or self._find_way(request.dialect)
         left_out: tuple[str, ...] = ()
-        if way.translation is not None:
+        if request.resource is not None:
+            body = b""
+        elif way.translation is not None:
             body, left_out = way.translation.body(request, candidate)
         else:
             taken = request if self._dropped.isdisjoint(request.fields) else self._without_dropped(request)
@@ -199,7 +201,7 @@ class HttpProvider:
     async def _whole(self, request: Request, attempt: Attempt, incoming: Incoming, way: _Way) -> Reply:
         body = await incoming.read(_MAX_ANSWER_BYTES)
         attempt.first_token_ns = self._clock.monotonic_ns()
-        if request.operation == "count":
+        if request.operation != "answer":
             return Reply(200, body, self._reply_headers(incoming, "application/json"))
         usage = way.spoken.reply.usage(body)
         if usage is None:
@@ -288,9 +290,13 @@ class HttpProvider:
             return estimate_prompt(request.input_bytes)
 
     def _request_head(self, request: Request, candidate: Candidate, way: _Way) -> bytes:
-        path = way.path(request, candidate.model)
+        path, method = way.path(request, candidate.model), "POST"
+        if request.resource is not None:
+            path, method = request.resource.path, request.resource.method
         if request.credential is not None:
-            head: bytes = Sealed(self._head(path) + self._auth(request.credential))
+            head: bytes = Sealed(self._head(path, method) + self._auth(request.credential))
+        elif request.resource is not None:
+            head = Sealed(self._head(path, method) + self._auths.get(candidate.credential, b""))
         else:
             found = self._heads.get((path, candidate.credential))
             if found is None:
@@ -308,8 +314,8 @@ class HttpProvider:
             head = Sealed(head + lines.encode("latin-1"))
         return head
 
-    def _head(self, path: str) -> bytes:
-        return f"POST {self._base_path}{path}{self._common}".encode()
+    def _head(self, path: str, method: str = "POST") -> bytes:
+        return f"{method} {self._base_path}{path}{self._common}".encode()
 
     def _auth(self, secret: Secret) -> bytes:
         if not secret.reveal().isascii() or not secret.reveal().isprintable():

@@ -14,6 +14,8 @@ from fairlead.ports import Clock, Hold, Ledger
 _RESERVE_S = 1.0
 """How long a reservation may take; the first one against a budget reads from the store what was spent before."""
 _LEASE_SLACK_S = 60.0
+_LARGEST_WINDOW = 1_048_576
+"""The tokens of a context of which nobody knows how large it is."""
 
 
 class Budget:
@@ -83,6 +85,8 @@ def _worst_case(call: Call, attempt: Attempt) -> int | None:
     if most is None:
         return None
     input_tokens = request.input_bytes + request.images * candidate.image_tokens
+    if request.is_partial:
+        input_tokens += _LARGEST_WINDOW if candidate.window is None else candidate.window
     return worst_case(
         candidate.price,
         input_tokens,

@@ -89,6 +89,7 @@ def test_a_prompt_may_stand_elsewhere():
         (body(service_tier=1), "service_tier"),
         (body(user=1), "user"),
         (body(base_url="http://x"), "base_url"),
+        (body(background=True), "background"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(source, param):

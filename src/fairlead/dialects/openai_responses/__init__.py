@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.openai_responses import errors, reply, request, stream
-from fairlead.dialects.openai_responses.kept import kept_id
+from fairlead.dialects.openai_responses.kept import ask, kept_id
 
 OPENAI_RESPONSES = Dialect(
     name="openai_responses",
@@ -16,6 +16,8 @@ OPENAI_RESPONSES = Dialect(
     reply=reply,
     stream=stream,
     errors=errors,
+    kept_path="/v1/responses/",
+    kept=ask,
     kept_id=kept_id,
     leaves_out={
         "seed": "it steers how an answer is drawn, and no provider promises more",

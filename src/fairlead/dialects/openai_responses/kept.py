@@ -1,14 +1,17 @@
-"""Under which id a provider of the Responses dialect keeps an answer, and what a request goes on from."""
+"""What a provider of the Responses dialect keeps: under which id, how it is asked for, and what goes on from it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from fairlead.call import Request, Resource
 from fairlead.dialects.fields import BadField, boolean, string, value_of
 from fairlead.dialects.frames import parsed
+from fairlead.errors import InvalidRequest, MethodNotAllowed, NotFound
 
 
 class _Response(msgspec.Struct):
@@ -19,8 +22,45 @@ class _Event(msgspec.Struct):
     response: _Response | None = None
 
 
+_NULL = msgspec.Raw(b"null")
 _RESPONSE = msgspec.json.Decoder(_Response)
 _EVENT = msgspec.json.Decoder(_Event)
+
+
+_BELOW = re.compile(r"([A-Za-z0-9_-]{1,200})(?:/(input_items|cancel))?")
+_METHODS = {None: ("GET", "DELETE"), "input_items": ("GET",), "cancel": ("POST",)}
+_QUERY = re.compile(
+    r"(?:(?:include(?:\[\]|%5B%5D)?|after|before|limit|order)=[A-Za-z0-9_.%-]{0,200}&?){0,16}", re.IGNORECASE
+)
+"""What may be asked beside; a stream that was left cannot be taken up again."""
+
+
+def ask(method: str, below: str, query: str) -> Request:
+    """The request for a stored answer, for what went into it, or for its end.
+
+    Raises:
+        NotFound: nothing can be there.
+        MethodNotAllowed: not in this way.
+        InvalidRequest: a query that cannot be passed on.
+    """
+    found = _BELOW.fullmatch(below)
+    if found is None:
+        raise NotFound(f"no stored answer {below[:200]!r}", param="response_id")
+    methods = _METHODS[found[2]]
+    if method not in methods:
+        raise MethodNotAllowed(f"this path takes {' and '.join(methods)}", param=", ".join(methods))
+    if not _QUERY.fullmatch(query):
+        raise InvalidRequest("of the query only `include`, `after`, `before`, `limit` and `order` can be passed on")
+    path = f"/responses/{below}" + (f"?{query}" if query else "")
+    return Request(
+        dialect="openai_responses",
+        fields={},
+        model="",
+        operation="kept",
+        max_output_tokens=0,
+        goes_on_from=("response_id", found[1]),
+        resource=Resource(method=method, path=path),
+    )
 
 
 def kept_id(raw: bytes) -> str | None:
@@ -40,6 +80,12 @@ def kept_id(raw: bytes) -> str | None:
 def is_kept(fields: Mapping[str, msgspec.Raw]) -> bool:
     """Whether the provider keeps the answer, as it does where nobody says otherwise."""
     return boolean(fields, "store") if "store" in fields and bytes(fields["store"]) != b"null" else True
+
+
+def is_partial(fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether part of the prompt is kept by the provider: what was said before, a prompt of its own, single items."""
+    named = (fields.get(name, _NULL) for name in ("previous_response_id", "conversation", "prompt"))
+    return any(bytes(raw) != b"null" for raw in named) or b'"item_reference"' in bytes(fields.get("input", _NULL))
 
 
 def goes_on_from(fields: Mapping[str, msgspec.Raw]) -> tuple[str, str] | None:

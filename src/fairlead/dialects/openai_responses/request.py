@@ -20,7 +20,7 @@ from fairlead.dialects.fields import (
     string,
 )
 from fairlead.dialects.openai_responses.items import decode_input, encode_input
-from fairlead.dialects.openai_responses.kept import goes_on_from, is_kept
+from fairlead.dialects.openai_responses.kept import goes_on_from, is_kept, is_partial
 from fairlead.dialects.openai_responses.media import measure_media
 from fairlead.dialects.openai_responses.parameters import decode_parameters, encode_parameters
 from fairlead.errors import InvalidRequest
@@ -33,17 +33,15 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
     A stream of this dialect always counts its tokens, so that every caller wants that.
 
     Raises:
-        InvalidRequest: not a JSON object, a destination named in it, or a known field of the wrong type.
+        InvalidRequest: not a JSON object, a destination named in it, a known field of the wrong type, or an answer that
+            nobody waits for: what it costs would not be known.
     """
     try:
         fields = top_level(body)
     except MalformedObject as error:
         raise InvalidRequest(f"The body cannot be read: {error}.") from None
-    named = DESTINATIONS.intersection(fields)
-    if named:
-        name = min(named)
-        raise InvalidRequest(f"`{name}` cannot be chosen by a caller; it is set in the configuration.", param=name)
     try:
+        _refuse(fields)
         images, media_bytes = measure_media(fields.get("input"))
         return Request(
             dialect="openai_responses",
@@ -55,12 +53,21 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
             service_tier=string(fields, "service_tier"),
             input_bytes=sum(map(len, fields.values())) - media_bytes,
             images=images,
+            is_partial=is_partial(fields),
             goes_on_from=goes_on_from(fields),
             is_kept=is_kept(fields),
             end_user=string(fields, "user"),
         )
     except BadField as error:
         raise InvalidRequest(f"{error}.", param=error.param) from None
+
+
+def _refuse(fields: Mapping[str, msgspec.Raw]) -> None:
+    named = DESTINATIONS.intersection(fields)
+    if named:
+        raise BadField(min(named), "cannot be chosen by a caller; it is set in the configuration")
+    if boolean(fields, "background"):
+        raise BadField("background", "is not in this version; leave it out, and stream where an answer takes long")
 
 
 def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:  # noqa: ARG001

@@ -148,4 +148,6 @@ def _is_plain(chunk: bytes) -> bool:
     """
     if not chunk.endswith(b"}\n\n") or b"\r" in chunk or b'"error"' in chunk:
         return False
+    if chunk.count(b"\n") == 3:
+        return chunk.startswith(_PLAIN)  # a chunk as nearly all are: a single event
     return all(event.startswith(_PLAIN) and event.count(b"\n") == 1 for event in chunk[:-2].split(b"\n\n"))
