@@ -103,6 +103,7 @@ async def test_a_function_is_called_and_its_result_goes_back(begin: Begin, strea
         turns = [types.UserContent("Weather?"), said, types.Content(role="user", parts=[result])]
         reply = await sdk.models.generate_content(model="m", contents=turns)
     assert reply.text
+    assert "x-fairlead-left-out" not in reply.sdk_http_response.headers
 
 
 async def test_what_a_request_can_hold(begin: Begin):

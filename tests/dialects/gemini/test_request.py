@@ -7,7 +7,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.dialects.anthropic import request as anthropic_request
@@ -37,6 +37,8 @@ from gemini_official import check_request
 
 HELLO = [{"role": "user", "parts": [{"text": "hello"}]}]
 PATH = "/v1beta/models/m:generateContent"
+MOST = 50
+"""Examples of whole conversations, which are long."""
 PNG = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
 
 
@@ -188,12 +190,14 @@ def through(chat):
     return request.decode(request.read(request.encode(chat), f"/v1beta/models/{chat.model}:{verb}").fields)
 
 
+@settings(max_examples=MOST)
 @given(chats())
 def test_a_chat_survives_the_way_out_and_back(chat):
     """Whatever both forms can express."""
     assert through(chat) == chat
 
 
+@settings(max_examples=MOST)
 @given(chats())
 def test_what_is_encoded_is_what_the_official_models_know(chat):
     """No field that they forbid; and the same again after a way back."""
@@ -227,6 +231,16 @@ def test_any_value_decodes_or_is_refused_by_name(field, value):
         assert request.encode(request.decode(request.read(once, PATH).fields)) == once
         return
     assert refused.param
+
+
+def test_what_wraps_a_request_must_be_one():
+    """Also beside contents of its own."""
+    read = b'{"contents":[],"generateContentRequest":3}'
+    with pytest.raises(InvalidRequest) as raised:
+        request.read(read, "/v1beta/models/m:countTokens")
+    assert raised.value.param == "generateContentRequest"
+    answer = request.read(read, PATH)
+    assert request.join(answer, "m", ask_usage=True) == read
 
 
 def test_the_system_prompt_is_the_first_message():
@@ -321,6 +335,7 @@ def test_sound_has_its_common_names():
     [
         ([3], "contents[0]"),
         ([{"role": "system", "parts": []}], "contents[0].role"),
+        ([{"role": [], "parts": []}], "contents[0].role"),
         ([{"parts": "hello"}], "contents[0].parts"),
         ([{"parts": [{"text": 3}]}], "contents[0].parts[0].text"),
         ([{"parts": [{"inlineData": {"data": "x"}}]}], "contents[0].parts[0].inlineData.mimeType"),
@@ -404,7 +419,9 @@ def test_calls_that_nobody_signed_say_so():
     parts = encoded(Message(role="assistant", tool_calls=calls))["contents"][0]["parts"]
     assert [part.get("thoughtSignature") for part in parts] == [UNSIGNED, None]
     assert parts[1]["functionCall"]["args"] == {}
-    assert decoded(contents=[{"role": "model", "parts": parts}]).messages[0].tool_calls[0].extra == {}
+    for mark in (UNSIGNED, UNSIGNED.replace("_", "/")):
+        parts[0]["thoughtSignature"] = mark
+        assert decoded(contents=[{"role": "model", "parts": parts}]).messages[0].tool_calls[0].extra == {}
 
 
 @pytest.mark.parametrize(
@@ -548,6 +565,7 @@ def test_parameters(config, expected):
     "config",
     [
         {"responseModalities": ["IMAGE"], "mediaResolution": "MEDIA_RESOLUTION_LOW"},
+        {"responseMimeType": []},
         {"responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["a"]}},
         {"thinkingConfig": {"thinkingLevel": "NEW"}},
         {"thinkingConfig": {"thinkingBudget": 1, "invented": True}},
@@ -662,3 +680,22 @@ def test_a_conversation_goes_to_other_providers(other):
     crossed, left_out = request_across(decoded(contents=contents))
     assert left_out == ("messages[1].thoughtSignature",)
     assert other.encode(crossed).count(b'"call_0"') == 2
+
+
+@pytest.mark.parametrize("other", [openai_request, anthropic_request])
+def test_a_tool_that_google_runs_is_refused_by_others(other):
+    """By its name, rather than by a provider that does not understand it."""
+    crossed, _ = request_across(decoded(tools=[{"googleSearch": {}}]))
+    with pytest.raises(InvalidRequest, match="googleSearch") as raised:
+        other.encode(crossed)
+    assert raised.value.param == "tools"
+
+
+def test_a_schema_has_the_name_that_others_demand():
+    """Google has none for it."""
+    config = {"responseMimeType": "application/json", "responseSchema": {"type": "OBJECT"}}
+    crossed, _ = request_across(decoded(generationConfig=config))
+    assert json.loads(openai_request.encode(crossed))["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": {"type": "object"}},
+    }

@@ -269,7 +269,7 @@ CHATS = st.builds(
     parallel_tool_calls=st.none() | st.booleans(),
     response_format=st.none()
     | st.builds(ResponseFormat, type=st.sampled_from(["text", "json_object"]))
-    | st.builds(ResponseFormat, type=st.just("json_schema"), name=st.none() | TEXTS, schema=st.none() | RAWS),
+    | st.builds(ResponseFormat, type=st.just("json_schema"), name=TEXTS, schema=st.none() | RAWS),
     temperature=NUMBERS,
     top_p=NUMBERS,
     max_output_tokens=INTEGERS,

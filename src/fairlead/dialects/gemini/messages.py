@@ -29,6 +29,8 @@ from fairlead.dialects.gemini.results import decode_result, encode_result
 from fairlead.types import Message, Part, ToolCall
 
 _SYSTEM = frozenset({"system", "developer"})
+_USERS = frozenset({"", "user", "function", "tool"})
+"""The roles of a turn that is not the model's; `function` is an older name for one of results."""
 
 
 class _Calls:
@@ -112,7 +114,7 @@ def _turn(fields: Fields, at: str, calls: _Calls) -> Iterator[Message]:
         found, made = decode_answer(parts, calls.made_id)
         calls.begin(made)
         yield Message(role="assistant", parts=found, tool_calls=made, extra=extra)
-    elif role in {None, "", "user", "function", "tool"}:
+    elif role is None or (isinstance(role, str) and role in _USERS):
         yield from _user_messages(parts, extra, calls)
     else:
         raise BadField(f"{at}.role", "must be user or model")

@@ -134,7 +134,7 @@ def _stop(dotted: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:
 def _response_format(config: Fields, left: Fields) -> ResponseFormat | None:
     """The form of the answer; what is understood of it is taken out of what is left."""
     kind = value_of(config, "responseMimeType")
-    if kind not in {_JSON, _TEXT}:
+    if not isinstance(kind, str) or kind not in {_JSON, _TEXT}:
         return None
     del left["responseMimeType"]
     if kind == _TEXT:

@@ -88,7 +88,8 @@ def decode_call(part: WirePart, made_id: str) -> ToolCall:
         raise BadField(f"{at}.args", "must be an object")
     given = value_of(fields, "id")
     extra = rest(part.fields, "functionCall", "thought")
-    if value_of(part.fields, "thoughtSignature") == UNSIGNED:
+    signature = value_of(part.fields, "thoughtSignature")
+    if isinstance(signature, str) and signature.replace("/", "_") == UNSIGNED:  # in either alphabet of base64
         del extra["thoughtSignature"]
     if more := rest(fields, "id", "name", "args"):
         extra["functionCall"] = packed(more)

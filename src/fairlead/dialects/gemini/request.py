@@ -71,7 +71,7 @@ def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str
     A field that the caller sent as null counts as sent: `defaults` fill only what is absent.
     """
     fields = {name: raw for name, raw in request.fields.items() if name not in {"model", "stream"}}
-    for wrapped in _WRAPPED:
+    for wrapped in _WRAPPED if request.operation == "count" else ():  # elsewhere it means nothing
         if wrapped in fields and not is_null(fields[wrapped]):
             inner = msgspec.json.decode(fields[wrapped], type=Fields)
             fields[wrapped] = packed({**inner, "model": msgspec.Raw(msgspec.json.encode(f"models/{model}"))})
@@ -156,6 +156,7 @@ def _asked(fields: Mapping[str, msgspec.Raw]) -> Fields:
     """The request for content by the names of its fields, also where a count of tokens wraps it."""
     asked = spelled(fields)
     wrapped = asked.get("generateContentRequest")
-    if wrapped is None or "contents" in asked:
+    if wrapped is None:
         return asked
-    return opened(wrapped, "generateContentRequest")
+    inner = opened(wrapped, "generateContentRequest")
+    return asked if "contents" in asked else inner

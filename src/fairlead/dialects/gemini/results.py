@@ -85,11 +85,10 @@ def _response(raw: msgspec.Raw | None, at: str) -> tuple[list[Part], bool]:
         return [], False
     if len(fields) > 1:
         return [TextPart(text=_text(raw))], False
-    if "error" in fields:
-        return [TextPart(text=_said(fields["error"]))], True
-    output = fields.get("output", b"")
-    is_text = len(output) > 0 and memoryview(output)[0] == _QUOTE
-    return [TextPart(text=_said(fields["output"]) if is_text else _text(raw))], False
+    for name, failed in (("error", True), ("output", False)):
+        if name in fields and memoryview(fields[name])[0] == _QUOTE:
+            return [TextPart(text=text_of(fields, name, at))], failed
+    return [TextPart(text=_text(fields.get("error", raw)))], "error" in fields
 
 
 def _encode_response(text: str, *, failed: bool) -> Any:
@@ -103,11 +102,6 @@ def _encode_response(text: str, *, failed: bool) -> Any:
     if is_object and _response(whole, "") == ([TextPart(text=text)], False):
         return whole
     return {"output": text}  # as itself it would be read as something else
-
-
-def _said(raw: msgspec.Raw) -> str:
-    value = msgspec.json.decode(raw)
-    return value if isinstance(value, str) else _text(raw)
 
 
 def _text(raw: msgspec.Raw) -> str:

@@ -64,7 +64,7 @@ def encode_tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
     for tool in hosted:
         if tool.hosted not in _HOSTED:
             raise InvalidRequest(
-                f"`tools` hold one ({tool.hosted}) that this model's provider does not run.", param="tools"
+                f"`tools` hold {tool.hosted!r}, which this model's provider does not run.", param="tools"
             )
     return [*([{"functionDeclarations": functions}] if functions else []), *(dict(tool.extra) for tool in hosted)]
 

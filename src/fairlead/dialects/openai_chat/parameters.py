@@ -221,5 +221,6 @@ def _encode_choice(choice: ToolChoice) -> Any:
 def _encode_format(form: ResponseFormat) -> dict[str, Any]:
     if form.type != "json_schema":
         return {"type": form.type}
-    inner = {"name": form.name, "schema": form.schema, "strict": form.strict}
+    # Other dialects have no name for a schema, this one demands it.
+    inner = {"name": "answer" if form.name is None else form.name, "schema": form.schema, "strict": form.strict}
     return {"type": form.type, "json_schema": {name: value for name, value in inner.items() if value is not None}}
