@@ -204,6 +204,7 @@ def test_an_item_of_another_kind_is_kept_as_it_is():
     ("fields", "param"),
     [
         ({"instructions": ["x"]}, "instructions"),
+        ({"input": {}}, "input"),
         ({"input": ["x"]}, "input[0]"),
         ({"input": [{}]}, "input[0].type"),
         ({"input": [{"role": "tool", "content": "x"}]}, "input[0].role"),

@@ -423,6 +423,15 @@ def test_thoughts_and_refusals_are_told_apart_from_words():
     ]
 
 
+def test_a_piece_of_a_kind_that_nobody_else_has_is_kept():
+    """Such as the code that a provider's own interpreter runs."""
+    source = delta("code_interpreter_call_code", 0, "1+1")
+    (kept,) = decoded(source + delta("code_interpreter_call_code", 0, ""))[1]
+    assert (kept.dialect, kept.kind) == ("openai_responses", "response.code_interpreter_call_code.delta")
+    assert json.loads(bytes(kept.raw))["delta"] == "1+1"
+    assert follow(source)[0].content is True
+
+
 def test_odd_events_are_passed_over():
     """Shapes that say nothing are no reason to fail."""
     odd = (

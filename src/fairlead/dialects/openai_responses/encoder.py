@@ -146,16 +146,15 @@ class ResponseEventEncoder:
         out = self._piece("summary_text", event.part, event.text) if event.text else b""
         if event.encrypted is not None:
             out += self._open_item("reasoning")
-            if self._item is not None:
-                self._item.body["encrypted_content"] = event.encrypted
+            assert self._item is not None  # noqa: S101 - it was opened just now
+            self._item.body["encrypted_content"] = event.encrypted
             out += self._close_item()
         return out
 
     def _piece(self, kind: str, part: int | None, text: str, tokens: list[Any] | None = None) -> bytes:
         head = self._continue(kind, part)
         now, item = self._part, self._item
-        if now is None or item is None:
-            return head  # never: `_continue` has opened both
+        assert now is not None and item is not None  # noqa: S101, PT018 - `_continue` has opened both
         now.text += text
         now.logprobs += tokens or ()
         match kind:
@@ -174,8 +173,7 @@ class ResponseEventEncoder:
             return b""
         out = self._close_part() + self._open_item(_KINDS[kind])
         item = self._item
-        if item is None:
-            return out  # never: it was opened just now
+        assert item is not None  # noqa: S101 - it was opened just now
         self._part = _Part(kind, number, len(item.parts))
         if kind == "summary_text":
             name, index = "response.reasoning_summary_part.added", {"summary_index": len(item.parts)}
