@@ -17,7 +17,7 @@ __all__ = ["begin"]
 # What the SDK does with the HTTP client that it chooses is not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")
 
-SIM = '[providers.sim]\nvendor = "sim"\n[models.m]\ntargets = ["sim/sim-small"]\n[models."a/b:c"]\ntargets = ["sim/sim-small"]\n'
+SIM = '[providers.sim]\nvendor = "sim"\ndialect = "openai"\n[models.m]\ntargets = ["sim/sim-small"]\n[models."a/b:c"]\ntargets = ["sim/sim-small"]\n'
 OPEN = '[gateway]\nauth = "open"\n' + SIM
 KEYS = '[gateway]\nauth = "keys"\n' + SIM
 

@@ -16,6 +16,9 @@ from openai_official import check_response
 OPEN = """
 [gateway]
 auth = "open"
+[providers.sim]
+vendor = "sim"
+dialect = "openai"
 [models.m]
 targets = ["sim/sim-small"]
 """
@@ -24,6 +27,7 @@ FAULTY = """
 auth = "open"
 [providers.sim]
 vendor = "sim"
+dialect = "openai"
 faults = "faults.toml"
 [models.m]
 targets = ["sim/sim-small"]

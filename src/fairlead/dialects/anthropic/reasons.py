@@ -40,12 +40,12 @@ def encode_reason(reason: FinishReason | None, *, called: bool, refused: bool = 
         called: whether the answer holds calls of tools; some providers end such an answer with `stop`.
         refused: whether the model said that it will not answer, which is a reason here and no part of the answer.
     """
+    if reason == "stop" and called:
+        return "tool_use"
     if reason in {None, "stop"} and refused:
         return "refusal"
     if reason is None:
         return "end_turn"
-    if reason == "stop" and called:
-        return "tool_use"
     if reason in _NEUTRAL:
         return reason
     return _WIRE.get(reason, "end_turn")
