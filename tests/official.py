@@ -49,6 +49,18 @@ def anthropic_models(body):
     return [each.id for each in found]
 
 
+def documented(*names):
+    """A check for providers without a client here: an object of these fields and no others, as their pages list them."""
+
+    def check(body):
+        told = json.loads(body)
+        assert set(told) <= set(names)
+        assert names[0] in told
+        return told
+
+    return check
+
+
 OFFICIAL = {
     "openai_chat": Official(
         reply=official_openai.check_completion,
@@ -85,6 +97,18 @@ OFFICIAL = {
         events=None,
         error=official_gemini.check_error,
         models=official_gemini.check_models,
+    ),
+    "cohere_embeddings": Official(
+        reply=documented("embeddings", "id", "meta", "response_type", "texts"),
+        events=None,
+        error=documented("message", "id"),
+        models=official_openai.check_models,
+    ),
+    "voyage_embeddings": Official(
+        reply=documented("data", "model", "object", "usage"),
+        events=None,
+        error=documented("detail"),
+        models=official_openai.check_models,
     ),
 }
 """By dialect."""

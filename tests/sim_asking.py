@@ -96,9 +96,10 @@ EXPRESSIBLE = tuple((name, case) for name in CHATS for case, asked in CASES.item
 class Sim:
     """A simulator that is asked in neutral form."""
 
-    def __init__(self, settings=None, **more):
+    def __init__(self, settings=None, *, only=None, **more):
         self.clock = VirtualClock()
-        self.simulator = Simulator(settings or SimSettings(**more), self.clock)
+        dialects = DIALECTS.values() if only is None else (DIALECTS[only],)
+        self.simulator = Simulator(settings or SimSettings(**more), self.clock, dialects=dialects)
 
     def ask(self, name, asked=None, *, is_stream=False, headers=None):
         """The script of the answer."""
@@ -134,4 +135,4 @@ def collected(name, raw):
     return events, {kind: text for kind, text in said.items() if text}, calls
 
 
-EMBED = Embed(model="sim-small", inputs=("one", "two", "one"))
+EMBED = Embed(model="sim-embed", inputs=("one", "two", "one"))

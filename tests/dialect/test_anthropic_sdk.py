@@ -20,6 +20,7 @@ SIM = """
 auth = "{auth}"
 [providers.sim]
 vendor = "sim"
+dialect = "openai"
 {faults}
 [models.m]
 targets = ["sim/sim-small"]

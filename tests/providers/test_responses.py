@@ -38,7 +38,8 @@ class There:
     """OpenAI itself, or a server of which only the dialect is known."""
 
     def __init__(self, answer: answers.Answer, vendor: str = "openai") -> None:
-        time, known = VirtualClock(), facts.load().vendors[vendor]
+        table = facts.load()
+        time, known = VirtualClock(), table.vendors.get(vendor) or table.stand_ins[vendor]
         self.transport = FakeTransport(default=answer, clock=time)
         self.provider = HttpProvider(
             name="p",

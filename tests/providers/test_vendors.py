@@ -70,7 +70,10 @@ def test_a_new_compatible_vendor_is_five_lines():
     """Whatever they do not say is as with other servers of its dialect."""
     assert len(NEW.strip().splitlines()) == 5
     vendor = with_table(NEW).vendors["acme"]
-    assert (vendor.speaks, vendor.quirks) == (("openai_chat",), FACTS.stand_ins["openai_chat"].quirks)
+    assert (vendor.speaks, vendor.quirks) == (
+        ("openai_chat", "openai_embeddings"),
+        FACTS.stand_ins["openai_chat"].quirks,
+    )
 
 
 async def test_its_calls_go_to_the_right_place_with_the_right_header():

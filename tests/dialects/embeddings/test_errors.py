@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.dialects import DIALECTS
-from fairlead.dialects.embeddings import errors
+from fairlead.dialects.embeddings import GEMINI_EMBEDDINGS, errors
 from fairlead.errors import (
     ContextWindowExceeded,
     FairleadError,
@@ -21,7 +21,8 @@ from fairlead.errors import (
     UpstreamUnavailable,
 )
 
-FORMS = [errors.OPENAI, errors.GEMINI, errors.COHERE, errors.VOYAGE]
+GEMINI = GEMINI_EMBEDDINGS.errors
+FORMS = [errors.OPENAI, GEMINI, errors.COHERE, errors.VOYAGE]
 TOO_LONG = "The example at index 0 does not fit into the model's context window of 32000 tokens."
 DAILY = {"@type": "QuotaFailure", "violations": [{"quotaId": "EmbedRequestsPerDayPerProject"}]}
 
@@ -37,10 +38,10 @@ DAILY = {"@type": "QuotaFailure", "violations": [{"quotaId": "EmbedRequestsPerDa
         (errors.COHERE, 402, {"message": "pay"}, QuotaExhausted),
         (errors.COHERE, 498, {"message": "invalid token"}, UpstreamAuth),
         (errors.COHERE, 503, {"message": "busy"}, UpstreamUnavailable),
-        (errors.GEMINI, 404, {"error": {"code": 404, "message": "no", "status": "NOT_FOUND"}}, UpstreamRejected),
-        (errors.GEMINI, 429, {"error": {"code": 429, "message": "no", "status": "RESOURCE_EXHAUSTED"}}, UpstreamRateLimited),
+        (GEMINI, 404, {"error": {"code": 404, "message": "no", "status": "NOT_FOUND"}}, UpstreamRejected),
+        (GEMINI, 429, {"error": {"code": 429, "message": "no", "status": "RESOURCE_EXHAUSTED"}}, UpstreamRateLimited),
         (
-            errors.GEMINI,
+            GEMINI,
             429,
             {"error": {"code": 429, "message": "no", "status": "RESOURCE_EXHAUSTED", "details": [DAILY]}},
             QuotaExhausted,
@@ -58,7 +59,7 @@ def test_google_says_how_long_to_wait_in_the_body():
     details = [{"@type": "RetryInfo", "retryDelay": "7s"}]
     body = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": details}}).encode()
 
-    assert errors.GEMINI.decode(429, {}, body).retry_after_s == 7
+    assert GEMINI.decode(429, {}, body).retry_after_s == 7
 
 
 @given(form=st.sampled_from(FORMS), status=st.integers(201, 599), body=st.binary(max_size=60))
@@ -76,5 +77,4 @@ def test_what_is_written_is_read_again(name, error):
     again = form.decode(error.status, {}, form.encode(error))
 
     assert again.status == error.status
-    assert form.encode_event(error) == form.encode(error)
     assert error.message.encode() in form.encode(error)

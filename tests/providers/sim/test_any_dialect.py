@@ -107,7 +107,7 @@ def test_its_errors_in_a_stream_are_its_codecs():
 
 def test_embeddings_are_answered():
     """The same text has the same vector, of length 1 and of the dimensions asked for."""
-    asked = Embed(model="sim-small", inputs=("one", "two", "one"), dimensions=8)
+    asked = Embed(model="sim-embed", inputs=("one", "two", "one"), dimensions=8)
     simulator = sim()
     script = simulator.respond("POST", "/v1/vectors", {}, msgspec.json.encode(asked))
     script.sent(script.steps[0])

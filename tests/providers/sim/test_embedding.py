@@ -74,9 +74,7 @@ async def test_what_is_billed_is_the_input():
     await sim.vectors(input=["x" * 4_000, "y" * 400])
 
     assert sim.simulator.bill.calls == (
-        BilledCall(
-            id="embd-sim0-1", model="sim-embed", usage=Usage(input_tokens=1_100), cost_nanousd=22_000, outcome="ok"
-        ),
+        BilledCall(id="sim0-1", model="sim-embed", usage=Usage(input_tokens=1_100), cost_nanousd=22_000, outcome="ok"),
     )
 
 

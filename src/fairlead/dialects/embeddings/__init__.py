@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.embeddings import cohere, errors, gemini, openai, voyage
+from fairlead.dialects.gemini import errors as google_errors
+from fairlead.dialects.gemini import listing
 
 _NO_USER = {"user": "it changes no vector"}
 
@@ -26,8 +28,10 @@ GEMINI_EMBEDDINGS = Dialect(
     allowed_headers=frozenset(),
     request=gemini.request,
     reply=gemini.reply,
-    errors=errors.GEMINI,
+    errors=google_errors,
     leaves_out=_NO_USER,
+    model=listing.model,
+    models=listing.models,
 )
 COHERE_EMBEDDINGS = Dialect(
     name="cohere_embeddings",

@@ -1,7 +1,7 @@
 """Errors of embeddings, both ways.
 
-All four forms are read by the decoder of OpenAI's, which knows `error`, `message` and `detail`, and Google's names; what is
-written is each form's own.
+All forms but Google's, which are those of its content, are read by the decoder of OpenAI's, which knows `error`, `message`
+and `detail`; what is written is each form's own.
 """
 
 from __future__ import annotations
@@ -15,17 +15,6 @@ from fairlead.errors import FairleadError
 
 _INVALID_TOKEN = 498
 """Cohere's status for a key that it does not know."""
-
-_GOOGLE_NAMES = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    429: "RESOURCE_EXHAUSTED",
-    499: "CANCELLED",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
 
 
 class EmbeddingErrors:
@@ -53,12 +42,6 @@ class EmbeddingErrors:
         return self._encode(error)
 
 
-def _google(error: FairleadError) -> bytes:
-    default = "INVALID_ARGUMENT" if 400 <= error.status < 500 else "INTERNAL"
-    name = _GOOGLE_NAMES.get(error.status, default)
-    return msgspec.json.encode({"error": {"code": error.status, "message": error.message, "status": name}})
-
-
 def _cohere(error: FairleadError) -> bytes:
     return msgspec.json.encode({"message": error.message})
 
@@ -68,6 +51,5 @@ def _voyage(error: FairleadError) -> bytes:
 
 
 OPENAI = EmbeddingErrors(openai_errors.encode)
-GEMINI = EmbeddingErrors(_google)
 COHERE = EmbeddingErrors(_cohere, {_INVALID_TOKEN: 401})
 VOYAGE = EmbeddingErrors(_voyage)
