@@ -91,6 +91,16 @@ async def test_what_is_not_the_callers_own_is_not_there(fields: Mapping[str, Any
     assert house.asked == []
 
 
+async def test_an_id_counts_with_all_its_characters() -> None:
+    """One that only begins like an id of one's own is another."""
+    house = House()
+    house.kept_as = "r" * 201
+    await house.ask(ANN)
+    await house.ask(ANN, previous_response_id=house.kept_as)
+    with pytest.raises(NotFound):
+        await house.ask(ANN, previous_response_id=house.kept_as + "x")
+
+
 async def test_one_team_goes_on_together() -> None:
     """The wall stands between tenants, not between their keys."""
     house = House()

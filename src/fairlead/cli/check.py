@@ -111,13 +111,11 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
 
 def _keepers(config: Config) -> list[str]:
     """The providers that keep answers, which then belong to somebody."""
-    from fairlead.dialects import DIALECTS
     from fairlead.providers import facts
 
     known = facts.load()
     found = {name: known.of(each.vendor, each.dialect_name) for name, each in config.providers.items()}
-    spoken = {name: vendor.speaks for name, vendor in found.items() if vendor is not None}
-    return [name for name, speaks in spoken.items() if any(DIALECTS[each].kept_id is not None for each in speaks)]
+    return [name for name, vendor in found.items() if vendor is not None and vendor.is_keeper]
 
 
 def _where(**named: list[str]) -> tuple[bool, str]:

@@ -27,7 +27,7 @@ from fairlead.core.ids import uuid7
 from fairlead.core.lane import Lane, Lanes
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
-from fairlead.dialects import DIALECTS, dialect, static_reply
+from fairlead.dialects import dialect, static_reply
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.pipeline import Next, Reply, Stage, compose
@@ -246,7 +246,7 @@ class Catalogue:
         return {
             name: tuple(provider.secret_refs) or ("default",)
             for name, provider in self._config.providers.items()
-            if any(DIALECTS[each].kept_id is not None for each in self.vendor(provider).speaks)
+            if self.vendor(provider).is_keeper
         }
 
     def expand(self, name: str) -> tuple[Candidate, ...]:

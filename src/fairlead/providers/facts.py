@@ -49,6 +49,13 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keyless: bool = False
     local: bool = False
     """Runs on the user's own machines: private addresses are where it lives."""
+    keeps_answers: bool = True
+    """Whether answers of a dialect that gives them ids can be gone on from, where it speaks such a one."""
+
+    @property
+    def is_keeper(self) -> bool:
+        """Whether any answer can be asked for later by its id."""
+        return self.keeps_answers and any(DIALECTS[each].kept_id is not None for each in self.speaks)
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

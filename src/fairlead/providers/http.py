@@ -213,7 +213,7 @@ class HttpProvider:
             attempt.usage_source = "final"
         if request.stream:
             raise UpstreamProtocol(f"provider {self._name!r} answered a streamed call with a whole body")
-        _note_kept(request, attempt, way, body)
+        self._note_kept(request, attempt, way, body)
         if way.translation is not None:
             body = way.translation.reply(body, request, attempt, self._clock.now_ns())
         return Reply(200, body, self._reply_headers(incoming, "application/json"))
@@ -232,12 +232,18 @@ class HttpProvider:
             spawn=self._spawn,
             terminated=way.spoken.terminated,
         )
-        _note_kept(request, attempt, way, await stream.peek())
+        self._note_kept(request, attempt, way, await stream.peek())
         self._let_go(request)
         source: Chunks = stream
         if translation is not None:
             source = translation.stream(stream, request, self._clock.now_ns(), keep=self._keep_streams)
         return Reply(200, source, self._reply_headers(incoming, "text/event-stream"))
+
+    def _note_kept(self, request: Request, attempt: Attempt, way: _Way, raw: bytes) -> None:
+        """Note under which id the provider keeps the answer, where its caller can ask for it by that."""
+        find = way.spoken.kept_id
+        if find is not None and request.is_kept and way.translation is None and self._vendor.keeps_answers:
+            attempt.kept_as = find(raw)
 
     async def _read_on(self, call: Call, attempt: Attempt, answering: asyncio.Task[Reply]) -> None:
         """Wait for an answer that nobody else waits for, for its usage alone."""
@@ -368,13 +374,6 @@ class _Way:
             path = spoken.stream_path or path
         path = self._below + path
         return path.replace("{model}", quote(model, safe="")) if self._in_path else path
-
-
-def _note_kept(request: Request, attempt: Attempt, way: _Way, raw: bytes) -> None:
-    """Note under which id the provider keeps the answer, where its caller can ask for it by that."""
-    find = way.spoken.kept_id
-    if find is not None and request.is_kept and way.translation is None:
-        attempt.kept_as = find(raw)
 
 
 def _listed(paths: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Kept, Owners
 
 _FIND_S = 1.0
-_ID_CHARS = 200
+_SHOWN_CHARS = 200
 
 
 class Fetch:
@@ -35,7 +35,7 @@ class Fetch:
         param, answer_id = call.request.goes_on_from or ("", "")
         kept = await self._where(call, answer_id)
         if kept is None or kept.credential not in self._places.get(kept.provider, ()):
-            raise NotFound(f"no stored answer {answer_id[:_ID_CHARS]!r} of yours", param=param)
+            raise NotFound(f"no stored answer {answer_id[:_SHOWN_CHARS]!r} of yours", param=param)
         call.request.model = kept.model
         candidate = Candidate(provider=kept.provider, model=kept.model, credential=kept.credential)
         attempt = call.open_attempt(candidate, self._clock.monotonic_ns())

@@ -12,7 +12,7 @@ from fairlead.ports import Clock, Kept, Owners
 
 _FIND_S = 1.0
 _REMEMBER_S = 1.0
-_ID_CHARS = 200
+_SHOWN_CHARS = 200
 _log = logging.getLogger("fairlead")
 
 
@@ -43,10 +43,8 @@ class Own:
         return reply
 
     async def _narrowed(self, call: Call, param: str, answer_id: str) -> tuple[Candidate, ...]:
-        shown = answer_id[:_ID_CHARS]
-        kept = await within(
-            self._clock, _FIND_S, _late, self._owners.find(call.principal.tenant, answer_id[: _ID_CHARS + 1])
-        )
+        shown = answer_id[:_SHOWN_CHARS]
+        kept = await within(self._clock, _FIND_S, _late, self._owners.find(call.principal.tenant, answer_id))
         if kept is None:
             raise NotFound(
                 f"no stored answer {shown!r} of yours; send the conversation in `input`, or an id that an answer of "

@@ -74,6 +74,10 @@ def test_what_a_request_goes_on_from_is_read(fields, found):
         (b'"conversation":"conv_1"', True),
         (b'"prompt":{"id":"pmpt_1"}', True),
         (b'"input":[{"type":"item_reference","id":"x"}]', True),
+        (b'"input":[{"id":"x"}]', True),
+        (b'"input":[{"type":"item\\u005freference","id":"x"}]', True),
+        (b'"input":[{"role":"user","content":"item_reference"},{"type":"reasoning","id":"x"}]', False),
+        (b'"input":[1]', False),
         (b'"input":"\\"item_reference\\""', False),
     ],
 )
@@ -83,7 +87,14 @@ def test_a_prompt_that_lies_with_the_provider_is_known_for_one(body, is_partial)
 
 
 @pytest.mark.parametrize(
-    "fields", [b'"previous_response_id":1', b'"conversation":1', b'"conversation":{"id":1}', b'"store":1']
+    "fields",
+    [
+        b'"previous_response_id":1',
+        b'"conversation":1',
+        b'"conversation":{"id":1}',
+        b'"conversation":"conv_1","previous_response_id":"resp_1"',
+        b'"store":1',
+    ],
 )
 def test_what_cannot_be_read_is_refused_by_name(fields):
     """Before anybody is asked."""

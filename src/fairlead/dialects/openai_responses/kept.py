@@ -22,10 +22,15 @@ class _Event(msgspec.Struct):
     response: _Response | None = None
 
 
+class _Item(msgspec.Struct):
+    type: Any = None
+    role: Any = None
+
+
 _NULL = msgspec.Raw(b"null")
 _RESPONSE = msgspec.json.Decoder(_Response)
 _EVENT = msgspec.json.Decoder(_Event)
-
+_ITEMS = msgspec.json.Decoder(list[_Item])
 
 _BELOW = re.compile(r"([A-Za-z0-9_-]{1,200})(?:/(input_items|cancel))?")
 _METHODS = {None: ("GET", "DELETE"), "input_items": ("GET",), "cancel": ("POST",)}
@@ -85,7 +90,18 @@ def is_kept(fields: Mapping[str, msgspec.Raw]) -> bool:
 def is_partial(fields: Mapping[str, msgspec.Raw]) -> bool:
     """Whether part of the prompt is kept by the provider: what was said before, a prompt of its own, single items."""
     named = (fields.get(name, _NULL) for name in ("previous_response_id", "conversation", "prompt"))
-    return any(bytes(raw) != b"null" for raw in named) or b'"item_reference"' in bytes(fields.get("input", _NULL))
+    return any(bytes(raw) != b"null" for raw in named) or _refers(bytes(fields.get("input", _NULL)))
+
+
+def _refers(items: bytes) -> bool:
+    """Whether an item is a mere reference, which need not say so: one without a type that is no message is one, too."""
+    if not items.startswith(b"["):
+        return False
+    try:
+        rows = _ITEMS.decode(items)
+    except (ValueError, RecursionError):
+        return False  # the provider refuses it
+    return any(row.type == "item_reference" or (row.type is None and row.role is None) for row in rows)
 
 
 def goes_on_from(fields: Mapping[str, msgspec.Raw]) -> tuple[str, str] | None:
@@ -95,9 +111,11 @@ def goes_on_from(fields: Mapping[str, msgspec.Raw]) -> tuple[str, str] | None:
         BadField: it is not well formed.
     """
     previous = string(fields, "previous_response_id")
+    value: Any = value_of(fields, "conversation")
+    if value is not None and previous is not None:
+        raise BadField("conversation", "cannot stand beside `previous_response_id`")
     if previous is not None:
         return "previous_response_id", previous
-    value: Any = value_of(fields, "conversation")
     if isinstance(value, dict):
         value = value.get("id")
     if value is None or isinstance(value, str):

@@ -123,6 +123,8 @@ class Simulator:
                 check(asked)
         except InvalidRequest as error:
             return caller.refusal(error)
+        if request.goes_on_from is not None:
+            return caller.refusal(_not_kept(*request.goes_on_from))
         if isinstance(asked, Chat):
             asked = msgspec.structs.replace(asked, stream=request.stream, include_usage=request.include_usage)
         fault = self._fault(asked.model, caller.key)
@@ -243,6 +245,10 @@ def _marks_a_point(chat: Chat) -> bool:
 
 def _models_for(asked: Chat | Embed) -> frozenset[str]:
     return EMBEDDING_MODELS if isinstance(asked, Embed) else frozenset(PRICES.keys() - EMBEDDING_MODELS)
+
+
+def _not_kept(param: str, name: str) -> InvalidRequest:
+    return InvalidRequest(f"Nothing with id {name[:200]!r} was found; the simulator keeps no answers.", param=param)
 
 
 def _no_model(name: str) -> ModelNotFound:
