@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from fairlead.call import Call
+from fairlead.call import OK, Call
 from fairlead.errors import BudgetExceeded, FairleadError, UpstreamUnavailable
+from fairlead.pipeline import Reply
+from fairlead.stages.budget import Budget as Stage
 from fairlead.testing import (
     FakeLedger,
     VirtualClock,
@@ -117,6 +119,23 @@ async def test_a_budget_refuses_a_model_without_a_price_and_names_the_remedy() -
     with pytest.raises(BudgetExceeded, match=r'\[models\."m"\] price'):
         await bench.ask("m")
     assert bench.sink.ended[0].cost_nanousd == 0, "what was never sent is no unknown cost"
+
+
+async def test_a_count_of_tokens_needs_no_price() -> None:
+    """It costs nothing: with a hard budget it is answered, and nothing is reserved for it."""
+    ledger = FakeLedger()
+    budget = Stage(ledger, VirtualClock())
+    call = Bench(principal=HOLDER).call("m")
+    call.request.operation = "count"
+    call.open_attempt(candidate(price=None), 0)
+
+    async def counted(call: Call) -> Reply:
+        return Reply(200, b"{}")
+
+    (await budget(call, counted)).end(OK)
+
+    assert [hold.amount_nanousd for hold in ledger.holds] == [0]
+    assert call.attempt.cost_nanousd == 0
 
 
 async def test_more_than_was_reserved_is_charged_all_the_same() -> None:

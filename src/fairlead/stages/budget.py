@@ -76,11 +76,12 @@ def _late() -> StateUnavailable:
 
 
 def _worst_case(call: Call, attempt: Attempt) -> int | None:
-    """As tokens never outnumber bytes, no tokenizer is needed for an upper bound."""
-    candidate = attempt.candidate
+    """As tokens never outnumber bytes, no tokenizer is needed for an upper bound; only answers cost."""
+    candidate, request = attempt.candidate, call.request
+    if request.operation != "answer":
+        return 0
     if candidate.price is None:
         return None
-    request = call.request
     most = request.max_output_tokens if request.max_output_tokens is not None else candidate.max_output_tokens
     if most is None:
         return None
