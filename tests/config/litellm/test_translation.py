@@ -344,6 +344,15 @@ def test_a_key_in_the_file_is_written_nowhere():
     assert "`OPENAI_API_KEY`" in note
 
 
+@pytest.mark.parametrize("other", ["model: openai/o3, api_key: os.environ/OPENAI_API_KEY", "model: openai/o3"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_key_in_the_file_gets_a_variable_of_its_own(other, first):
+    """Not the one in which another deployment has its key, by name or by what LiteLLM looks for."""
+    mine = "model: openai/gpt-4o, api_key: sk-mine"
+    providers = loaded(deployments(*((mine, other) if first else (other, mine)))).providers
+    assert {each.api_key for each in providers.values()} == {None, "env:OPENAI_API_KEY", "env:OPENAI_API_KEY_2"}
+
+
 def test_two_keys_in_the_file_become_two_variables():
     """They are not to be mixed up."""
     keys = [each.api_key for each in loaded(SMALL.replace("anthropic/claude-sonnet-4-5", "openai/o3").replace(

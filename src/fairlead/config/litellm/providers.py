@@ -33,9 +33,16 @@ class Providers:
     Args:
         vendors: those that Fairlead knows.
         environ: where base URLs are looked up; a key is not.
+        taken: variables that hold other keys than those that stand in the file itself.
     """
 
-    def __init__(self, account: Account, vendors: Mapping[str, Vendor], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        account: Account,
+        vendors: Mapping[str, Vendor],
+        environ: Mapping[str, str],
+        taken: frozenset[str] = frozenset(),
+    ) -> None:
         self._account = account
         self._vendors = vendors
         self._environ = environ
@@ -43,6 +50,9 @@ class Providers:
         """`[providers]`."""
         self._names: dict[str, str] = {}
         """What tells a provider from others to its name."""
+        self.referred: set[str] = set()
+        """The variables that hold keys already, by name or by what LiteLLM looks for."""
+        self._taken = taken
         self._secrets: dict[str, str] = {}
         """A key that stood in the file to the variable that is to hold it."""
 
@@ -106,9 +116,13 @@ class Providers:
         usual = KEYS.get(stem) or (known.env if known is not None else None)
         variable = referred(value)
         if variable is not None:
+            self.referred.add(variable)
             return {"api_key": f"env:{variable}"}, "carried", f"as `env:{variable}`"
         if value is None:
-            return {} if keyless or usual is None else {"api_key": f"env:{usual}"}, "carried", EMPTY
+            if keyless or usual is None:
+                return {}, "carried", EMPTY
+            self.referred.add(usual)
+            return {"api_key": f"env:{usual}"}, "carried", EMPTY
         if keyless and str(value).strip().lower() in _PLACEHOLDERS:
             return {}, "carried", "a word that stands for no key"
         variable = self._variable(str(value), usual or f"{stem.upper().replace('-', '_')}_API_KEY")
@@ -117,7 +131,7 @@ class Providers:
 
     def _variable(self, secret: str, base: str) -> str:
         if secret not in self._secrets:
-            used = list(self._secrets.values())
+            used = {*self._taken, *self._secrets.values()}
             names = [base, *(f"{base}_{number}" for number in range(2, len(used) + 3))]
             self._secrets[secret] = next(name for name in names if name not in used)
         return self._secrets[secret]

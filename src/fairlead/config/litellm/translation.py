@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from fairlead.config.lines import KeyPath
 from fairlead.config.litellm.account import Account, Row
-from fairlead.config.litellm.deployments import Deployments
+from fairlead.config.litellm.deployments import Deployment, Deployments
 from fairlead.config.litellm.document import document
 from fairlead.config.litellm.providers import Providers
 from fairlead.config.litellm.routing import Routing
@@ -75,16 +75,27 @@ def translate(text: str, name: str, environ: Mapping[str, str]) -> Translated:
     tree = read(text, name)
     if not isinstance(tree.get("model_list"), list):
         raise ConfigError(f"{name}: has no list `model_list`; name the `config.yaml` of a LiteLLM proxy")
+    vendors, listed = facts.load().vendors, entries(tree["model_list"], ("model_list",))
+    # Read once before: a key of the file gets a variable that no deployment, be it a later one, has for another key.
     account = Account()
-    providers = Providers(account, facts.load().vendors, environ)
-    reader = Deployments(account, providers, environ)
-    read_all = [reader.read(path, entry) for path, entry in entries(tree["model_list"], ("model_list",))]
-    models = Routing(account, tree, [each for each in read_all if each is not None]).models()
+    first = Providers(account, vendors, environ)
+    _read(account, first, environ, listed)
+    account = Account()
+    providers = Providers(account, vendors, environ, taken=frozenset(first.referred))
+    models = Routing(account, tree, _read(account, providers, environ, listed)).models()
     config = {"gateway": _gateway(account, tree), "providers": providers.tables, "models": models}
     _others(account, tree)
     result = document(config)
     load_text(result, "fairlead.toml")
     return Translated(text=result, rows=account.rows(tree))
+
+
+def _read(
+    account: Account, providers: Providers, environ: Mapping[str, str], listed: Sequence[tuple[KeyPath, Any]]
+) -> list[Deployment]:
+    reader = Deployments(account, providers, environ)
+    found = [reader.read(path, entry) for path, entry in listed]
+    return [each for each in found if each is not None]
 
 
 def _gateway(account: Account, tree: Mapping[str, Any]) -> dict[str, Any]:
