@@ -18,7 +18,7 @@ from fairlead.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from fairlead.providers.sim import Fault, Rates
+from fairlead.providers.sim import Fault, Rates, Simulator
 from fairlead.types import (
     CachePoint,
     ChatReply,
@@ -387,3 +387,12 @@ def test_anthropic_thinks_in_secret_where_nothing_is_to_be_shown():
     message = OFFICIAL["anthropic"].reply(Sim().ask("anthropic", CASES["thinking hidden"]).body)
     assert (message.content[0].thinking, bool(message.content[0].signature)) == ("", True)
     assert message.usage.output_tokens_details.thinking_tokens == 16
+
+
+@pytest.mark.parametrize("field", ["previous_response_id", "conversation"])
+def test_nothing_is_gone_on_from(field):
+    """No answer is kept, and to forget what was said before would be another answer."""
+    body = {"model": "sim-small", "input": "and?", field: "resp_1"}
+    script = Simulator().respond("POST", "/v1/responses", {}, json.dumps(body).encode())
+    assert script.status == 400
+    assert json.loads(script.body)["error"]["param"] == field
