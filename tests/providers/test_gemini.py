@@ -10,7 +10,7 @@ import pytest
 
 from fairlead.call import Call, Candidate, Secret
 from fairlead.dialects import dialect
-from fairlead.errors import StreamTruncated
+from fairlead.errors import InvalidRequest, StreamTruncated
 from fairlead.pipeline import Reply
 from fairlead.providers import facts
 from fairlead.providers.http import HttpProvider
@@ -152,3 +152,22 @@ async def test_a_blocked_prompt_is_a_whole_stream():
     there, call = There(chunks(blocked)), asking("streamGenerateContent")
     assert b"blockReason" in await read(await there.provider.send(call))
     assert call.attempt.usage == Usage(input_tokens=5)
+
+
+@pytest.mark.parametrize("model", ["..", "../files", "a/../b", "..\\files"])
+async def test_no_model_leads_out_of_its_place(model: str):
+    """It is written into the path, and servers on the way may decode what is encoded there."""
+    there, call = There(answers.json(WHOLE)), asking("generateContent")
+    call.open_attempt(Candidate(provider="google", model=model), 0)
+    with pytest.raises(InvalidRequest) as caught:
+        await there.provider.send(call)
+    assert caught.value.param == "model"
+    assert not there.transport.requests
+
+
+async def test_a_model_may_have_dots_in_its_name():
+    """As most have; two in a row are no part of their own there."""
+    there, call = There(answers.json(WHOLE)), asking("generateContent")
+    call.open_attempt(Candidate(provider="google", model="gemini-2.5..x"), 0)
+    await there.provider.send(call)
+    assert there.sent.path == "/v1beta/models/gemini-2.5..x:generateContent"

@@ -365,7 +365,11 @@ class _Way:
         self._in_path = "{model}" in spoken.upstream_path
 
     def path(self, request: Request, model: str) -> str:
-        """Where the request goes, below the base URL."""
+        """Where the request goes, below the base URL.
+
+        Raises:
+            InvalidRequest: a model whose name would lead out of its place, were it decoded on the way.
+        """
         spoken = self.spoken
         path = spoken.upstream_path
         if request.operation == "count":
@@ -373,7 +377,11 @@ class _Way:
         elif request.stream:
             path = spoken.stream_path or path
         path = self._below + path
-        return path.replace("{model}", quote(model, safe="")) if self._in_path else path
+        if not self._in_path:
+            return path
+        if ".." in model and ".." in model.replace("\\", "/").split("/"):
+            raise InvalidRequest(f"no model {model!r}: a name must not hold `..` as a part of its own", param="model")
+        return path.replace("{model}", quote(model, safe=""))
 
 
 def _listed(paths: tuple[str, ...]) -> str:
