@@ -137,3 +137,15 @@ def test_the_list_of_vendors():
         "openai", "azure", "anthropic", "mistral", "groq", "together", "fireworks", "deepseek", "xai", "perplexity",
         "openrouter", "cerebras", "ollama", "vllm", "llamacpp", "lmstudio", "sglang", "tgi", "sim", "fairlead",
     } <= FACTS.vendors.keys()  # fmt: skip
+
+
+@pytest.mark.parametrize("vendor", ["openai", "azure"])
+def test_limits_that_count_what_an_answer_may_become(vendor: str) -> None:
+    """Both say so of their limits of tokens: a large `max_tokens` takes its share at once."""
+    assert FACTS.vendors[vendor].counts_maximum
+
+
+@pytest.mark.parametrize(("vendor", "keeps"), [("openai", True), ("anthropic", False), ("vllm", False), ("sim", False)])
+def test_who_keeps_answers(vendor: str, keeps: bool) -> None:
+    """Those whose dialect gives answers an id, but for the simulator, which forgets them."""
+    assert FACTS.vendors[vendor].is_keeper is keeps
