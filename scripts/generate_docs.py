@@ -206,6 +206,7 @@ def simulator() -> str:
         "Answers, streams, errors and lists of models have the form that the official clients know, and so have the "
         "headers about [limits](faults.md).\n"
         "A key is taken from `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`.\n"
+        "It keeps no answers: a request that goes on from one, by `previous_response_id`, is refused.\n"
         "\n```toml\n[providers.one]      # speaks only one dialect, so that calls in any other are translated\n"
         'vendor = "sim"\ndialect = "anthropic"\n\n[models.translated]\ntargets = ["one/sim-small"]\n```\n'
     )
