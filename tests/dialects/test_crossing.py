@@ -11,6 +11,7 @@ from hypothesis import given
 from anthropic_generated import chats, raw
 from fairlead.dialects.anthropic import ANTHROPIC
 from fairlead.dialects.crossing import event_across, reply_across, request_across
+from fairlead.dialects.gemini import GEMINI
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.dialects.openai_responses import OPENAI_RESPONSES
 from fairlead.errors import InvalidRequest
@@ -127,3 +128,72 @@ def test_of_parameters_that_exclude_each_other_the_first_stays():
     assert request_across(both, (), one_of) == (Chat(model="m", messages=(), temperature=0.5), ("top_p",))
     second = Chat(model="m", messages=(), top_p=0.9)
     assert request_across(second, (), one_of) == (second, ())
+
+
+SAID = {
+    "openai_chat": {"messages": [{"role": "user", "content": "x"}]},
+    "anthropic": {"messages": [{"role": "user", "content": "x"}]},
+    "openai_responses": {"input": "x"},
+    "gemini": {"contents": [{"parts": [{"text": "x"}]}]},
+}
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+CUSTOM = {"type": "custom", "custom": {"name": "sql"}}
+
+
+def read_by(dialect, **fields):
+    """The neutral form of a body with these fields."""
+    path = "/v1beta/models/m:generateContent" if dialect is GEMINI else ""
+    body = msgspec.json.encode({"model": "m", **SAID[dialect.name], **fields})
+    return dialect.request.decode(dialect.request.read(body, path).fields)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "fields"),
+    [
+        (OPENAI_CHAT, "tools", {"tools": [FUNCTION, CUSTOM]}),
+        (OPENAI_CHAT, "tool_choice", {"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}),
+        (OPENAI_CHAT, "response_format", {"response_format": {"type": "grammar", "grammar": "x"}}),
+        (OPENAI_CHAT, "functions", {"functions": [{"name": "f"}]}),
+        (OPENAI_CHAT, "modalities", {"modalities": ["text", "audio"]}),
+        (OPENAI_CHAT, "audio", {"audio": {"voice": "alloy", "format": "wav"}}),
+        (OPENAI_CHAT, "web_search_options", {"web_search_options": {}}),
+        (
+            OPENAI_CHAT,
+            "messages",
+            {"messages": [{"role": "assistant", "tool_calls": [{"id": "c", **CUSTOM}]}]},
+        ),
+        (OPENAI_CHAT, "messages", {"messages": [{"role": "assistant", "audio": {"id": "a"}}]}),
+        (OPENAI_RESPONSES, "tool_choice", {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}),
+        (OPENAI_RESPONSES, "text.format", {"text": {"format": {"type": "grammar"}}}),
+        (ANTHROPIC, "mcp_servers", {"mcp_servers": [{"url": "https://x"}]}),
+        (ANTHROPIC, "tool_choice", {"tool_choice": {"type": "new"}}),
+        (ANTHROPIC, "output_config.format", {"output_config": {"format": {"type": "new"}}}),
+        (GEMINI, "cachedContent", {"cachedContent": "cachedContents/x"}),
+        (
+            GEMINI,
+            "toolConfig.functionCallingConfig",
+            {"toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f", "g"]}}},
+        ),
+        (GEMINI, "generationConfig.responseModalities", {"generationConfig": {"responseModalities": ["IMAGE"]}}),
+        (GEMINI, "generationConfig.responseMimeType", {"generationConfig": {"responseMimeType": "text/x.enum"}}),
+    ],
+)
+def test_what_was_asked_for_is_never_left_out(dialect, path, fields):
+    """A tool, a form of the answer or a part of the prompt that another dialect cannot say: another answer would come."""
+    with pytest.raises(InvalidRequest) as caught:
+        request_across(read_by(dialect, **fields))
+    assert caught.value.param == path
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fields"),
+    [
+        (OPENAI_CHAT, {"modalities": ["text"], "functions": [], "audio": None, "tools": []}),
+        (ANTHROPIC, {"mcp_servers": [], "output_config": {"effort": "low", "format": None}}),
+        (OPENAI_RESPONSES, {"text": {"verbosity": "low"}, "background": False}),
+        (GEMINI, {"generationConfig": {"responseModalities": ["TEXT"]}, "cachedContent": None}),
+    ],
+)
+def test_what_asks_for_nothing_does_not_keep_a_call_in_its_dialect(dialect, fields):
+    """SDKs send such defaults."""
+    request_across(read_by(dialect, **fields))

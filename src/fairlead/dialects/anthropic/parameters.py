@@ -39,6 +39,7 @@ _READ = (
     "metadata",
 )
 _NO_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
+_NOTHING = frozenset({b"null", b"[]"})
 _EFFORTS = {"minimal": "low"}
 _MODES = {"auto": "auto", "none": "none", "required": "any"}
 
@@ -57,7 +58,8 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     if "type" in known:
         extra["type"] = known["type"]
     choice, parallel = _tool_choice(fields, extra)
-    effort, form = _output_config(fields, extra)
+    effort, form, binding = _output_config(fields, extra)
+    binding |= {name for name in ("mcp_servers", "tool_choice") if bytes(extra.get(name, b"[]")) not in _NOTHING}
     return {
         "max_output_tokens": integer(fields, "max_tokens", 0, MOST_TOKENS),
         "temperature": plain(fields, "temperature", float),
@@ -73,6 +75,7 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
         "user": _user(fields, extra),
         "cache": cache,
         "include_usage": boolean(fields, "stream"),  # a stream of this dialect always counts
+        "binding": frozenset(binding),
         "extra": extra,
     }
 
@@ -235,10 +238,13 @@ def _encode_thinking(chat: Chat) -> dict[str, Any]:
     return {"thinking": {"type": chat.thinking.mode, **{name: v for name, v in told.items() if v is not None}}}
 
 
-def _output_config(fields: Mapping[str, msgspec.Raw], extra: Fields) -> tuple[str | None, ResponseFormat | None]:
+def _output_config(
+    fields: Mapping[str, msgspec.Raw], extra: Fields
+) -> tuple[str | None, ResponseFormat | None, set[str]]:
+    """The effort, the form of the answer, and the path of a form that has no neutral one."""
     raw = fields.get("output_config")
     if raw is None or bytes(raw) == b"null":
-        return None, None
+        return None, None, set()
     try:
         config = msgspec.json.decode(raw, type=Fields)
         form = msgspec.json.decode(config["format"], type=Fields | None) if "format" in config else None
@@ -252,7 +258,7 @@ def _output_config(fields: Mapping[str, msgspec.Raw], extra: Fields) -> tuple[st
     left = rest(config, *known) | ({"type": config["type"]} if "type" in config else {})
     if left:
         extra["output_config"] = msgspec.Raw(msgspec.json.encode(left))
-    return plain(config, "effort", str), found
+    return plain(config, "effort", str), found, set() if found or not form else {"output_config.format"}
 
 
 def _encode_output(chat: Chat) -> dict[str, Any]:

@@ -138,6 +138,7 @@ def _read(fields: Mapping[str, msgspec.Raw], size: int, *, is_count: bool) -> Re
         service_tier=(string(asked, "serviceTier") or "").lower() or None,
         input_bytes=size - media_bytes,
         images=images,
+        is_partial="cachedContent" in asked,
     )
 
 

@@ -26,6 +26,21 @@ _PLAIN: Mapping[str, type] = {
 }
 """Fields that have the same name and one plain type on both sides."""
 
+_BINDING = frozenset(
+    {
+        "audio",
+        "function_call",
+        "functions",
+        "modalities",
+        "response_format",
+        "tool_choice",
+        "tools",
+        "web_search_options",
+    }
+)
+"""What is asked for beside text and functions, where it has no neutral form: without it the answer is another one."""
+_NOTHING = frozenset({b"null", b"[]", b'["text"]'})
+"""How these fields ask for nothing."""
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _READ = frozenset(
     {
@@ -61,6 +76,9 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     known["tool_choice"] = _tool_choice(fields, extra)
     known["response_format"] = _response_format(fields, extra)
     known["include_usage"] = _include_usage(fields, extra)
+    known["binding"] = frozenset(
+        name for name in _BINDING.intersection(extra) if bytes(extra[name]).replace(b" ", b"") not in _NOTHING
+    )
     return {**known, "extra": extra}
 
 
