@@ -174,6 +174,29 @@ async def test_an_error_in_the_middle_is_one_of_ours():
         await pieces(reply)
 
 
+@pytest.mark.parametrize("speaks", ["anthropic", "gemini", "openai_responses"])
+async def test_an_error_in_the_very_last_bytes_is_no_clean_end(speaks):
+    """What came before it goes out, and then the stream breaks: a piece of the answer is missing."""
+    text = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+    there = There("openai_chat", answers.sse([text, text + b"data: {torn\n\ndata: [DONE]\n\n"], done=False))
+    path = "/v1beta/models/m:streamGenerateContent" if speaks == "gemini" else ""
+    said = {"contents": [{"parts": [{"text": "x"}]}], "input": "x", "stream": True}
+    reply = await there.provider.send(asking(speaks, path, **said))
+    with pytest.raises(StreamTruncated):
+        await pieces(reply)
+
+
+async def test_a_call_that_is_not_whole_at_the_end_breaks_the_stream():
+    """Gemini's dialect has no form for it, and a stream without it would look like a whole one."""
+    call = b'{"index":0,"id":"c","function":{"name":"f","arguments":"{\\"a\\":"}}'
+    piece = b'data: {"choices":[{"index":0,"delta":{"tool_calls":[' + call + b"]}}]}\n\n"
+    there = There("openai_chat", answers.sse([piece, b"data: [DONE]\n\n"], done=False))
+    said = {"contents": [{"parts": [{"text": "x"}]}]}
+    reply = await there.provider.send(asking("gemini", "/v1beta/models/m:streamGenerateContent", **said))
+    with pytest.raises(StreamTruncated):
+        await pieces(reply)
+
+
 async def test_an_event_that_is_none_breaks_the_stream():
     """A reader of the other dialect could not be told anything that is true."""
     there = There("anthropic", answers.sse([b"event: message_start\ndata: [1]\n\n"], done=False))

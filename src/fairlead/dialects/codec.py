@@ -141,7 +141,9 @@ class EventDecoder(Protocol):
         ...
 
     complete: bool
-    """Whether the terminator has been seen."""
+    """Whether the terminator has been seen, or, in a dialect without one, nothing is missing so far."""
+    error: FairleadError | None
+    """What the next `feed` will raise, or what the stream ended with."""
 
 
 class EventEncoder(Protocol):

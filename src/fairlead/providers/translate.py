@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from fairlead.providers.relay import RelayStream
 
 _NS = 1_000_000_000
+
+
+@contextmanager
+def _breaking_off() -> Iterator[None]:
+    """Whatever cannot be translated breaks the stream: a piece of the answer would be missing."""
+    try:
+        yield
+    except StreamTruncated:
+        raise
+    except UpstreamError as error:
+        raise StreamTruncated(f"the stream broke off: {error.message}") from error
 
 
 class Translation:
@@ -162,7 +174,7 @@ class TranslatedStream:
                 chunk = await self._relay.__anext__()
             except StopAsyncIteration:
                 self._ended = True
-                last = self._taken() + self._encoder.end()
+                last = self._taken() + self._end()
                 if last:
                     return self._keep(last)
                 break
@@ -213,12 +225,21 @@ class TranslatedStream:
         Raises:
             StreamTruncated: they are none of the provider's dialect.
         """
-        try:
+        with _breaking_off():
             return b"".join([self._encoder.encode(self._across(event)) for event in self._decoder.feed(chunk)])
-        except StreamTruncated:
-            raise
-        except UpstreamError as error:
-            raise StreamTruncated(f"the stream broke off: {error.message}") from error
+
+    def _end(self) -> bytes:
+        """How the caller's dialect ends a good stream.
+
+        Raises:
+            StreamTruncated: it is none: something that was sent could not be read, or has no form for the caller.
+        """
+        with _breaking_off():
+            if self._decoder.error is not None:
+                raise self._decoder.error
+            if not self._decoder.complete:
+                raise StreamTruncated("the stream broke off: its end could not be read")
+            return self._encoder.end()
 
     def _across(self, event: ChatEvent) -> ChatEvent:
         if isinstance(event, Started) and not event.created:

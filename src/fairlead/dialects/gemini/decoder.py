@@ -97,7 +97,7 @@ class ContentEventDecoder:
             self._made_id = id_maker(_string(body.get("responseId")))
             yield self._started(body)
         if blocked(body):
-            self.complete = True
+            self._finished = dict.fromkeys((*self._finished, 0), True)
             feedback = msgspec.Raw(msgspec.json.encode(body["promptFeedback"]))
             yield Finished(reason="content_filter", extra={"promptFeedback": feedback})
         for choice in read_choices(data, self._made_id):

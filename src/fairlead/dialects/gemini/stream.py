@@ -94,7 +94,9 @@ class ContentScanner:
             index = candidate.get("index")
             index = index if isinstance(index, int) and index >= 0 else place
             self._finished[index] = self._finished.get(index, False) or _has_ended(candidate)
-        self.complete = blocked(body) or (all(self._finished.values()) if self._finished else self.complete)
+        if blocked(body):
+            self._finished = dict.fromkeys((*self._finished, 0), True)
+        self.complete = bool(self._finished) and all(self._finished.values())
         self.content = self.content or has_content(body)
         if not isinstance(body.get("usageMetadata"), dict):
             return
