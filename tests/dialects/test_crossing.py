@@ -197,3 +197,19 @@ def test_what_was_asked_for_is_never_left_out(dialect, path, fields):
 def test_what_asks_for_nothing_does_not_keep_a_call_in_its_dialect(dialect, fields):
     """SDKs send such defaults."""
     request_across(read_by(dialect, **fields))
+
+
+def test_text_that_is_empty_does_not_cross_beside_something_else():
+    """SDKs write it beside calls, and Anthropic refuses it; a call stays where it stood."""
+    call = ToolCall(id="c", name="f", arguments="{}", at=2)
+    parts = (TextPart(text=""), TextPart(text="a"), TextPart(text="b"))
+    said = Message(role="assistant", parts=parts, tool_calls=(call,))
+    silent = Message(role="assistant", parts=(TextPart(text=""),), tool_calls=(call,))
+    empty = Message(role="user", parts=(TextPart(text=""),))
+    crossed, _ = request_across(Chat(model="m", messages=(said, silent, empty)))
+    first, second, third = ANTHROPIC.request.decode(
+        msgspec.json.decode(ANTHROPIC.request.encode(crossed), type=dict[str, msgspec.Raw])
+    ).messages
+    assert (first.text, first.tool_calls[0].at) == ("ab", 1)
+    assert (second.parts, len(second.tool_calls)) == ((), 1)
+    assert third == empty

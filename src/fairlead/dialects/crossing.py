@@ -26,6 +26,8 @@ from fairlead.types import (
     ReasoningDelta,
     ReasoningPart,
     Started,
+    TextPart,
+    ToolCall,
     ToolCallDelta,
 )
 
@@ -89,11 +91,23 @@ def _refuse_bound(chat: Chat) -> None:
 
 
 def _message(message: Message) -> Message:
-    return msgspec.structs.replace(
-        _bare(message),
-        parts=tuple(map(_part, message.parts)),
-        tool_calls=tuple(map(_bare, message.tool_calls)),
-    )
+    calls, parts = message.tool_calls, message.parts
+    hollow = [index for index, part in enumerate(parts) if _is_hollow(part)]
+    if hollow and (calls or len(hollow) < len(parts)):
+        # SDKs write it beside calls, and providers refuse it.
+        parts = tuple(part for part in parts if not _is_hollow(part))
+        calls = tuple(_moved(call, hollow) for call in calls)
+    return msgspec.structs.replace(_bare(message), parts=tuple(map(_part, parts)), tool_calls=tuple(map(_bare, calls)))
+
+
+def _is_hollow(part: Part) -> bool:
+    return isinstance(part, TextPart) and not part.text and part.cache is None
+
+
+def _moved(call: ToolCall, gone: Sequence[int]) -> ToolCall:
+    """A call whose place is told without the parts that are gone."""
+    place = call.at
+    return call if place is None else msgspec.structs.replace(call, at=place - sum(index < place for index in gone))
 
 
 def _part(part: Part) -> Part:

@@ -65,6 +65,8 @@ def encode_message(message: Message) -> dict[str, Any]:
         body["content"] = parts[0].text
     elif parts:
         body["content"] = [_encode_part(part) for part in parts]
+    elif not message.tool_calls and not message.extra:
+        body["content"] = ""  # nothing at all is refused, such as a result of a tool that returned nothing
     if message.name is not None:
         body["name"] = message.name
     if message.tool_call_id is not None:
