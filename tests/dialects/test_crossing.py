@@ -213,3 +213,15 @@ def test_text_that_is_empty_does_not_cross_beside_something_else():
     assert (first.text, first.tool_calls[0].at) == ("ab", 1)
     assert (second.parts, len(second.tool_calls)) == ((), 1)
     assert third == empty
+
+
+@pytest.mark.parametrize(
+    ("told", "crossed"),
+    [("model_length", "length"), ("error", "length"), ("eos_token", "stop"), ("invented", "invented")],
+)
+def test_a_reason_of_one_server_alone_crosses_as_what_it_means(told, crossed):
+    """An answer that broke off never becomes a whole one."""
+    assert event_across(Finished(reason=told)) == Finished(reason=crossed)
+    choice = Choice(index=0, message=Message(role="assistant"), finish_reason=told)
+    only = reply_across(ChatReply(id="i", model="m", created=0, choices=(choice,))).choices[0]
+    assert only.finish_reason == crossed

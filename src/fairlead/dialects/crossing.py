@@ -8,7 +8,7 @@ only one dialect knows do cross, for the other one to refuse by name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +21,7 @@ from fairlead.types import (
     Embed,
     EmbedReply,
     Finished,
+    FinishReason,
     Message,
     Part,
     ReasoningDelta,
@@ -31,6 +32,16 @@ from fairlead.types import (
     ToolCallDelta,
 )
 
+_REASONS: Mapping[FinishReason, FinishReason] = {
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "model_length": "length",
+    "error": "length",
+    "insufficient_system_resource": "length",
+}
+"""What single servers of OpenAI's dialect say beside its own reasons: TGI, Mistral, DeepSeek.  An answer that broke off is
+not whole, and that is what a caller has to know."""
 _Kept = TypeVar("_Kept", bound=msgspec.Struct)
 
 
@@ -70,7 +81,10 @@ def reply_across(reply: ChatReply | EmbedReply) -> ChatReply | EmbedReply:
     """The answer for an encoder of another dialect."""
     if isinstance(reply, EmbedReply):
         return msgspec.structs.replace(reply, extra={})
-    choices = (msgspec.structs.replace(choice, message=_message(choice.message)) for choice in reply.choices)
+    choices = (
+        msgspec.structs.replace(choice, message=_message(choice.message), finish_reason=_reason(choice.finish_reason))
+        for choice in reply.choices
+    )
     return msgspec.structs.replace(reply, choices=tuple(choices), extra={})
 
 
@@ -78,7 +92,13 @@ def event_across(event: ChatEvent) -> ChatEvent:
     """The event for an encoder of another dialect."""
     if isinstance(event, ReasoningDelta):
         return msgspec.structs.replace(event, signature=None, encrypted=None)
-    return _bare(event) if isinstance(event, Started | ToolCallDelta | Finished) else event
+    if isinstance(event, Finished):
+        return Finished(reason=_reason(event.reason) or "stop", choice=event.choice)
+    return _bare(event) if isinstance(event, Started | ToolCallDelta) else event
+
+
+def _reason(reason: FinishReason | None) -> FinishReason | None:
+    return None if reason is None else _REASONS.get(reason, reason)
 
 
 def _refuse_bound(chat: Chat) -> None:
