@@ -19,7 +19,8 @@ from fairlead.errors import InvalidRequest
 from fairlead.types import Chat, ResponseFormat, Thinking, Tool, ToolChoice
 
 DEFAULT_MAX_TOKENS = 4096
-"""What `max_tokens`, which this dialect demands, is where the caller set no limit: the most that every Claude writes."""
+"""What `max_tokens`, which this dialect demands, is where the caller set no limit: the most that every Claude writes.
+A budget for thinking comes on top, for the limit contains what is thought."""
 
 _TOOLS = msgspec.json.Decoder(list[Fields])
 _READ = (
@@ -88,7 +89,7 @@ def encode_parameters(chat: Chat) -> dict[str, Any]:
     """
     _refuse_inexpressible(chat)
     body: dict[str, Any] = dict(chat.extra)
-    body["max_tokens"] = DEFAULT_MAX_TOKENS if chat.max_output_tokens is None else chat.max_output_tokens
+    body["max_tokens"] = _default_limit(chat) if chat.max_output_tokens is None else chat.max_output_tokens
     if chat.temperature is not None:
         body["temperature"] = min(chat.temperature, 1.0)
     sampling = {"top_p": chat.top_p, "top_k": chat.top_k}
@@ -102,6 +103,11 @@ def encode_parameters(chat: Chat) -> dict[str, Any]:
     if chat.user is not None:
         body["metadata"] = {**_object(chat.extra, "metadata"), "user_id": chat.user}
     return body | _encode_choice(chat) | _encode_thinking(chat) | _encode_output(chat)
+
+
+def _default_limit(chat: Chat) -> int:
+    budget = None if chat.thinking is None else chat.thinking.budget_tokens
+    return DEFAULT_MAX_TOKENS + (budget or 0)
 
 
 def _refuse_inexpressible(chat: Chat) -> None:
