@@ -20,7 +20,7 @@ from fairlead.testing import answers
 from fairlead.testing.clock import VirtualClock
 from fairlead.testing.openai_chat import openai_reply, openai_stream
 from fairlead.testing.transport import FakeTransport
-from fairlead.types import Usage
+from fairlead.types import Started, Usage
 
 ASKED = {"model": "alias", "max_tokens": 9, "messages": [{"role": "user", "content": "Say hello."}]}
 MESSAGE = {
@@ -123,6 +123,16 @@ async def test_an_answer_that_has_no_date_is_of_now():
     there = There("anthropic", answers.json(MESSAGE))
     reply = await there.provider.send(asking("openai_chat"))
     assert json.loads(reply.source)["created"] == there.time.now_ns() // 1_000_000_000 > 0
+
+
+async def test_an_answer_that_does_not_name_its_model_is_of_the_one_that_was_asked():
+    """Gemini's need not say it; streamed or not."""
+    said = {"candidates": [{"content": {"parts": [{"text": "Hello."}]}, "finishReason": "STOP"}]}
+    there = There("gemini", answers.json(said))
+    whole = json.loads((await there.provider.send(asking("openai_chat"))).source)
+    there = There("gemini", answers.sse([b"data: " + json.dumps(said).encode() + b"\n\n"], done=False))
+    raw = b"".join(await pieces(await there.provider.send(asking("openai_chat", stream=True))))
+    assert [each["model"] for each in (whole, *data_of(raw))] == ["theirs"] * 4
 
 
 async def test_the_other_way_round_it_is_a_message():
@@ -335,7 +345,12 @@ async def test_a_chunk_that_is_offered_is_translated_once(taken: int):
     """Whether it leaves at once or waits for its reader: the caller sees every event once, in order."""
     answer = named(START, OPENED, piece("Hel"), piece("lo."), CLOSED, ENDED, STOPPED)
     stream = TranslatedStream(
-        Relayed(*answer.pieces), dialect("anthropic"), dialect("openai_chat"), include_usage=True, created=1, keep=True
+        Relayed(*answer.pieces),
+        dialect("anthropic"),
+        dialect("openai_chat"),
+        include_usage=True,
+        untold=Started(id="", model="", created=1),
+        keep=True,
     )
     out: list[bytes] = []
 

@@ -74,8 +74,9 @@ class Translation:
         reply = reply_across(self._provider.reply.decode(body))
         if isinstance(reply, EmbedReply):
             reply = self._embedded(reply, request, attempt)
-        elif not reply.created:
-            reply = msgspec.structs.replace(reply, created=now_ns // _NS)
+        else:
+            told = {"model": reply.model or attempt.candidate.model, "created": reply.created or now_ns // _NS}
+            reply = msgspec.structs.replace(reply, **told)
         return self._caller.reply.encode(reply)
 
     def _asked(self, request: Request) -> Chat | Embed:
@@ -96,14 +97,16 @@ class Translation:
             usage=attempt.usage if reply.usage is None else reply.usage,
         )
 
-    def stream(self, relay: RelayStream, request: Request, now_ns: int, *, keep: bool) -> TranslatedStream:
+    def stream(
+        self, relay: RelayStream, request: Request, attempt: Attempt, now_ns: int, *, keep: bool
+    ) -> TranslatedStream:
         """The stream for the caller."""
         return TranslatedStream(
             relay,
             self._provider,
             self._caller,
             include_usage=request.include_usage,
-            created=now_ns // _NS,
+            untold=Started(id="", model=attempt.candidate.model, created=now_ns // _NS),
             keep=keep,
         )
 
@@ -113,12 +116,11 @@ class TranslatedStream:
 
     Args:
         relay: the provider's own, its first content already seen; it knows about usage, errors and the end.
-        created: seconds since the epoch, where the provider does not say when it began.
+        untold: what the answer's model and time are, where the provider does not say it.
         keep: whether `raw` is wanted afterwards.
     """
 
     __slots__ = (
-        "_created",
         "_decoder",
         "_encoder",
         "_ended",
@@ -130,15 +132,23 @@ class TranslatedStream:
         "_relay",
         "_seen_bytes",
         "_skip",
+        "_untold",
     )
 
     def __init__(
-        self, relay: RelayStream, provider: Dialect, caller: Dialect, *, include_usage: bool, created: int, keep: bool
+        self,
+        relay: RelayStream,
+        provider: Dialect,
+        caller: Dialect,
+        *,
+        include_usage: bool,
+        untold: Started,
+        keep: bool,
     ) -> None:
         self._relay = relay
         self._decoder = provider.streams.decoder()
         self._encoder = caller.streams.encoder(include_usage=include_usage)
-        self._created = created
+        self._untold = untold
         self._outlet: Callable[[bytes], bool] | None = None
         self._ready = b""
         """Translated already, and not taken when it was offered."""
@@ -242,8 +252,9 @@ class TranslatedStream:
             return self._encoder.end()
 
     def _across(self, event: ChatEvent) -> ChatEvent:
-        if isinstance(event, Started) and not event.created:
-            event = msgspec.structs.replace(event, created=self._created)
+        if isinstance(event, Started):
+            told = {"model": event.model or self._untold.model, "created": event.created or self._untold.created}
+            event = msgspec.structs.replace(event, **told)
         return event_across(event)
 
     def _keep(self, chunk: bytes) -> bytes:
