@@ -16,10 +16,12 @@ from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.dialects.openai_responses import OPENAI_RESPONSES
 from fairlead.errors import InvalidRequest
 from fairlead.types import (
+    CachePoint,
     Chat,
     ChatReply,
     Choice,
     Finished,
+    ImagePart,
     Message,
     ReasoningDelta,
     ReasoningPart,
@@ -225,3 +227,77 @@ def test_a_reason_of_one_server_alone_crosses_as_what_it_means(told, crossed):
     choice = Choice(index=0, message=Message(role="assistant"), finish_reason=told)
     only = reply_across(ChatReply(id="i", model="m", created=0, choices=(choice,))).choices[0]
     assert only.finish_reason == crossed
+
+
+@pytest.mark.parametrize(
+    ("dialect", "named"),
+    [
+        (OPENAI_CHAT, {"messages[0].cache", "messages[2].is_error", "messages[2].cache", "tools[0].cache", "cache"}),
+        (
+            OPENAI_RESPONSES,
+            {
+                "messages[0].name",
+                "messages[0].cache",
+                "messages[2].is_error",
+                "messages[2].cache",
+                "tools[0].cache",
+                "cache",
+            },
+        ),
+        (ANTHROPIC, {"messages[0].name", "messages[0].detail"}),
+        (
+            GEMINI,
+            {
+                *("messages[0].name", "messages[0].detail", "messages[0].cache"),
+                *("messages[2].cache", "tools[0].cache", "tools[0].strict", "cache"),
+            },
+        ),
+    ],
+)
+def test_what_messages_and_tools_say_without_a_place_is_named(dialect, named):
+    """And is really not said; the name of a tool whose result it is, is no such name."""
+    point = CachePoint(ttl="1h")
+    chat = Chat(
+        model="m",
+        messages=(
+            Message(
+                role="user",
+                name="ann_user",
+                parts=(TextPart(text="a", cache=point), ImagePart(url="data:image/png;base64,AAAA", detail="high")),
+            ),
+            Message(role="assistant", tool_calls=(ToolCall(id="c", name="f", arguments="{}"),)),
+            Message(role="tool", tool_call_id="c", name="f", is_error=True, cache=point, parts=(TextPart(text="b"),)),
+        ),
+        tools=(Tool(name="f", strict=True, cache=point),),
+        cache=point,
+    )
+    crossed, left = request_across(chat, dialect.leaves_out.keys())
+    assert set(left) == named
+    body = dialect.request.encode(crossed)
+    said = {"name": b"ann_user", "detail": b"detail", "is_error": b"error", "cache": b"1h", "strict": b"strict"}
+    for name, words in said.items():
+        assert (words in body) is not any(path.endswith(name) for path in named)
+
+
+def test_what_parts_and_calls_say_beside_the_dialect_is_named():
+    """Other servers of OpenAI's dialect read it; it comes back where the call stays there."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    tool = {"type": "function", "function": {"name": "f", "x_in": 1}, **mark}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra_content": {"a": 1}}
+    turns = [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "a", **mark},
+                {"type": "image_url", "image_url": {"url": "https://x/y.png"}, **mark},
+            ],
+        },
+        {"role": "assistant", "tool_calls": [call]},
+    ]
+    chat = read_by(OPENAI_CHAT, messages=turns, tools=[tool])
+    assert request_across(chat)[1] == (
+        *("messages[0].cache_control", "messages[0].cache_control", "messages[1].extra_content"),
+        *("tools[0].cache_control", "tools[0].function"),
+    )
+    again = json.loads(OPENAI_CHAT.request.encode(chat))
+    assert (again["messages"], again["tools"]) == (turns, [tool])

@@ -28,6 +28,7 @@ from fairlead.types import (
     ReasoningPart,
     Started,
     TextPart,
+    Tool,
     ToolCall,
     ToolCallDelta,
 )
@@ -42,6 +43,10 @@ _REASONS: Mapping[FinishReason, FinishReason] = {
 }
 """What single servers of OpenAI's dialect say beside its own reasons: TGI, Mistral, DeepSeek.  An answer that broke off is
 not whole, and that is what a caller has to know."""
+_WITHOUT_PLACE = frozenset({"cache", "detail", "is_error", "name", "strict"})
+"""What messages, their parts and tools may say that not every dialect has a place for: its encoder leaves it out."""
+_BELOW = _WITHOUT_PLACE - {"cache"}
+"""Those of them that a chat as a whole does not say."""
 _Kept = TypeVar("_Kept", bound=msgspec.Struct)
 
 
@@ -51,7 +56,8 @@ def request_across(
     """The request for an encoder of another dialect, and the paths of the fields that it leaves behind.
 
     Args:
-        refused: parameters that the model, or the other dialect, does not take.
+        refused: parameters that the model, or the other dialect, does not take, and what messages and tools may say
+            that has no place there.
         one_of: parameters of which the model takes one at a time, the first for choice.
 
     Raises:
@@ -61,7 +67,8 @@ def request_across(
         unset = [name for name in sorted(refused) if getattr(request, name, None) is not None]
         return msgspec.structs.replace(request, extra={}, **dict.fromkeys(unset)), (*request.extra, *unset)
     _refuse_bound(request)
-    empty_of = {name: () if isinstance(getattr(request, name), tuple) else None for name in (*refused, *one_of)}
+    of_chat = [name for name in (*refused, *one_of) if name not in _BELOW]
+    empty_of = {name: () if isinstance(getattr(request, name), tuple) else None for name in of_chat}
     is_set = {name for name, empty in empty_of.items() if getattr(request, name) != empty}
     alternatives = [name for name in one_of if name in is_set and name not in refused]
     set_and_refused = [name for name in sorted(refused) if name in is_set] + alternatives[1:]
@@ -74,7 +81,7 @@ def request_across(
         tools=tuple(map(_bare, request.tools)),
         **{name: empty_of[name] for name in set_and_refused},
     )
-    return crossed, (*_left_behind(request), *set_and_refused)
+    return crossed, (*_left_behind(request, frozenset(refused)), *set_and_refused)
 
 
 def reply_across(reply: ChatReply | EmbedReply) -> ChatReply | EmbedReply:
@@ -140,10 +147,19 @@ def _bare(kept: _Kept) -> _Kept:
     return msgspec.structs.replace(kept, extra={}) if getattr(kept, "extra", None) else kept
 
 
-def _left_behind(chat: Chat) -> Iterator[str]:
+def _left_behind(chat: Chat, refused: frozenset[str]) -> Iterator[str]:
     yield from chat.extra
     for index, message in enumerate(chat.messages):
         for kept in (message, *message.parts, *message.tool_calls):
-            yield from (f"messages[{index}].{name}" for name in getattr(kept, "extra", ()))
+            yield from (f"messages[{index}].{name}" for name in _unsaid(kept, refused))
     for index, tool in enumerate(chat.tools):
-        yield from (f"tools[{index}].{name}" for name in tool.extra)
+        yield from (f"tools[{index}].{name}" for name in _unsaid(tool, refused))
+
+
+def _unsaid(kept: Message | Part | ToolCall | Tool, refused: frozenset[str]) -> Iterator[str]:
+    """What of it does not cross: what was kept for the way back, and what the other dialect has no place for."""
+    yield from getattr(kept, "extra", ())
+    for name in sorted(_WITHOUT_PLACE & refused):
+        is_told = getattr(kept, name, None) not in {None, False}
+        if is_told and not (name == "name" and (not isinstance(kept, Message) or kept.role == "tool")):
+            yield name  # the name of a tool is no such name

@@ -648,7 +648,7 @@ def test_what_only_tunes_is_left_out():
         "tools": [{"functionDeclarations": [{"name": "f"}]}],
         "generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": {}},
     }
-    assert set(GEMINI.leaves_out) == {"user", "cache"}
+    assert set(GEMINI.leaves_out) == {"user", "cache", "name", "detail", "strict"}
 
 
 def test_media_of_other_dialects():
