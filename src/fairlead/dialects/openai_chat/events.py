@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.sse import SseError, SseEvent, SseParser
 from fairlead.dialects._json import load_object
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
-from fairlead.errors import FairleadError, UpstreamProtocol
+from fairlead.dialects.reader import EventReader
 from fairlead.types import (
     ChatEvent,
     Finished,
@@ -25,59 +24,22 @@ from fairlead.types import (
     UsageReport,
 )
 
-_SILENT = (Started, UsageReport)
-"""Events that carry nothing the model said."""
 
+class ChatEventDecoder(EventReader):
+    """Turns one raw stream into neutral events."""
 
-class ChatEventDecoder:
-    """Turns one raw stream into neutral events.
-
-    Events decoded before an error in the same bytes are not lost: they are given back, and the error is raised by the
-    next `feed`, or stands in `error` where the stream ends there.
-    """
-
-    __slots__ = ("_calls", "_parser", "_started", "complete", "error")
+    __slots__ = ("_calls", "_started")
 
     def __init__(self) -> None:
-        self._parser = SseParser()
+        super().__init__()
         self._started = False
         self._calls: dict[int, _Calls] = {}
         """Those of each choice."""
-        self.complete = False
-        self.error: FairleadError | None = None
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        """The events completed by these bytes; nothing after the terminator.
-
-        Raises:
-            FairleadError: an in-band error, mapped, or `UpstreamProtocol` for what is no JSON object.
-        """
-        if self.error is not None:
-            raise self.error
-        events: list[ChatEvent] = []
-        if self.complete:
-            return events
-        for event in self._parse(chunk):
-            if event.data.startswith(b"[DONE]"):
-                self.complete = True
-                break
-            try:
-                events += self._events(event.event, event.data)
-            except FairleadError as error:
-                self.error = error
-                if all(isinstance(event, _SILENT) for event in events):
-                    raise
-                break
-        return events
-
-    def _parse(self, chunk: bytes) -> list[SseEvent]:
-        try:
-            return self._parser.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
 
     def _events(self, name: bytes, data: bytes) -> Iterator[ChatEvent]:
-        if not data:
+        if data.startswith(b"[DONE]"):
+            self.complete = True
+        if not data or self.complete:
             return
         body = load_object(data)
         if is_error(body, name):
