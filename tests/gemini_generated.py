@@ -165,6 +165,16 @@ def chats(draw):
     """Whole requests."""
     stream = draw(st.booleans())
     thinking, effort = draw(THINKING)
+    extra = draw(
+        st.just({})
+        | st.just(
+            {
+                "cachedContent": raw("cachedContents/x"),
+                "generationConfig": raw({"mediaResolution": "MEDIA_RESOLUTION_LOW"}),
+            }
+        )
+        | st.just({"safetySettings": raw([{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}])})
+    )
     return Chat(
         model=draw(NAMES),
         messages=draw(conversations()),
@@ -186,16 +196,8 @@ def chats(draw):
         top_logprobs=draw(st.none() | st.integers(0, 5)),
         reasoning_effort=effort,
         thinking=thinking,
-        extra=draw(
-            st.just({})
-            | st.just(
-                {
-                    "cachedContent": raw("cachedContents/x"),
-                    "generationConfig": raw({"mediaResolution": "MEDIA_RESOLUTION_LOW"}),
-                }
-            )
-            | st.just({"safetySettings": raw([{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}])})
-        ),
+        binding=frozenset({"cachedContent"} & extra.keys()),
+        extra=extra,
     )
 
 

@@ -382,7 +382,7 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
     spelt: frozenset[str] = frozenset()
     """The names that the caller used for fields that have several in the source dialect; kept for the way back."""
     binding: frozenset[str] = frozenset()
-    """Names in `extra` without which it would be another request: one that has any stays in its dialect."""
+    """Paths in `extra` without which it would be another request: one that has any stays in its dialect."""
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 

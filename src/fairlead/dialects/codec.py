@@ -141,7 +141,9 @@ class EventDecoder(Protocol):
         ...
 
     complete: bool
-    """Whether the terminator has been seen."""
+    """Whether the terminator has been seen, or, in a dialect without one, nothing is missing so far."""
+    error: FairleadError | None
+    """What the next `feed` will raise, or what the stream ended with."""
 
 
 class EventEncoder(Protocol):
@@ -220,8 +222,9 @@ class Dialect:
     stream: StreamCodec | None = None
     """`None` where nothing is streamed."""
     leaves_out: Mapping[str, str] = field(default_factory=dict)
-    """Fields of a `Chat` that it has no form for and that only tune an answer, and why: left out of a request that is
-    translated into it, and named to the caller.  What would change the answer is refused by its encoder."""
+    """Fields of a `Chat`, of its messages and tools that it has no form for and that only tune an answer, and why: left out
+    of a request that is translated into it, and named to the caller.  What would change the answer is refused by its
+    encoder."""
     sign: str | None = None
     """A header that only its SDKs send."""
     request_id: str = "x-request-id"

@@ -236,7 +236,7 @@ class HttpProvider:
         self._let_go(request)
         source: Chunks = stream
         if translation is not None:
-            source = translation.stream(stream, request, self._clock.now_ns(), keep=self._keep_streams)
+            source = translation.stream(stream, request, attempt, self._clock.now_ns(), keep=self._keep_streams)
         return Reply(200, source, self._reply_headers(incoming, "text/event-stream"))
 
     def _note_kept(self, request: Request, attempt: Attempt, way: _Way, raw: bytes) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from fairlead.providers.relay import RelayStream
 
 _NS = 1_000_000_000
+
+
+@contextmanager
+def _breaking_off() -> Iterator[None]:
+    """Whatever cannot be translated breaks the stream: a piece of the answer would be missing."""
+    try:
+        yield
+    except StreamTruncated:
+        raise
+    except UpstreamError as error:
+        raise StreamTruncated(f"the stream broke off: {error.message}") from error
 
 
 class Translation:
@@ -62,8 +74,9 @@ class Translation:
         reply = reply_across(self._provider.reply.decode(body))
         if isinstance(reply, EmbedReply):
             reply = self._embedded(reply, request, attempt)
-        elif not reply.created:
-            reply = msgspec.structs.replace(reply, created=now_ns // _NS)
+        else:
+            told = {"model": reply.model or attempt.candidate.model, "created": reply.created or now_ns // _NS}
+            reply = msgspec.structs.replace(reply, **told)
         return self._caller.reply.encode(reply)
 
     def _asked(self, request: Request) -> Chat | Embed:
@@ -84,14 +97,16 @@ class Translation:
             usage=attempt.usage if reply.usage is None else reply.usage,
         )
 
-    def stream(self, relay: RelayStream, request: Request, now_ns: int, *, keep: bool) -> TranslatedStream:
+    def stream(
+        self, relay: RelayStream, request: Request, attempt: Attempt, now_ns: int, *, keep: bool
+    ) -> TranslatedStream:
         """The stream for the caller."""
         return TranslatedStream(
             relay,
             self._provider,
             self._caller,
             include_usage=request.include_usage,
-            created=now_ns // _NS,
+            untold=Started(id="", model=attempt.candidate.model, created=now_ns // _NS),
             keep=keep,
         )
 
@@ -101,12 +116,11 @@ class TranslatedStream:
 
     Args:
         relay: the provider's own, its first content already seen; it knows about usage, errors and the end.
-        created: seconds since the epoch, where the provider does not say when it began.
+        untold: what the answer's model and time are, where the provider does not say it.
         keep: whether `raw` is wanted afterwards.
     """
 
     __slots__ = (
-        "_created",
         "_decoder",
         "_encoder",
         "_ended",
@@ -118,15 +132,23 @@ class TranslatedStream:
         "_relay",
         "_seen_bytes",
         "_skip",
+        "_untold",
     )
 
     def __init__(
-        self, relay: RelayStream, provider: Dialect, caller: Dialect, *, include_usage: bool, created: int, keep: bool
+        self,
+        relay: RelayStream,
+        provider: Dialect,
+        caller: Dialect,
+        *,
+        include_usage: bool,
+        untold: Started,
+        keep: bool,
     ) -> None:
         self._relay = relay
         self._decoder = provider.streams.decoder()
         self._encoder = caller.streams.encoder(include_usage=include_usage)
-        self._created = created
+        self._untold = untold
         self._outlet: Callable[[bytes], bool] | None = None
         self._ready = b""
         """Translated already, and not taken when it was offered."""
@@ -162,7 +184,7 @@ class TranslatedStream:
                 chunk = await self._relay.__anext__()
             except StopAsyncIteration:
                 self._ended = True
-                last = self._taken() + self._encoder.end()
+                last = self._taken() + self._end()
                 if last:
                     return self._keep(last)
                 break
@@ -213,16 +235,26 @@ class TranslatedStream:
         Raises:
             StreamTruncated: they are none of the provider's dialect.
         """
-        try:
+        with _breaking_off():
             return b"".join([self._encoder.encode(self._across(event)) for event in self._decoder.feed(chunk)])
-        except StreamTruncated:
-            raise
-        except UpstreamError as error:
-            raise StreamTruncated(f"the stream broke off: {error.message}") from error
+
+    def _end(self) -> bytes:
+        """How the caller's dialect ends a good stream.
+
+        Raises:
+            StreamTruncated: it is none: something that was sent could not be read, or has no form for the caller.
+        """
+        with _breaking_off():
+            if self._decoder.error is not None:
+                raise self._decoder.error
+            if not self._decoder.complete:
+                raise StreamTruncated("the stream broke off: its end could not be read")
+            return self._encoder.end()
 
     def _across(self, event: ChatEvent) -> ChatEvent:
-        if isinstance(event, Started) and not event.created:
-            event = msgspec.structs.replace(event, created=self._created)
+        if isinstance(event, Started):
+            told = {"model": event.model or self._untold.model, "created": event.created or self._untold.created}
+            event = msgspec.structs.replace(event, **told)
         return event_across(event)
 
     def _keep(self, chunk: bytes) -> bytes:

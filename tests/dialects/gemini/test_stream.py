@@ -171,6 +171,7 @@ def test_any_stream_in_any_cut_gives_the_same(source, cuts):
         (TEXT + COUNT, False),
         (TEXT + END, True),
         (BLOCKED, True),
+        (TEXT + BLOCKED + COUNT, True),
         (chunk({"text": "a"}, reason="FINISH_REASON_UNSPECIFIED"), False),
         (chunk({"text": "a"}, reason="MAX_TOKENS"), True),
         # Of several candidates each has its own end.

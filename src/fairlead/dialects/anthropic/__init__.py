@@ -17,7 +17,11 @@ ANTHROPIC = Dialect(
     reply=reply,
     stream=stream,
     errors=errors,
-    leaves_out={"seed": "it steers how an answer is drawn, and no provider promises more"},
+    leaves_out={
+        "seed": "it steers how an answer is drawn, and no provider promises more",
+        "name": "a message has a role there, and nobody's name",
+        "detail": "how closely an image is looked at is not told there",
+    },
     sign="anthropic-version",
     request_id="request-id",
     count=count,

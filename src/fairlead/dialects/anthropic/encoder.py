@@ -25,6 +25,8 @@ from fairlead.types import (
     UsageReport,
 )
 
+_END_CHARS = 8
+"""How much of the end of arguments is looked at before they are read as a whole."""
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -47,6 +49,8 @@ class _Call(msgspec.Struct):
 
     @property
     def is_whole(self) -> bool:
+        if not self.arguments[-_END_CHARS:].rstrip().endswith("}"):
+            return False  # asked for each piece: nearly always this is all that is looked at
         try:
             _OBJECT.decode(self.arguments)
         except (ValueError, RecursionError):

@@ -21,6 +21,9 @@ GEMINI = Dialect(
     errors=errors,
     leaves_out={
         "user": "a request of this dialect names nobody",
+        "name": "a message has a role there, and nobody's name",
+        "detail": "how closely an image is looked at is not told there",
+        "strict": "a function has no such word there",
         "cache": "its providers cache what they have seen by themselves",
     },
     sign="x-goog-api-client",

@@ -7,14 +7,13 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.sse import SseError, SseEvent, SseParser
 from fairlead.dialects._json import load_object
 from fairlead.dialects.gemini.errors import decode_in_band, is_error
 from fairlead.dialects.gemini.objects import packed
 from fairlead.dialects.gemini.parts import encode_part
 from fairlead.dialects.gemini.reply import blocked, id_maker, read_choices
 from fairlead.dialects.gemini.usage import counts_output, decode_usage, prompt_alone, updated
-from fairlead.errors import FairleadError, UpstreamProtocol
+from fairlead.dialects.reader import EventReader
 from fairlead.types import (
     ChatEvent,
     Choice,
@@ -35,55 +34,25 @@ from fairlead.types import (
 CANDIDATE = "candidate"
 """The kind of an event that says something about a candidate and is no part of it, such as what it was grounded in."""
 
-_SILENT = (Started, UsageReport)
-"""Events that carry nothing the model said."""
 
-
-class ContentEventDecoder:
+class ContentEventDecoder(EventReader):
     """Turns one raw stream into neutral events.
 
     This dialect has no terminator: `complete` says that nothing is missing, and what comes all the same is read, too.
-    Events decoded before an error in the same bytes are not lost: they are given back, and the error is raised by the
-    next `feed`, or stands in `error` where the stream ends there.
     """
 
-    __slots__ = ("_calls", "_counts", "_finished", "_made_id", "_parser", "complete", "error")
+    __slots__ = ("_calls", "_counts", "_finished", "_made_id")
+
+    reads_on = True
 
     def __init__(self) -> None:
-        self._parser = SseParser()
+        super().__init__()
         self._counts: dict[str, Any] = {}
         self._calls: dict[int, int] = {}
         """How many calls each choice has made."""
         self._finished: dict[int, bool] = {}
         """Every choice that was seen, and whether it has ended."""
         self._made_id: Callable[[], str] | None = None
-        self.complete = False
-        self.error: FairleadError | None = None
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        """The events completed by these bytes.
-
-        Raises:
-            FairleadError: an in-band error, mapped, or `UpstreamProtocol` for what is not of this dialect.
-        """
-        if self.error is not None:
-            raise self.error
-        events: list[ChatEvent] = []
-        for event in self._parse(chunk):
-            try:
-                events += self._events(event.event, event.data)
-            except FairleadError as error:
-                self.error = error
-                if all(isinstance(event, _SILENT) for event in events):
-                    raise
-                break
-        return events
-
-    def _parse(self, chunk: bytes) -> list[SseEvent]:
-        try:
-            return self._parser.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
 
     def _events(self, name: bytes, data: bytes) -> Iterator[ChatEvent]:
         if not data:
@@ -97,7 +66,7 @@ class ContentEventDecoder:
             self._made_id = id_maker(_string(body.get("responseId")))
             yield self._started(body)
         if blocked(body):
-            self.complete = True
+            self._finished = dict.fromkeys((*self._finished, 0), True)
             feedback = msgspec.Raw(msgspec.json.encode(body["promptFeedback"]))
             yield Finished(reason="content_filter", extra={"promptFeedback": feedback})
         for choice in read_choices(data, self._made_id):

@@ -7,7 +7,7 @@ and strictness of a schema.  Of a budget for thinking and an effort the budget c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -75,8 +75,23 @@ def decode_parameters(fields: Fields) -> dict[str, Any]:
         "response_format": form,
         "thinking": thinking,
         "reasoning_effort": effort,
+        "binding": frozenset(_bound(extra, left)),
         "extra": extra,
     }
+
+
+def _bound(extra: Fields, config: Fields) -> Iterator[str]:
+    """The paths of what makes it another request: a prompt that Google keeps, a form of the answer or a choice among
+    functions without a neutral form, and answers that are no text."""
+    if "cachedContent" in extra:
+        yield "cachedContent"
+    if "functionCallingConfig" in kept(extra, "toolConfig"):
+        yield "toolConfig.functionCallingConfig"
+    for name in ("responseMimeType", "responseSchema", "responseJsonSchema"):
+        if name in config:
+            yield f"{_CONFIG}.{name}"
+    if value_of(config, "responseModalities") not in (None, [], ["TEXT"]):
+        yield f"{_CONFIG}.responseModalities"
 
 
 def encode_parameters(chat: Chat) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import msgspec
 from fairlead.call import Request
 from fairlead.core.jsontop import MalformedObject, top_level
 from fairlead.core.jsontop import join as join_fields
-from fairlead.dialects.fields import DESTINATIONS, MOST_TOKENS, BadField, boolean, integer, model_name, string
+from fairlead.dialects.bodies import faults_named, open_body
+from fairlead.dialects.fields import MOST_TOKENS, BadField, boolean, integer, model_name, string
 from fairlead.dialects.gemini.media import measure_media
 from fairlead.dialects.gemini.messages import decode_contents, decode_system, encode_messages
 from fairlead.dialects.gemini.objects import Fields, is_null, opened, packed, spelled
@@ -24,7 +25,7 @@ from fairlead.dialects.gemini.parameters import (
     encode_parameters,
     under_config,
 )
-from fairlead.errors import InvalidRequest, NotFound
+from fairlead.errors import NotFound
 from fairlead.types import Chat
 
 PATHS = ("/v1beta/models/", "/v1/models/")
@@ -45,24 +46,15 @@ def read(body: bytes, path: str = "") -> Request:
         InvalidRequest: not a JSON object, a destination named in it, or a known field of the wrong type.
     """
     name, operation = _target(path)
-    try:
-        fields = top_level(body)
-    except MalformedObject as error:
-        raise InvalidRequest(f"The body cannot be read: {error}.") from None
-    named = DESTINATIONS.intersection(fields)
-    if named:
-        param = min(named)
-        raise InvalidRequest(f"`{param}` cannot be chosen by a caller; it is set in the configuration.", param=param)
+    fields = open_body(body)
     size = sum(map(len, fields.values()))
     is_stream = operation == "streamGenerateContent"
     told = {
         "model": msgspec.Raw(msgspec.json.encode(name)),
         "stream": msgspec.Raw(b"true" if is_stream else b"false"),
     }
-    try:
+    with faults_named():
         return _read({**fields, **told}, size, is_count=operation == "countTokens")
-    except BadField as error:
-        raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
 def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:  # noqa: ARG001
@@ -86,14 +78,12 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
     Raises:
         InvalidRequest: names the field at fault.
     """
-    try:
+    with faults_named():
         model, stream = model_name(fields), boolean(fields, "stream")
         asked = _asked(fields)
         messages = decode_system(asked.get("systemInstruction")) + decode_contents(asked.get("contents"))
         known = decode_parameters(asked)
         return Chat(model=model, messages=tuple(messages), stream=stream, include_usage=stream, **known)
-    except BadField as error:
-        raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
 def encode(chat: Chat, quirks: frozenset[str] = frozenset()) -> bytes:  # noqa: ARG001 - nobody else speaks it
@@ -138,6 +128,7 @@ def _read(fields: Mapping[str, msgspec.Raw], size: int, *, is_count: bool) -> Re
         service_tier=(string(asked, "serviceTier") or "").lower() or None,
         input_bytes=size - media_bytes,
         images=images,
+        is_partial="cachedContent" in asked,
     )
 
 

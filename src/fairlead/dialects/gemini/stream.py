@@ -10,72 +10,43 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.sse import EventSplitter, SseError
 from fairlead.dialects._json import load_object, loads
-from fairlead.dialects.frames import parsed, says_something
+from fairlead.dialects.frames import EventScanner, parsed
 from fairlead.dialects.gemini.decoder import ContentEventDecoder
 from fairlead.dialects.gemini.encoder import ContentEventEncoder
 from fairlead.dialects.gemini.errors import decode_in_band, is_error
 from fairlead.dialects.gemini.reasons import decode_reason
 from fairlead.dialects.gemini.reply import blocked
 from fairlead.dialects.gemini.usage import counts_output, decode_usage, prompt_alone, updated
-from fairlead.errors import FairleadError, UpstreamProtocol
-from fairlead.types import Usage
-
-_BEGINNING_BYTES = 256
-"""How much of an unfinished event is looked at to tell whether it has data."""
+from fairlead.errors import UpstreamProtocol
 
 _BARE = (b"{", b"[")
 """How an error begins that comes as it would have come outside a stream; Google's own client looks for such."""
 
 
-class ContentScanner:
+class ContentScanner(EventScanner):
     """Follows one raw stream; every event may count tokens, so that every event is read.
 
     Until some output is counted `usage` is unknown, and `prompt` says what the input costs.  What comes after an error
     is dropped.
     """
 
-    __slots__ = ("_counts", "_finished", "_splitter", "complete", "content", "error", "progressed", "prompt", "usage")
+    __slots__ = ("_counts", "_finished")
+
+    reads_on = True
 
     def __init__(self) -> None:
-        self._splitter = EventSplitter()
+        super().__init__()
         self._counts: dict[str, Any] = {}
         self._finished: dict[int, bool] = {}
         """Every candidate that was seen, and whether it has ended."""
-        self.prompt: Usage | None = None
-        """The input alone, as soon as an event counts it."""
-        self.usage: Usage | None = None
-        self.content = False
-        self.complete = False
-        self.error: FairleadError | None = None
-        self.progressed = False
 
     def flows(self, chunk: bytes) -> bool:  # noqa: ARG002
         """Never: every event may count."""
         return False
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Take raw bytes, give back the whole events among them that may go to the caller.
-
-        Raises:
-            UpstreamProtocol: a line over 1 MiB, an event over 4 MiB, or one that is no JSON object.
-        """
-        self.progressed = False
-        if self.error is not None:
-            return b""
-        try:
-            events = self._splitter.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
-        held = self._splitter.held
-        self.progressed = any(map(says_something, events)) or (
-            bool(held) and says_something(bytes(held[:_BEGINNING_BYTES]))
-        )
-        return b"".join([event for event in events if self._passes(event)])
-
     def _passes(self, event: bytes) -> bool:
-        if self.error is None and event.lstrip().startswith(_BARE):
+        if event.lstrip().startswith(_BARE):
             self.error = decode_in_band(event)
         for name, data in parsed(event):
             if self.error is None and name == b"error":
@@ -94,7 +65,9 @@ class ContentScanner:
             index = candidate.get("index")
             index = index if isinstance(index, int) and index >= 0 else place
             self._finished[index] = self._finished.get(index, False) or _has_ended(candidate)
-        self.complete = blocked(body) or (all(self._finished.values()) if self._finished else self.complete)
+        if blocked(body):
+            self._finished = dict.fromkeys((*self._finished, 0), True)
+        self.complete = bool(self._finished) and all(self._finished.values())
         self.content = self.content or has_content(body)
         if not isinstance(body.get("usageMetadata"), dict):
             return

@@ -23,6 +23,8 @@ OPENAI_RESPONSES = Dialect(
         "seed": "it steers how an answer is drawn, and no provider promises more",
         "top_k": "`top_p` is the form that it has",
         "thinking": "it counts effort and no tokens; `reasoning_effort` is what it reads",
+        "is_error": "what a tool says is text there, and says so itself",
+        "name": "a message has a role there, and nobody's name",
         "cache": "its providers cache what they have seen by themselves",
     },
 )

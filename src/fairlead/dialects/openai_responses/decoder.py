@@ -7,13 +7,12 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.sse import SseError, SseEvent, SseParser
 from fairlead.dialects._json import load_object
 from fairlead.dialects.openai_responses.errors import decode_in_band, is_error
 from fairlead.dialects.openai_responses.reasons import decode_reason
 from fairlead.dialects.openai_responses.usage import decode_usage
 from fairlead.dialects.openai_responses.written import neutral_logprobs
-from fairlead.errors import FairleadError, UpstreamProtocol
+from fairlead.dialects.reader import EventReader
 from fairlead.types import (
     ChatEvent,
     Finished,
@@ -29,8 +28,6 @@ from fairlead.types import (
 ENDS = frozenset({"response.completed", "response.incomplete"})
 """Events that hold the whole response, after which nothing comes."""
 
-_SILENT = (Started, UsageReport)
-"""Events that carry nothing the model said."""
 _HEAD = frozenset({"id", "object", "created_at", "model", "output", "usage", "status", "error", "incomplete_details"})
 _CALL = frozenset({"type", "call_id", "name", "arguments", "status"})
 _SKIPPED = frozenset(
@@ -55,52 +52,17 @@ class _Call(msgspec.Struct):
     """Whether any of its arguments have come."""
 
 
-class ResponseEventDecoder:
-    """Turns one raw stream into neutral events.
+class ResponseEventDecoder(EventReader):
+    """Turns one raw stream into neutral events."""
 
-    Events decoded before an error in the same bytes are not lost: they are given back, and the error is raised by the
-    next `feed`, or stands in `error` where the stream ends there.
-    """
-
-    __slots__ = ("_calls", "_parser", "_parts", "complete", "error")
+    __slots__ = ("_calls", "_parts")
 
     def __init__(self) -> None:
-        self._parser = SseParser()
+        super().__init__()
         self._parts: dict[tuple[int, str, int], int] = {}
         """Where a part stands in the response, to its number."""
         self._calls: dict[int, _Call] = {}
         """Calls by the place of their item: calls are counted by themselves."""
-        self.complete = False
-        self.error: FairleadError | None = None
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        """The events completed by these bytes; nothing after the terminator.
-
-        Raises:
-            FairleadError: an in-band error, mapped, or `UpstreamProtocol` for what is no JSON object.
-        """
-        if self.error is not None:
-            raise self.error
-        events: list[ChatEvent] = []
-        if self.complete:
-            return events
-        for event in self._parse(chunk):
-            try:
-                events += self._events(event.event, event.data)
-            except FairleadError as error:
-                self.error = error
-                if all(isinstance(event, _SILENT) for event in events):
-                    raise
-                break
-            if self.complete:
-                break
-        return events
-
-    def _parse(self, chunk: bytes) -> list[SseEvent]:
-        try:
-            return self._parser.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
 
     def _events(self, name: bytes, data: bytes) -> Iterator[ChatEvent]:
         if name == b"error":

@@ -17,8 +17,9 @@ from fairlead.dialects.openai_responses.content import Fields, rest, text_of
 from fairlead.errors import InvalidRequest
 from fairlead.types import Chat, ResponseFormat, Tool, ToolChoice
 
-BINDING = frozenset({"background", "conversation", "previous_response_id", "prompt"})
-"""What changes the request itself: where the rest of the prompt is, or that nobody waits for the answer."""
+BINDING = frozenset({"background", "conversation", "previous_response_id", "prompt", "tool_choice"})
+"""What changes the request itself: where the rest of the prompt is, that nobody waits for the answer, or a choice among
+tools that has no neutral form."""
 
 _PLAIN: Mapping[str, type] = {
     "temperature": float,
@@ -50,7 +51,7 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     extra = rest(dict(fields), *_READ)
     if "type" in fields:
         extra["type"] = fields["type"].copy()
-    return {
+    known = {
         **{name: plain(fields, name, kind) for name, kind in _PLAIN.items()},
         "logprobs": _logprobs(fields, extra),
         "reasoning_effort": _effort(fields, extra),
@@ -58,9 +59,11 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
         "tools": _tools(fields),
         "tool_choice": _choice(fields, extra),
         "include_usage": boolean(fields, "stream"),  # a stream of this dialect always counts
-        "binding": frozenset(name for name in BINDING.intersection(extra) if bytes(extra[name]) != b"false"),
-        "extra": extra,
     }
+    binding = {name for name in BINDING.intersection(extra) if bytes(extra[name]) != b"false"}
+    if "format" in _object(extra, "text"):
+        binding.add("text.format")
+    return {**known, "binding": frozenset(binding), "extra": extra}
 
 
 def encode_parameters(chat: Chat) -> dict[str, Any]:

@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 
 from fairlead.call import Request
-from fairlead.core.jsontop import MalformedObject, top_level
-from fairlead.core.jsontop import join as join_fields
+from fairlead.dialects.bodies import faults_named, open_body, rejoined
 from fairlead.dialects.fields import (
-    DESTINATIONS,
     MOST_TOKENS,
     BadField,
     boolean,
@@ -23,7 +21,6 @@ from fairlead.dialects.openai_responses.items import decode_input, encode_input
 from fairlead.dialects.openai_responses.kept import goes_on_from, is_kept, is_partial
 from fairlead.dialects.openai_responses.media import measure_media
 from fairlead.dialects.openai_responses.parameters import decode_parameters, encode_parameters
-from fairlead.errors import InvalidRequest
 from fairlead.types import Chat, Message, TextPart
 
 
@@ -36,12 +33,10 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
         InvalidRequest: not a JSON object, a destination named in it, a known field of the wrong type, or an answer that
             nobody waits for: what it costs would not be known.
     """
-    try:
-        fields = top_level(body)
-    except MalformedObject as error:
-        raise InvalidRequest(f"The body cannot be read: {error}.") from None
-    try:
-        _refuse(fields)
+    fields = open_body(body)
+    with faults_named():
+        if boolean(fields, "background"):
+            raise BadField("background", "is not in this version; leave it out, and stream where an answer takes long")
         images, media_bytes = measure_media(fields.get("input"))
         return Request(
             dialect="openai_responses",
@@ -58,30 +53,9 @@ def read(body: bytes, path: str = "") -> Request:  # noqa: ARG001 - all of it st
             is_kept=is_kept(fields),
             end_user=string(fields, "user"),
         )
-    except BadField as error:
-        raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
-def _refuse(fields: Mapping[str, msgspec.Raw]) -> None:
-    named = DESTINATIONS.intersection(fields)
-    if named:
-        raise BadField(min(named), "cannot be chosen by a caller; it is set in the configuration")
-    if boolean(fields, "background"):
-        raise BadField("background", "is not in this version; leave it out, and stream where an answer takes long")
-
-
-def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:  # noqa: ARG001
-    """The caller's fields, in their order, with the model replaced; usage comes without being asked for.
-
-    A field that the caller sent as null counts as sent: `defaults` fill only what is absent.
-    """
-    if model == request.model and not defaults:
-        return join_fields(request.fields)
-    fields = dict(request.fields)
-    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
-    for name, value in (defaults or {}).items():
-        fields.setdefault(name, value)
-    return join_fields(fields)
+join = rejoined
 
 
 def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
@@ -90,15 +64,13 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
     Raises:
         InvalidRequest: names the field at fault.
     """
-    try:
+    with faults_named():
         model = model_name(fields)
         instructions = string(fields, "instructions")
         messages = [] if instructions is None else [Message(role="system", parts=(TextPart(text=instructions),))]
         messages += decode_input(fields.get("input"))
         stream = boolean(fields, "stream")
         return Chat(model=model, messages=tuple(messages), stream=stream, **decode_parameters(fields))
-    except BadField as error:
-        raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
 def encode(chat: Chat, quirks: frozenset[str] = frozenset()) -> bytes:  # noqa: ARG001 - there are none of it

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.core.sse import EventSplitter, SseError
 from fairlead.dialects._json import load_object, loads
-from fairlead.dialects.frames import parsed, says_something
+from fairlead.dialects.frames import EventScanner, parsed
 from fairlead.dialects.openai_responses.decoder import ENDS, ResponseEventDecoder, response_of
 from fairlead.dialects.openai_responses.encoder import ResponseEventEncoder
 from fairlead.dialects.openai_responses.errors import decode_in_band, is_error
 from fairlead.dialects.openai_responses.usage import decode_usage
-from fairlead.errors import FairleadError, UpstreamProtocol
-from fairlead.types import Usage
+from fairlead.errors import UpstreamProtocol
 
-_BEGINNING_BYTES = 256
-"""How much of an unfinished event is looked at to tell it from a ping."""
 _PLAIN = tuple(
     f"event: response.{kind}.delta\ndata: {{".encode()
     for kind in ("output_text", "function_call_arguments", "reasoning_summary_text", "reasoning_text", "refusal")
@@ -25,58 +21,19 @@ _SILENT_ITEMS = frozenset({"message", "reasoning"})
 """Items whose beginning says nothing yet."""
 
 
-class ResponseScanner:
+class ResponseScanner(EventScanner):
     """Follows one raw stream, decoding events only until content was seen and where they may hold usage or an error.
 
     What comes after the whole response or after an error is dropped.
     """
 
-    __slots__ = ("_flows", "_splitter", "complete", "content", "error", "progressed", "usage")
-
-    prompt = None  # usage comes last
-
-    def __init__(self) -> None:
-        self._splitter = EventSplitter()
-        self._flows = False
-        """Content was seen, nothing is held back and nothing has ended the stream: a plain chunk goes on as it is."""
-        self.usage: Usage | None = None
-        self.content = False
-        self.complete = False
-        self.error: FairleadError | None = None
-        self.progressed = False
+    __slots__ = ()
 
     def flows(self, chunk: bytes) -> bool:
         """Whether a chunk goes on as it is: after the first content nearly every one is a piece of it."""
         return self._flows and _is_plain(chunk)
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Take raw bytes, give back the whole events among them that may go to the caller.
-
-        Raises:
-            UpstreamProtocol: a line over 1 MiB, an event over 4 MiB, or one that must be decoded and is no JSON object.
-        """
-        if self.flows(chunk):
-            self.progressed = True
-            return chunk
-        self.progressed = False
-        if self.complete or self.error is not None:
-            return b""
-        self._flows = False
-        try:
-            events = self._splitter.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
-        held = self._splitter.held
-        self.progressed = any(map(says_something, events)) or (
-            bool(held) and says_something(bytes(held[:_BEGINNING_BYTES]))
-        )
-        passed = [event for event in events if self._passes(event)]
-        self._flows = self.content and not held and not self.complete and self.error is None
-        return b"".join(passed)
-
     def _passes(self, event: bytes) -> bool:
-        if self.complete or self.error is not None:
-            return False
         if self.content and _is_plain(event):
             return True
         for name, data in parsed(event):

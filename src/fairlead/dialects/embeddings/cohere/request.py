@@ -11,14 +11,12 @@ from typing import Any
 import msgspec
 
 from fairlead.call import Request
+from fairlead.dialects.bodies import faults_named, open_body, rejoined
 from fairlead.dialects.embeddings import tasks
 from fairlead.dialects.embeddings.body import (
     MOST_DIMENSIONS,
     encode_texts,
-    faults_named,
     measure,
-    open_body,
-    rejoined,
     rest,
     texts_of,
 )

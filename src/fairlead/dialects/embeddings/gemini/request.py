@@ -9,8 +9,9 @@ from urllib.parse import unquote
 import msgspec
 
 from fairlead.call import Request
+from fairlead.dialects.bodies import faults_named, open_body
 from fairlead.dialects.embeddings import tasks
-from fairlead.dialects.embeddings.body import MOST_DIMENSIONS, encode_texts, faults_named, open_body, rest
+from fairlead.dialects.embeddings.body import MOST_DIMENSIONS, encode_texts, rest
 from fairlead.dialects.fields import BadField, array, model_name
 from fairlead.types import Embed
 

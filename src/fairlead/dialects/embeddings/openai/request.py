@@ -8,14 +8,12 @@ from typing import Literal, cast
 import msgspec
 
 from fairlead.call import Request
+from fairlead.dialects.bodies import faults_named, open_body, rejoined
 from fairlead.dialects.embeddings.body import (
     MOST_DIMENSIONS,
     choice,
-    faults_named,
     inputs_of,
     measure,
-    open_body,
-    rejoined,
     rest,
 )
 from fairlead.dialects.embeddings.tasks import neutral

@@ -10,16 +10,14 @@ from collections.abc import Mapping
 import msgspec
 
 from fairlead.call import Request
+from fairlead.dialects.bodies import faults_named, open_body, rejoined
 from fairlead.dialects.embeddings import tasks
 from fairlead.dialects.embeddings.body import (
     MOST_DIMENSIONS,
     choice,
     encode_texts,
-    faults_named,
     inputs_of,
     measure,
-    open_body,
-    rejoined,
     rest,
 )
 from fairlead.dialects.fields import BadField, integer, model_name, string
