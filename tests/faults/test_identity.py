@@ -323,6 +323,7 @@ def test_a7_a_revoked_key_is_refused_within_seconds_though_it_was_remembered() -
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_a7_a_revocation_on_the_command_line_reaches_a_running_gateway(gateway: Callable[..., Any]) -> None:
     """`fairlead keys revoke` counts within five seconds, for a key that was in use until then."""
     ours = gateway(KEYS)
