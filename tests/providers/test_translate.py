@@ -125,6 +125,14 @@ async def test_an_answer_that_has_no_date_is_of_now():
     assert json.loads(reply.source)["created"] == there.time.now_ns() // 1_000_000_000 > 0
 
 
+async def test_nothing_is_kept_for_a_caller_who_cannot_ask_for_it():
+    """Providers of Responses keep every answer where nobody says otherwise."""
+    answer = {"id": "resp_1", "object": "response", "status": "completed", "output": [], "model": "m"}
+    there = There("openai_responses", answers.json(answer))
+    await there.provider.send(asking("openai_chat"))
+    assert there.sent["store"] is False
+
+
 async def test_an_answer_that_does_not_name_its_model_is_of_the_one_that_was_asked():
     """Gemini's need not say it; streamed or not."""
     said = {"candidates": [{"content": {"parts": [{"text": "Hello."}]}, "finishReason": "STOP"}]}

@@ -225,6 +225,8 @@ class Dialect:
     """Fields of a `Chat`, of its messages and tools that it has no form for and that only tune an answer, and why: left out
     of a request that is translated into it, and named to the caller.  What would change the answer is refused by its
     encoder."""
+    asks: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    """What a request that is translated into it says beside: nobody has asked for what it does by default."""
     sign: str | None = None
     """A header that only its SDKs send."""
     request_id: str = "x-request-id"

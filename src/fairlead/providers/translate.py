@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -56,7 +56,9 @@ class Translation:
         """
         asked = self._asked(request)
         refused = candidate.refuses | self._provider.leaves_out.keys()
-        told = {"model": candidate.model} | ({"include_usage": True} if request.stream else {})
+        told: dict[str, Any] = {"model": candidate.model, "extra": self._provider.asks}
+        if request.stream:
+            told["include_usage"] = True
         try:
             crossed, left_out = request_across(asked, refused, candidate.one_of)
             return self._provider.request.encode(msgspec.structs.replace(crossed, **told), self._quirks), left_out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.openai_responses import errors, reply, request, stream
 from fairlead.dialects.openai_responses.kept import ask, kept_id
@@ -16,6 +18,8 @@ OPENAI_RESPONSES = Dialect(
     reply=reply,
     stream=stream,
     errors=errors,
+    # Its providers keep every answer; a caller of another dialect has not asked for that, and could not fetch it.
+    asks={"store": msgspec.Raw(b"false")},
     kept_path="/v1/responses/",
     kept=ask,
     kept_id=kept_id,
