@@ -155,6 +155,7 @@ def test_children_die_with_the_supervisor(gateway: Begin) -> None:
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_a_second_gateway_on_the_same_port_is_refused_in_one_line(gateway: Begin, start: Begin) -> None:
     """The port is held although workers share it, and the error names the setting."""
     ours = gateway(CONFIG)

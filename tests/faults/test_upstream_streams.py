@@ -134,6 +134,7 @@ async def test_s3_a_stream_without_content_is_tried_again(begin: Begin, form: st
 # --- S4, S5, S6 ---
 
 
+@pytest.mark.slow
 async def test_s4_headers_and_then_silence_are_given_up_for_another(begin: Begin) -> None:
     """The first-token clock ends each try; pings do not count as an answer."""
     pings = answers.sse([b": ping\n\n"] * 100, done=False).paced(0.05)
