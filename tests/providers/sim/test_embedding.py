@@ -98,6 +98,20 @@ async def test_what_cannot_be_embedded_is_refused_and_costs_nothing(fields, stat
 
 
 @pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("sim-small", "`sim-small` makes no embeddings; `sim-embed` does."),
+        ("other", "The model `other` does not exist; the simulator has `sim-embed`."),
+    ],
+)
+async def test_a_refusal_names_the_models_that_make_embeddings(model, message):
+    """No other would do."""
+    incoming = await Sim().send(model=model)
+
+    assert json.loads(await incoming.read(10_000))["error"]["message"] == message
+
+
+@pytest.mark.parametrize(
     ("kind", "status"),
     [("status", 500), ("rate_limit", 429), ("quota", 429), ("unauthorized", 401), ("error_event", 200)],
 )

@@ -133,7 +133,7 @@ class Simulator:
             script.pause_s = self.settings.latency_s
             return script
         if asked.model not in _models_for(asked) and not self.settings.any_model:
-            return caller.refusal(_no_model(asked.model))
+            return caller.refusal(_no_model(asked.model, asked))
         if is_count and caller.dialect.count is not None:
             counted = msgspec.json.encode(caller.dialect.count(prompt_tokens(asked)))
             return whole(200, counted, {**caller.headers, **JSON}, pause_s=self.settings.latency_s)
@@ -243,13 +243,20 @@ def _marks_a_point(chat: Chat) -> bool:
     return any(getattr(each, "cache", None) is not None for each in kept)
 
 
-def _models_for(asked: Chat | Embed) -> frozenset[str]:
-    return EMBEDDING_MODELS if isinstance(asked, Embed) else frozenset(PRICES.keys() - EMBEDDING_MODELS)
+def _models_for(asked: Chat | Embed) -> tuple[str, ...]:
+    is_embed = isinstance(asked, Embed)
+    return tuple(name for name in PRICES if (name in EMBEDDING_MODELS) == is_embed)
 
 
 def _not_kept(param: str, name: str) -> InvalidRequest:
     return InvalidRequest(f"Nothing with id {name[:200]!r} was found; the simulator keeps no answers.", param=param)
 
 
-def _no_model(name: str) -> ModelNotFound:
-    return ModelNotFound(f"The model `{name}` does not exist; the simulator has {', '.join(PRICES)}.")
+def _no_model(name: str, asked: Chat | Embed | None = None) -> ModelNotFound:
+    """Says which models do what was asked; without that, which there are."""
+    fit = PRICES if asked is None else _models_for(asked)
+    there = ", ".join(f"`{each}`" for each in fit)
+    if asked is None or name not in PRICES:
+        return ModelNotFound(f"The model `{name}` does not exist; the simulator has {there}.")
+    lack = "makes no embeddings" if isinstance(asked, Embed) else "answers no chats"
+    return ModelNotFound(f"`{name}` {lack}; {there} {'does' if len(fit) == 1 else 'do'}.")
