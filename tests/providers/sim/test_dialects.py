@@ -396,3 +396,20 @@ def test_nothing_is_gone_on_from(field):
     script = Simulator().respond("POST", "/v1/responses", {}, json.dumps(body).encode())
     assert script.status == 400
     assert json.loads(script.body)["error"]["param"] == field
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "nothing"),
+    [
+        ("openai_chat", "messages", {"model": "sim-small", "messages": []}),
+        ("openai_responses", "input", {"model": "sim-small"}),
+        ("anthropic", "messages", {"model": "sim-small", "max_tokens": 9, "messages": []}),
+        ("gemini", "contents", {"contents": []}),
+    ],
+)
+def test_a_request_that_says_nothing_is_refused_by_the_name_of_its_field(name, field, nothing):
+    """In the words of its dialect."""
+    path = path_of(DIALECTS[name], "sim-small")
+    script = Simulator().respond("POST", path, {}, msgspec.json.encode(nothing))
+    assert script.status == 400
+    assert json.loads(script.body)["error"]["message"] == f"`{field}` must not be empty."

@@ -49,6 +49,8 @@ class Manners(msgspec.Struct, frozen=True, kw_only=True):
     call_prefix: str = "call_"
     """How the ids of tool calls begin."""
     request_id_header: str = "x-request-id"
+    messages: str = "messages"
+    """The field that holds what was said."""
     required: tuple[str, ...] = ()
     """Fields without which a request is refused, beside those that every reader demands."""
     shows_reasoning: Callable[[Chat], bool] = _unless_omitted
@@ -112,7 +114,9 @@ MANNERS: Mapping[DialectName, Manners] = {
         served=_openai_served,
         encoder=_openai_encoder,
     ),
-    "openai_responses": Manners(id_prefix="resp_", shows_reasoning=_where_summarized, refuse=refusals.openai),
+    "openai_responses": Manners(
+        id_prefix="resp_", messages="input", shows_reasoning=_where_summarized, refuse=refusals.openai
+    ),
     "openai_embeddings": Manners(refuse=refusals.openai),
     "anthropic": Manners(
         id_prefix="msg_",
@@ -131,6 +135,7 @@ MANNERS: Mapping[DialectName, Manners] = {
         stopped=_anthropic_stopped,
     ),
     "gemini": Manners(
+        messages="contents",
         shows_reasoning=_where_asked,
         whole_calls=True,
         refusal_reason="content_filter",

@@ -118,7 +118,7 @@ class Simulator:
             request = caller.dialect.request.read(body, path)
             asked = caller.dialect.request.decode(request.fields)
             is_count = request.operation == "count"
-            _demand(asked, request.fields, () if is_count else caller.manners.required)
+            _demand(asked, request.fields, caller.manners, is_count=is_count)
             if isinstance(asked, Embed):
                 check(asked)
         except InvalidRequest as error:
@@ -228,11 +228,11 @@ _OUTCOMES: Mapping[str, Literal["ok", "cut", "disconnected"]] = {
 }
 
 
-def _demand(asked: Chat | Embed, fields: Mapping[str, msgspec.Raw], required: tuple[str, ...]) -> None:
+def _demand(asked: Chat | Embed, fields: Mapping[str, msgspec.Raw], manners: Manners, *, is_count: bool) -> None:
     """Refuse what no provider takes."""
     if isinstance(asked, Chat) and not asked.messages:
-        raise InvalidRequest("`messages` must not be empty.", param="messages")
-    for name in required:
+        raise InvalidRequest(f"`{manners.messages}` must not be empty.", param=manners.messages)
+    for name in () if is_count else manners.required:
         if name not in fields:
             raise InvalidRequest(f"`{name}` is required.", param=name)
 
