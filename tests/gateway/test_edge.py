@@ -176,6 +176,44 @@ async def test_an_operation_that_is_not_there_is_named_in_googles_form(begin: Be
     assert "`generateContent`" in body["error"]["message"]
 
 
+@pytest.mark.parametrize("operation", ["generateContent", "streamGenerateContent", "countTokens"])
+async def test_googles_operations_take_post_alone(begin: Begin, operation: str) -> None:
+    """Where GET would ask for a model of such a name."""
+    gateway = await begin(OPEN)
+
+    status, headers, body = await ask(gateway, "GET", f"/v1beta/models/m:{operation}")
+
+    assert (status, headers["allow"], body["error"]["code"]) == (405, "POST", 405)
+
+
+async def test_a_list_of_models_has_no_slash_at_its_end(begin: Begin) -> None:
+    """It is left off, says the 404 in the caller's form."""
+    gateway = await begin(OPEN)
+
+    status, _, body = await ask(gateway, "GET", "/v1/models/")
+    assert (status, body["error"]["code"]) == (404, "not_found")
+    assert "leave off the slash" in body["error"]["message"]
+    status, _, body = await ask(gateway, "GET", "/v1beta/models/")
+    assert (status, body["error"]["status"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("/models/m", "ends in `/v1`"),
+        ("/responses/resp_1", "ends in `/v1`"),
+        ("/v1/v1/messages", "must not end in `/v1`"),
+        ("/v1/embeddings/", "leave off the slash"),
+        ("/healthz", "`/health/live`"),
+    ],
+)
+async def test_an_unknown_path_is_told_with_its_remedy(begin: Begin, path: str, remedy: str) -> None:
+    """By what this gateway serves."""
+    gateway = await begin(OPEN)
+
+    assert remedy in (await ask(gateway, "GET", path))[2]["error"]["message"]
+
+
 async def test_all_bad_keys_get_one_answer(begin: Begin) -> None:
     """Wrong, unknown, revoked and expired keys cannot be told apart (A1)."""
     gateway = await begin(OPEN.replace("open", "keys"))

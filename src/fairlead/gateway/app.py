@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -26,6 +26,7 @@ from fairlead.errors import (
     RateLimited,
 )
 from fairlead.gateway.helicone import apply_helicone
+from fairlead.gateway.unknown import unknown
 from fairlead.pipeline import Chunks, Next, Reply
 from fairlead.ports import LogQuery, LogStore
 from fairlead.wire import Exchange, HeaderBlock
@@ -38,9 +39,6 @@ _MODELS = "/v1/models"
 _KEY_HEADERS = ("x-api-key", "x-goog-api-key")
 _MAX_TAGS = 16
 _MAX_QUERY = 64
-_LATER = {
-    "/v1/completions": "the legacy completions API",
-}
 _log = logging.getLogger("fairlead")
 
 Endpoint = Callable[[Exchange], Awaitable[None]]
@@ -65,8 +63,11 @@ class App:
         self._local_hosts = local_hosts
         self._logs = logs
         self._fallback = dialects[0]
-        self._posts = {path: dialect for dialect in dialects for path in dialect.paths}
-        self._below = tuple((path, dialect) for path, dialect in self._posts.items() if path.endswith("/"))
+        self._signs = tuple((each.sign, each) for each in dialects if each.paths and each.sign is not None)
+        paths = {path: dialect for dialect in dialects for path in dialect.paths}
+        self._posts = {path: dialect for path, dialect in paths.items() if not path.endswith("/")}
+        self._below = tuple((path, dialect) for path, dialect in paths.items() if path.endswith("/"))
+        self._operations = _operations(dialect for _, dialect in self._below)
         self._kept = tuple((each.kept_path, each) for each in dialects if each.kept_path is not None)
         self._gets: Mapping[str, Endpoint] = {
             "/health/live": self._live,
@@ -101,9 +102,7 @@ class App:
         path = exchange.path
         if self._local_hosts is not None and not path.startswith("/health/"):
             self._check_local(exchange)
-        dialect = self._posts.get(path)
-        if dialect is None and exchange.method == "POST":
-            dialect = self._at(path)
+        dialect = self._posts.get(path) or self._at(exchange.method, path)
         if dialect is not None:
             _require(exchange, "POST")
             await self._let_in(self._chat(exchange, dialect))
@@ -116,7 +115,7 @@ class App:
         if endpoint is None and path.startswith((_CALLS, *self._listings)):
             endpoint = self._own_call if path.startswith(_CALLS) else self._model
         if endpoint is None:
-            raise _unknown(path)
+            raise unknown(path, self._is_served)
         _require(exchange, "GET", "HEAD")
         await endpoint(exchange)
 
@@ -132,22 +131,29 @@ class App:
         finally:
             runtime.in_flight -= 1
 
-    def _at(self, path: str) -> Dialect | None:
+    def _at(self, method: str, path: str) -> Dialect | None:
+        """The dialect whose operations stand in paths like this one; about what else is there one asks with GET."""
+        if method != "POST" and not path.endswith(self._operations):
+            return None
+        return self._above(path)
+
+    def _above(self, path: str) -> Dialect | None:
         return next((dialect for above, dialect in self._below if path.startswith(above)), None)
+
+    def _is_served(self, path: str) -> bool:
+        kept = (above for above, _ in self._kept)
+        return path in self._posts or path in self._gets or path.startswith((_CALLS, *self._listings, *kept))
 
     def _spoken(self, exchange: Exchange) -> Dialect:
         """The dialect of this caller, also where the path does not say it: by the headers that only its SDKs send."""
         path = exchange.path
-        found = self._posts.get(path)
-        if found is None and exchange.method == "POST":
-            found = self._at(path)
+        found = self._posts.get(path) or self._at(exchange.method, path)
         if found is None:
             found = next((each for above, each in self._kept if path.startswith(above)), None)
         if found is None:
-            signed = (each for each in self._posts.values() if each.sign is not None and each.sign in exchange.headers)
-            found = next(signed, None)
+            found = next((each for sign, each in self._signs if sign in exchange.headers), None)
         if found is None and not path.startswith(_MODELS):  # which clients of all dialects ask
-            found = self._at(f"{path}/")
+            found = self._above(f"{path}/")
         return found or self._fallback
 
     def _check_local(self, exchange: Exchange) -> None:
@@ -259,6 +265,8 @@ class App:
     async def _model(self, exchange: Exchange) -> None:
         above = next(each for each in self._listings if exchange.path.startswith(each))
         name = unquote(exchange.path.removeprefix(above))
+        if not name:
+            raise NotFound(f"no model without a name; leave off the slash to list all: `GET {above[:-1]}`")
         if name not in await self._visible(exchange):
             raise NotFound(f"no model {name[:200]!r}; `GET {above[:-1]}` lists those that this key may call")
         exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).model(name)), _PRIVATE)
@@ -303,10 +311,11 @@ def _short_of_memory() -> Overloaded:
     return Overloaded("this gateway is short of memory; try again", retry_after_s=1.0)
 
 
-def _unknown(path: str) -> NotFound:
-    if path in _LATER:
-        return NotFound(f"{_LATER[path]} is not in this version; use `/v1/chat/completions`")
-    return NotFound(f"no path {path[:200]!r} on this gateway; OpenAI clients use the base URL that ends in `/v1`")
+def _operations(dialects: Iterable[Dialect]) -> tuple[str, ...]:
+    """What stands behind the model, such as `:count`, in paths that hold it."""
+    templates = (path for each in dialects for path in (each.upstream_path, each.stream_path, each.count_path))
+    ends = (path.partition("?")[0].partition("{model}")[2] for path in templates if path is not None)
+    return tuple({end for end in ends if end})
 
 
 def _require(exchange: Exchange, *methods: str) -> None:
