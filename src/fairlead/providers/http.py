@@ -28,6 +28,7 @@ from fairlead.errors import (
 from fairlead.pipeline import Chunks, Reply
 from fairlead.ports import Clock
 from fairlead.providers.facts import Vendor
+from fairlead.providers.naming import name_provider
 from fairlead.providers.relay import RelayStream
 from fairlead.providers.scrub import request_id, scrub
 from fairlead.providers.translate import Translation
@@ -149,7 +150,7 @@ class HttpProvider:
                 reply = await self._whole(request, attempt, incoming, way)
         except FairleadError as error:
             incoming.abort()
-            self._scrub(request, error)
+            self._finish(request, error)
             raise
         except BaseException:
             incoming.abort()
@@ -228,7 +229,7 @@ class HttpProvider:
             self._clock,
             keep=self._keep_streams and translation is None,
             account=partial(self._account, request, attempt, way.spoken),
-            scrub=partial(self._scrub, request),
+            finish=partial(self._finish, request),
             spawn=self._spawn,
             terminated=way.spoken.terminated,
         )
@@ -336,8 +337,10 @@ class HttpProvider:
                 headers[name] = value
         return headers
 
-    def _scrub(self, request: Request, error: FairleadError) -> None:
-        """Take the credentials out of what the provider said (FAULTS X6)."""
+    def _finish(self, request: Request, error: FairleadError) -> None:
+        """Say which provider it was, and take the credentials out of what it said (FAULTS X6)."""
+        if request.credential is None or not isinstance(error, UpstreamAuth):  # else it is the caller's own
+            name_provider(error, self._name)
         scrub(error, self._sent(request))
 
     def _sent(self, request: Request) -> tuple[Secret, ...]:

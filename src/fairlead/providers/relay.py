@@ -34,7 +34,7 @@ class RelayStream:
 
     Args:
         keep: whether `raw` is wanted afterwards, up to `CONTENT_BYTES`.
-        scrub: takes our own credentials out of an error that the provider sent.
+        finish: names the provider in an error that it sent, and takes our own credentials out.
         terminated: whether the dialect says that a stream is over; else all of the body is read.
     """
 
@@ -47,7 +47,7 @@ class RelayStream:
         *,
         keep: bool,
         account: Account,
-        scrub: Callable[[FairleadError], None],
+        finish: Callable[[FairleadError], None],
         spawn: Spawn,
         terminated: bool = True,
     ) -> None:
@@ -57,7 +57,7 @@ class RelayStream:
         self._scanner = scanner
         self._clock = clock
         self._account = account
-        self._scrub = scrub
+        self._finish = finish
         self._spawn = spawn
         self._terminated = terminated
         self.outlet: Callable[[bytes], bool] | None = None
@@ -205,7 +205,7 @@ class RelayStream:
         """The error that the stream itself ended with."""
         error = self._scanner.error
         assert error is not None  # noqa: S101 - asked where it is set
-        self._scrub(error)
+        self._finish(error)
         return error
 
     def _passed_by(self, chunk: bytes) -> bool:
