@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from fairlead.config.litellm.source import MOST_VALUES, read
@@ -21,6 +23,13 @@ def test_values_are_plain():
     """Words as keys, numbers as numbers, all that TOML does not know as text."""
     tree = read("a: [1, 2.5, true, null, x]\n2: {d: 2024-01-02, e: !!binary aGk=}\n", "c.yaml")
     assert tree == {"a": [1, 2.5, True, None, "x"], "2": {"d": "2024-01-02", "e": "b'hi'"}}
+
+
+def test_without_a_reader_of_yaml_the_way_to_get_one_is_told(monkeypatch):
+    """From the repository's folder, as the rest of the installation."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(ConfigError, match=r"pip install '\.\[gateway,migrate\]'"):
+        read("a: 1\n", "c.yaml")
 
 
 def test_anchors_and_merges_are_followed():

@@ -21,7 +21,9 @@ def read(text: str, name: str) -> dict[str, Any]:
         ConfigError: it cannot be read, or is no mapping.
     """
     if find_spec("yaml") is None:
-        raise ConfigError("reading YAML takes PyYAML; install it with `pip install 'fairlead[migrate]'`")
+        raise ConfigError(
+            "reading YAML takes PyYAML; in the repository's folder run `pip install '.[gateway,migrate]'`"
+        )
     if len(text) > LARGEST_CHARACTERS:
         raise ConfigError(f"{name}: is longer than {LARGEST_CHARACTERS:,} characters; is it the right file?")
     try:
