@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import pytest
+from rich.console import Console
+
+from fairlead.cli.models import catalogue, models_table
+from fairlead.config.load import load_text
+
 
 def test_aliases_with_targets_and_prices(answer, folder):
     """USD per million tokens as decimal strings; what an operator sets goes before the table."""
@@ -97,3 +103,24 @@ def test_where_no_family_knows_the_window_the_price_table_may(answer, folder):
         '[providers.c]\nvendor = "cerebras"\napi_key = "env:A"\n[models.m]\ntargets = ["c/llama3.1-8b"]\n'
     )
     assert answer("models")[0]["targets"][0]["window"] == 32_768
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_narrow_terminal_keeps_names_and_prices_whole(width):
+    """What is known beside them goes first, and the caption says what went."""
+    out = Console(width=width)
+    with out.capture() as shown:
+        out.print(models_table(catalogue(load_text(KNOWN)), width))
+    lines = shown.get().splitlines()
+    assert max(len(line) for line in lines) <= width
+    claude = next(line for line in lines if "claude" in line)
+    assert claude.split()[:4] == ["m", "anthropic/claude-opus-4-6", "5.00", "25.00"]
+    assert "https://" not in shown.get()
+    assert "No room for: where" in shown.get()
+
+
+def test_a_wide_terminal_shows_all():
+    """Without a caption."""
+    table = models_table(catalogue(load_text(KNOWN)), 250)
+    assert [column.header for column in table.columns][-2:] == ["dialects", "where"]
+    assert table.caption is None

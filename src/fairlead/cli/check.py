@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fairlead.cli.settings import ConfigOption, JsonOption, Settings, find_settings
-from fairlead.cli.terminal import cell, complain, console, counted, emit, show_table
+from fairlead.cli.terminal import cell, complain, console, counted, emit, room, show_table
 
 if TYPE_CHECKING:
     from fairlead.config.schema import Config
@@ -207,7 +207,7 @@ def _show(report: dict[str, Any]) -> None:
         rows.add_row(cell(each["provider"]), cell(where), cell(", ".join(each["credentials"]) or "none"))
     show_table(rows)
     out.print(Text("\nModels", style="bold cyan"))
-    show_table(models_table(report["models"]))
+    show_table(models_table(report["models"], room()))
     for title, modes in (("store", report["degraded"]), ("state", report["state"]["degraded"])):
         if modes:
             rows = table(f"While the {title} is down", "feature", "what it does")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.cli.settings import ConfigOption, JsonOption, find_settings
-from fairlead.cli.terminal import cell, console, emit, show_table
+from fairlead.cli.terminal import cell, console, emit, fitted, room, show_table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
     from fairlead.call import Candidate
     from fairlead.config.build import Catalogue
     from fairlead.config.schema import Config, Provider
     from fairlead.core.pricing import ModelPrices
+
+_LONGEST: Final = "longest answer"
+_MOST_CELLS: Final = 48
+_SPARE: Final = ("where", "dialects", "refuses", "reads", _LONGEST, "window")
+"""What a narrow terminal has no room for, the first first."""
 
 
 def models(config: ConfigOption = None, json: JsonOption = False) -> None:
@@ -20,7 +28,7 @@ def models(config: ConfigOption = None, json: JsonOption = False) -> None:
     if json:
         emit(rows)
     else:
-        show_table(models_table(rows)) if rows else console().print("No models; add one under [models].")
+        show_table(models_table(rows, room())) if rows else console().print("No models; add one under [models].")
 
 
 def catalogue(config: Config) -> list[dict[str, Any]]:
@@ -95,33 +103,37 @@ def _padded(usd: str) -> str:
     return f"{dollars}.{rest:0<2}"
 
 
-def models_table(rows: list[dict[str, Any]]) -> Any:
-    """The same for people."""
-    from rich.table import Table
+def models_table(rows: list[dict[str, Any]], width: int | None = None) -> Table:
+    """The same for people, in so many cells."""
+    from rich.table import Column
 
-    table = Table("model", "targets", box=None, header_style="bold", pad_edge=False)
-    for name in ("in $/M", "out $/M", "window", "longest answer"):
-        table.add_column(name, justify="right")
-    for name in ("reads", "refuses", "dialects", "where"):
-        table.add_column(name)
-    for row in rows:
-        for number, target in enumerate(row["targets"]):
-            share = "" if target["weight"] is None else f" (weight {target['weight']})"
-            table.add_row(
-                cell(row["model"] if number == 0 else ""),
-                cell(target["target"] + share),
-                *_prices(target["price"], by_name=row["model"] == "*"),
-                cell(target.get("window")),
-                cell(target.get("max_output_tokens")),
-                cell(", ".join(target.get("input") or ())),
-                cell(_refused(target)),
-                cell(", ".join(target["dialects"])),
-                cell(target["base_url"] or "in process"),
-            )
-    return table
+    names = [Column(name, overflow="fold") for name in ("model", "targets")]
+    numbers = [Column(name, justify="right", no_wrap=True) for name in ("in $/M", "out $/M", "window", _LONGEST)]
+    facts = [Column(name, max_width=_MOST_CELLS, overflow="fold") for name in ("reads", "refuses", "dialects", "where")]
+    cells = [
+        _row(target, row["model"] if number == 0 else "", by_name=row["model"] == "*")
+        for row in rows
+        for number, target in enumerate(row["targets"])
+    ]
+    return fitted([*names, *numbers, *facts], cells, spare=_SPARE, width=width)
 
 
-def _prices(price: dict[str, str] | None, *, by_name: bool) -> tuple[Any, Any]:
+def _row(target: dict[str, Any], name: str, *, by_name: bool) -> list[Text]:
+    share = "" if target["weight"] is None else f" (weight {target['weight']})"
+    return [
+        cell(name),
+        cell(target["target"] + share),
+        *_prices(target["price"], by_name=by_name),
+        cell(target.get("window")),
+        cell(target.get("max_output_tokens")),
+        cell(", ".join(target.get("input") or ())),
+        cell(_refused(target)),
+        cell(", ".join(target["dialects"])),
+        cell(target["base_url"] or "in process"),
+    ]
+
+
+def _prices(price: dict[str, str] | None, *, by_name: bool) -> tuple[Text, Text]:
     if price is None:
         return cell("by name" if by_name else "unpriced", "" if by_name else "yellow"), cell("")
     return cell(_padded(price["input"])), cell(_padded(price["output"]))
