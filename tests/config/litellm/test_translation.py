@@ -221,6 +221,26 @@ def test_prices_that_differ_within_a_name_are_left_out():
     assert (outcome, "a name of its own" in note) == ("left out", True)
 
 
+def test_a_deployment_without_a_price_is_told():
+    """Under its own name Azure's model is not in the table; with a price, or in the table, there is nothing to do."""
+    price = "input_cost_per_token: 0.000001, output_cost_per_token: 0.000002"
+    azure = "api_base: https://eu.openai.azure.com/, api_key: os.environ/A"
+    path = "model_list[0].litellm_params.model"
+    assert told(deployments(f"model: azure/ours, {azure}"))[path] == (
+        "changed",
+        "`azure/ours`; it has no price, and a key with a budget may not call it; set `models.m.price`",
+    )
+    assert told(deployments(f"model: azure/ours, {azure}, {price}"))[path][0] == "carried"
+    assert told(deployments(f"model: azure/gpt-4o, {azure}"))[path][0] == "carried"
+
+
+def test_a_price_is_said_to_be_for_all_targets_of_a_name():
+    """Those that the table knows too."""
+    text = deployments("model: openai/gpt-4o", "model: openai/ours")
+    assert told(text)["model_list[0].litellm_params.model"][0] == "carried"
+    assert told(text)["model_list[1].litellm_params.model"][1].endswith("set `models.m.price`, for all of its targets")
+
+
 @pytest.mark.parametrize("cost", ["0.0000000000001", "-1", "x", "true", "null"])
 def test_a_price_that_is_none_is_left_out(cost):
     """Finer than a price may be, negative, or no number."""

@@ -47,6 +47,13 @@ class Account:
         """It is not there, with all that stands below it, and the note says why."""
         self._tell(path, "left out", None, note)
 
+    def remark(self, path: KeyPath, note: str) -> None:
+        """Beside what was said of it, it wants something done."""
+        row = self._told[path]
+        self._told[path] = msgspec.structs.replace(
+            row, outcome="changed", note="; ".join(filter(None, (row.note, note)))
+        )
+
     def rows(self, tree: Any) -> list[Row]:
         """All of the source in its own order; each of its values is spoken for by one row."""
         found: dict[KeyPath, Row] = {}

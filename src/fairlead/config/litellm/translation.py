@@ -14,10 +14,11 @@ from fairlead.config.litellm.document import document
 from fairlead.config.litellm.providers import Providers
 from fairlead.config.litellm.routing import Routing
 from fairlead.config.litellm.source import read
+from fairlead.config.litellm.unpriced import tell_unpriced
 from fairlead.config.litellm.values import entries, mapping
 from fairlead.config.load import load_text
 from fairlead.errors import ConfigError
-from fairlead.providers import facts
+from fairlead.providers import facts, prices
 
 _NOWHERE: Final = "nothing is sent elsewhere; `fairlead logs`, `fairlead usage` and `/metrics` are built in"
 _SHARED: Final = "set `[state] url` where machines are to share limits and budgets"
@@ -82,8 +83,10 @@ def translate(text: str, name: str, environ: Mapping[str, str]) -> Translated:
     _read(account, first, environ, listed)
     account = Account()
     providers = Providers(account, vendors, environ, taken=frozenset(first.referred))
-    models = Routing(account, tree, _read(account, providers, environ, listed)).models()
+    deployments = _read(account, providers, environ, listed)
+    models = Routing(account, tree, deployments).models()
     config = {"gateway": _gateway(account, tree), "providers": providers.tables, "models": models}
+    tell_unpriced(account, deployments, config, vendors, prices.load())
     _others(account, tree)
     result = document(config)
     load_text(result, "fairlead.toml")
