@@ -165,6 +165,30 @@ async def test_models_are_listed_in_the_callers_form(begin: Begin) -> None:
     assert (await listed("/v1beta/tunedModels"))["error"]["code"] == "not_found"
 
 
+ANY = OPEN + '[models."*"]\ntargets = ["sim/*"]\n'
+
+
+async def test_a_name_that_is_not_listed_may_be_taken_all_the_same(begin: Begin) -> None:
+    """`"*"` is no name of a model; the refusal says what it does, where there is one."""
+    said = [
+        (await ask(await begin(text), "GET", "/v1/models/sim-small"))[2]["error"]["message"] for text in (OPEN, ANY)
+    ]
+    assert ['`"*"` takes any other name' in each for each in said] == [False, True]
+    assert [row["id"] for row in (await ask(await begin(ANY), "GET", "/v1/models"))[2]["data"]] == ["m"]
+
+
+async def test_a_key_for_names_that_any_is_taken_for_sees_them(begin: Begin) -> None:
+    """It may call them, and no other."""
+    gateway = await begin(ANY.replace("open", "keys"))
+    key = await gateway.key("k1", models=frozenset({"m", "sim-small"}))
+
+    rows = (await ask(gateway, "GET", "/v1/models", x_api_key=key))[2]["data"]
+    assert [row["id"] for row in rows] == ["m", "sim-small"]
+    assert (await ask(gateway, "GET", "/v1/models/sim-small", x_api_key=key))[0] == 200
+    refused = (await ask(gateway, "GET", "/v1/models/sim-large", x_api_key=key))[2]["error"]["message"]
+    assert refused.endswith("lists those that this key may call")
+
+
 @pytest.mark.parametrize("path", ["/v1beta/models/m:embedContent", "/v1/models/m", "/v1beta/models/m"])
 async def test_an_operation_that_is_not_there_is_named_in_googles_form(begin: Begin, path: str) -> None:
     """With those that are."""

@@ -150,6 +150,8 @@ class Runtime:
     """The pipeline for what providers keep; `None` where none keeps anything."""
     identify: Identify = anybody
     aliases: tuple[str, ...] = ()
+    takes_any: bool = False
+    """Whether `"*"` takes the names that no alias has."""
     pace: Pace | None = None
     helicone_headers: bool = False
     """Whether a face reads Helicone's request headers."""
@@ -442,10 +444,11 @@ def build(
         for name, entry in config.providers.items()
     }
     identify = _identifier(foundation, auth)
+    takes_any = "*" in config.models
     made: dict[str, Stage] = {
         "observe": Observe(foundation.spool, clock, config.store.content_mode),
         "admit": Admit(foundation.limits, clock),
-        "resolve": Resolve(catalogue.aliases, catalogue.expand if "*" in config.models else None),
+        "resolve": Resolve(catalogue.aliases, catalogue.expand if takes_any else None),
         "route": Route(clock, foundation.rng, catalogue.plans, static_reply),
         "budget": Budget(foundation.ledger, clock),
         "deadline": Deadline(clock),
@@ -478,6 +481,7 @@ def build(
         kept=assemble(kept_stages, _dispatch(providers)) if keepers else None,
         identify=identify,
         aliases=tuple(catalogue.aliases),
+        takes_any=takes_any,
         pace=pace,
         helicone_headers=config.gateway.helicone_headers,
     )

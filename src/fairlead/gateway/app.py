@@ -253,13 +253,17 @@ class App:
         else:
             exchange.respond(503, _JSON, b'{"status":"draining"}', _PRIVATE)
 
-    async def _visible(self, exchange: Exchange) -> list[str]:
-        principal = await self._runtime.identify(_credential(exchange))
-        allowed = principal.models
-        return [name for name in self._runtime.aliases if allowed is None or name in allowed]
+    async def _visible(self, exchange: Exchange) -> tuple[list[str], bool]:
+        """The models that this caller may name, and whether it may name any other too."""
+        runtime = self._runtime
+        allowed = (await runtime.identify(_credential(exchange))).models
+        if allowed is None:
+            return list(runtime.aliases), runtime.takes_any
+        names = [name for name in runtime.aliases if name in allowed]
+        return names + (sorted(allowed.difference(names)) if runtime.takes_any else []), False
 
     async def _models(self, exchange: Exchange) -> None:
-        names = await self._visible(exchange)
+        names, _ = await self._visible(exchange)
         exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).models(names)), _PRIVATE)
 
     async def _model(self, exchange: Exchange) -> None:
@@ -267,8 +271,9 @@ class App:
         name = unquote(exchange.path.removeprefix(above))
         if not name:
             raise NotFound(f"no model without a name; leave off the slash to list all: `GET {above[:-1]}`")
-        if name not in await self._visible(exchange):
-            raise NotFound(f"no model {name[:200]!r}; `GET {above[:-1]}` lists those that this key may call")
+        names, any_other = await self._visible(exchange)
+        if name not in names:
+            raise NotFound(f"no model {name[:200]!r}; {_listing(above[:-1], any_other=any_other)}")
         exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).model(name)), _PRIVATE)
 
     async def _own_call(self, exchange: Exchange) -> None:
@@ -296,6 +301,12 @@ class App:
             headers.append((dialect.request_id, call.id))
             headers.append(("x-fairlead-attempts", str(len(call.attempts))))
         exchange.respond(error.status, headers, dialect.errors.encode(error), _PRIVATE)
+
+
+def _listing(path: str, *, any_other: bool) -> str:
+    if any_other:
+        return f'`GET {path}` lists those of the configuration, whose `"*"` takes any other name, unlisted'
+    return f"`GET {path}` lists those that this key may call"
 
 
 def _told(name: str) -> str:
