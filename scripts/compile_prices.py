@@ -56,9 +56,16 @@ SIM = {
     "sim-large": ("2.50", "1.25", "10.00"),
     "sim-reasoner": ("1.10", "0.55", "4.40"),
     "sim-long": ("1.25", "0.125", "10.00"),
+    "sim-embed": ("0.02", "0.02", "0"),
 }
 SIM_LONG = (200_000, ("2.50", "0.25", "15.00"))
-SIM_WINDOWS = {"sim-small": 128_000, "sim-large": 128_000, "sim-reasoner": 200_000, "sim-long": 1_000_000}
+SIM_WINDOWS = {
+    "sim-small": 128_000,
+    "sim-large": 128_000,
+    "sim-reasoner": 200_000,
+    "sim-long": 1_000_000,
+    "sim-embed": 8_192,
+}
 
 Prices = dict[str, Decimal | types.TieredPrices]
 Rows = list[tuple[int, dict[str, int]]]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import dialect_matrix
 import msgspec
 import typer
 
@@ -23,8 +24,9 @@ from fairlead import errors, ports, record, types
 from fairlead.cli import app
 from fairlead.config import schema
 from fairlead.config.not_yet import NOT_YET
+from fairlead.dialects import DIALECTS
 from fairlead.providers import facts
-from fairlead.providers.sim import allowance, faults
+from fairlead.providers.sim import allowance, bill, faults, wishes
 from fairlead.telemetry.exposition import METRICS
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -77,14 +79,39 @@ def vendors() -> str:
         "Vendors",
         "src/fairlead/providers/vendors.toml",
         "The values of `vendor` under `[providers.NAME]`.\n"
-        "Where no configuration file is found, the keys in these environment variables become providers.\n",
+        "Where no configuration file is found, the keys in these environment variables become providers.\n"
+        "A call in any other dialect of the same kind is translated into the first that stands here.\n",
     )
-    text += "\n| vendor | base URL | key |\n|---|---|---|\n"
+    text += "\n| vendor | base URL | key | dialects |\n|---|---|---|---|\n"
     for name, vendor in facts.load().vendors.items():
-        if name not in schema.DIALECTS.values():
-            key = f"`{vendor.env}`" if vendor.env else "none needed" if vendor.keyless else "yours to name"
-            url = f"`{vendor.base_url}`" if vendor.base_url else "in process" if name == "sim" else "yours to give"
-            text += line((f"`{name}`", url, key))
+        key = f"`{vendor.env}`" if vendor.env else "none needed" if vendor.keyless else "yours to name"
+        url = f"`{vendor.base_url}`" if vendor.base_url else "in process" if name == "sim" else "yours to give"
+        text += line((f"`{name}`", url, key, ", ".join(f"`{each}`" for each in vendor.speaks)))
+    return text
+
+
+def dialects() -> str:
+    """Every caller with every provider, and what each dialect leaves out."""
+    text = page(
+        "Dialects",
+        "scripts/dialect_matrix.py",
+        "Every caller's dialect with every provider's; each cell is tried against the simulator when this page is made.\n"
+        "`refused` is an error that names the field, and lets the model's next target answer where it has one; `-` is\n"
+        "nothing that callers of the dialect can ask for.\n"
+        "[Dialects](../explanation/dialects.md) says what crosses and what does not.\n",
+    )
+    columns = [*dialect_matrix.FEATURES, "error"]
+    text += f"\n| caller | provider | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}\n"
+    for caller, provider, cells in dialect_matrix.chat_rows():
+        text += line((f"`{caller}`", f"`{provider}`", *(cells[column] for column in columns)))
+    text += "\n## Embeddings\n\n| caller | provider | texts |\n|---|---|---|\n"
+    for caller, provider, cells in dialect_matrix.embedding_rows():
+        text += line((f"`{caller}`", f"`{provider}`", cells["texts"]))
+    text += "\n## Left out\n\nOf a request that is translated into the dialect; named in `x-fairlead-left-out`.\n"
+    text += "\n| dialect | field | why |\n|---|---|---|\n"
+    for each in DIALECTS.values():
+        for name, why in each.leaves_out.items():
+            text += line((f"`{each.name}`", f"`{name}`", why))
     return text
 
 
@@ -163,6 +190,48 @@ def faults_file() -> str:
     kinds = parsed(faults).body
     named = next(n for n, node in enumerate(kinds) if isinstance(node, ast.Assign) and "FaultKind" in ast.unparse(node))
     return text + f"\n## Kinds\n\n{ast.literal_eval(kinds[named + 1].value)}\n"  # type: ignore[attr-defined]
+
+
+def simulator() -> str:
+    """What the simulated provider is."""
+    text = page(
+        "The simulator",
+        "src/fairlead/providers/sim/",
+        "A provider without a model: the vendor `sim` in process, `fairlead sim` on a port of its own.\n"
+        "The same request with the same seed has the same answer, and a text begins by saying that it is simulated.\n",
+    )
+    text += (
+        "\nIt speaks every dialect of this version, at the paths where the providers of that dialect have them, below any "
+        "base such as `/v1`.\n"
+        "Answers, streams, errors and lists of models have the form that the official clients know, and so have the "
+        "headers about [limits](faults.md).\n"
+        "A key is taken from `Authorization: Bearer`, `x-api-key` or `x-goog-api-key`.\n"
+        "It keeps no answers: a request that goes on from one, by `previous_response_id`, is refused.\n"
+        "\n```toml\n[providers.one]      # speaks only one dialect, so that calls in any other are translated\n"
+        'vendor = "sim"\ndialect = "anthropic"\n\n[models.translated]\ntargets = ["one/sim-small"]\n```\n'
+    )
+    text += "\n## Models\n\nUSD for a million tokens.\n\n| model | input | cached input | output |\n|---|---|---|---|\n"
+    for name, price in bill.PRICES.items():
+        text += line((f"`{name}`", price.input, price.cached, price.output))
+    dear = bill.LONG_PRICE
+    text += (
+        f"\nWith more than {bill.LONG_INPUT_TOKENS:,} tokens of input `sim-long` costs {dear.input}, {dear.cached} and "
+        f"{dear.output}, and writes ten times as much as the others.\n"
+        "`sim-reasoner` reasons before it answers, the others where the request asks for it.\n"
+        "Of a prompt that comes again the first 1,024 tokens are read from a cache; in a dialect in which requests mark "
+        "what is to be cached, only of one that does.\n"
+        "Service tiers `batch` and `flex` cost half.\n"
+    )
+    _, _, asked = (inspect.getdoc(wishes) or "").partition("\n\n")
+    text += f"\n## What a prompt can ask for\n\n{asked}\n"
+    text += (
+        "\nWithout a wish it calls the tools whose names stand in the message, and those that the request forces.\n"
+        "Arguments and structured output fit their JSON schema.\n"
+        "\n## Its bill\n\n"
+        "`GET /sim/bill` is what it has charged, a line for each call, and `DELETE /sim/bill` clears it.\n"
+        "Errors and counts of tokens are free; a stream that breaks off costs its input and the text that was sent.\n"
+    )
+    return text
 
 
 def port_list() -> str:
@@ -334,7 +403,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "ports.md": port_list,
     "records.md": records,
+    "simulator.md": simulator,
     "vendors.md": vendors,
+    "dialects.md": dialects,
 }
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,9 @@ class Process:
 Start = Callable[..., Process]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start `fairlead ARGUMENTS`; `config` is written as its fairlead.toml, and `folder` is that of an earlier one.
+@contextmanager
+def starting(root: Path) -> Iterator[Start]:
+    """Starts `fairlead ARGUMENTS`; `config` is written as its fairlead.toml, and `folder` is that of an earlier one.
 
     All are stopped at the end.
     """
@@ -100,7 +101,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         *arguments: str, config: str | None = None, env: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> Process:
         if folder is None:
-            folder = tmp_path / f"{len(running)}-{arguments[0]}"
+            folder = root / f"{len(running)}-{arguments[0]}"
             folder.mkdir()
         if config is not None:
             (folder / "fairlead.toml").write_text(config)
@@ -120,11 +121,20 @@ def start(tmp_path: Path) -> Iterator[Start]:
         running.append(process)
         return process
 
-    yield begin
-    for process in reversed(running):
-        process.stop()
-        assert process.child.stdout is not None
-        process.child.stdout.close()
+    try:
+        yield begin
+    finally:
+        for process in reversed(running):
+            process.stop()
+            assert process.child.stdout is not None
+            process.child.stdout.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `fairlead` commands, see `starting`."""
+    with starting(tmp_path) as begin:
+        yield begin
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-NAMES = ("sse", "splice", "records", "addresses", "anthropic", "edge_server", "edge_client")
+NAMES = ("sse", "splice", "records", "addresses", "anthropic", "gemini", "responses", "edge_server", "edge_client")
 
 
 class Target(Protocol):

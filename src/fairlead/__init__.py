@@ -9,17 +9,19 @@ if TYPE_CHECKING:
     from fairlead._resilient import resilient as resilient
     from fairlead.client import Client as Client
     from fairlead.client import Completion as Completion
+    from fairlead.client import Embeddings as Embeddings
     from fairlead.errors import CircuitOpen as CircuitOpen
     from fairlead.errors import FairleadError as FairleadError
     from fairlead.sync import SyncClient as SyncClient
 
-__all__ = ["CircuitOpen", "Client", "Completion", "FairleadError", "Retry", "SyncClient", "resilient"]
+__all__ = ["CircuitOpen", "Client", "Completion", "Embeddings", "FairleadError", "Retry", "SyncClient", "resilient"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "CircuitOpen": "fairlead.errors",
     "Client": "fairlead.client",
     "Completion": "fairlead.client",
+    "Embeddings": "fairlead.client",
     "FairleadError": "fairlead.errors",
     "Retry": "fairlead._resilient",
     "SyncClient": "fairlead.sync",

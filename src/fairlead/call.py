@@ -71,6 +71,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """`None`: unpriced."""
     refuses: frozenset[str] = frozenset()
     """Parameters that the model does not take, by their neutral names."""
+    one_of: tuple[str, ...] = ()
+    """Parameters of which the model takes one at a time, the first for choice."""
     window: int | None = None
     """Tokens that fit into the model's context, by its facts; `None` where nobody knows."""
     retries: Retries | None = None
@@ -123,6 +125,14 @@ class Sealed(bytes):
     __str__ = __repr__
 
 
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a provider keeps, and what is to become of it."""
+
+    method: str
+    path: str
+    """Below the provider's base URL, with its query; made of what a dialect allows."""
+
+
 class Request(msgspec.Struct, kw_only=True):
     """What the caller asked for, in the caller's own dialect.
 
@@ -144,9 +154,17 @@ class Request(msgspec.Struct, kw_only=True):
     input_bytes: int = 0
     """Bytes that may become input tokens, inline media taken out: the bound of a reservation, as tokens <= bytes."""
     prompt_tokens: int | None = None
-    """An estimate of the input, once somebody needed it."""
+    """An estimate of the input, once somebody needed it; or its count, where the body has that."""
     images: int = 0
     """Images and other inline media, each bounded by the model's facts."""
+    is_partial: bool = False
+    """Whether part of the prompt lies with the provider, so that its bytes bound nothing."""
+    goes_on_from: tuple[str, str] | None = None
+    """The field that names something which a provider keeps, such as the answer before this one, and its id."""
+    resource: Resource | None = None
+    """What of all that a provider keeps is asked for, where the operation is that."""
+    is_kept: bool = False
+    """Whether a provider of the same dialect keeps the answer under an id."""
     end_user: str | None = None
     """The body's own `user`: may choose a rollout bucket, never an identity."""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -173,6 +191,8 @@ class Attempt(msgspec.Struct):
     """The provider's request id, for its support desk."""
     upstream_headers: Mapping[str, str] | None = None
     """The headers of its answer; what they say about its limits is read where somebody learns from it."""
+    kept_as: str | None = None
+    """The id under which the provider keeps its answer."""
     usage: Usage | None = None
     usage_source: UsageSource = "none"
     reserved_nanousd: int | None = None

@@ -16,10 +16,12 @@ import msgspec
 
 from fairlead.call import PRIORITIES, STATIC, Call, Outcome, Priority, Secret
 from fairlead.core.money import NANO, parse_usd
+from fairlead.dialects.codec import Dialect
+from fairlead.dialects.embeddings import OPENAI_EMBEDDINGS
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import Cancelled, FairleadError, InternalError, InvalidRequest, NotYetAvailable
 from fairlead.pipeline import Chunks, Reply
-from fairlead.types import ChatEvent, ChatReply, TextDelta, ToolCall, Usage, UsageSource
+from fairlead.types import ChatEvent, ChatReply, EmbedReply, TextDelta, ToolCall, Usage, UsageSource
 
 if TYPE_CHECKING:
     from fairlead.config.build import Foundation, Runtime
@@ -27,21 +29,17 @@ if TYPE_CHECKING:
 
 Messages = str | Sequence[Mapping[str, Any]]
 """One user message as a string, or messages in OpenAI's form."""
+Texts = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
+"""What to embed: a text, several, or either as token numbers of the model's own."""
 
 _LEFT = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
 _LATER = frozenset({"profile", "prompt", "validate", "cache"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """A whole answer."""
+class _Account:
+    """What every whole answer tells about its call."""
 
-    text: str
-    """All text of the first choice."""
-    tool_calls: tuple[ToolCall, ...]
-    finish_reason: str | None
-    reply: ChatReply
-    """Every choice in neutral form."""
     raw: bytes
     """The provider's own bytes."""
     call_id: str
@@ -60,8 +58,33 @@ class Completion:
         """The exact cost in dollars."""
         return None if self.cost_nanousd is None else Decimal(self.cost_nanousd) / NANO
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion(_Account):
+    """A whole answer."""
+
+    text: str
+    """All text of the first choice."""
+    tool_calls: tuple[ToolCall, ...]
+    finish_reason: str | None
+    reply: ChatReply
+    """Every choice in neutral form."""
+
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings(_Account):
+    """Vectors in the order of their texts."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    """One for each text, all of the same length."""
+    reply: EmbedReply
+    """The answer in neutral form."""
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +164,38 @@ class Client:
         """
         runtime = self._runtime()
         options = _Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
-        call = _open(runtime, messages, model, parameters, options, stream=False)
+        call = _open(runtime, OPENAI_CHAT, _chat(messages, model, parameters), options)
         self._show_key(call)
         return await _complete(runtime, call)
+
+    async def embed(
+        self,
+        texts: Texts,
+        *,
+        model: str,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        priority: Priority = "interactive",
+        **parameters: Any,
+    ) -> Embeddings:
+        """The vectors of `texts`.
+
+        Args:
+            timeout_s: for the call with all its attempts.
+            priority: who goes first where calls wait for a provider's limits.
+            parameters: of the request, in OpenAI's names, such as `dimensions`; and `input_type`, what they are for.
+
+        Raises:
+            FairleadError: one of its kinds, see `fairlead.errors`.
+        """
+        runtime = self._runtime()
+        options = _Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        # Packed, a number takes five bytes instead of a dozen.
+        fields = {"model": model, "input": texts, "encoding_format": "base64", **_now(parameters)}
+        call = _open(runtime, OPENAI_EMBEDDINGS, fields, options)
+        self._show_key(call)
+        return await _embed(runtime, call)
 
     def stream(
         self,
@@ -162,7 +214,7 @@ class Client:
         """
         runtime = self._runtime()
         options = _Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
-        call = _open(runtime, messages, model, parameters, options, stream=True)
+        call = _open(runtime, OPENAI_CHAT, _chat(messages, model, parameters) | {"stream": True}, options)
         self._show_key(call)
         return Stream(runtime, call)
 
@@ -265,26 +317,26 @@ class _Options:
     priority: Priority
 
 
-def _open(
-    runtime: Runtime,
-    messages: Messages,
-    model: str,
-    parameters: Mapping[str, Any],
-    options: _Options,
-    *,
-    stream: bool,
-) -> Call:
-    """Encode once what the caller gave, so that later changes to it change nothing (FAULTS M3)."""
+def _chat(messages: Messages, model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    return {"model": model, "messages": turns, **_now(parameters)}
+
+
+def _now(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters, if this version has them all."""
     later = _LATER & parameters.keys()
     if later:
         raise NotYetAvailable(f"`{min(later)}=` is not yet in this version; leave it out")
-    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-    fields = {"model": model, "messages": turns, **parameters} | ({"stream": True} if stream else {})
+    return parameters
+
+
+def _open(runtime: Runtime, dialect: Dialect, fields: Mapping[str, Any], options: _Options) -> Call:
+    """Encode once what the caller gave, so that later changes to it change nothing (FAULTS M3)."""
     try:
         body = msgspec.json.encode(fields)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
-    call = runtime.new_call(OPENAI_CHAT.request.read(body), body=body)
+    call = runtime.new_call(dialect.request.read(body), body=body)
     if options.priority not in PRIORITIES:
         raise InvalidRequest("`priority=` is `interactive`, `batch` or `background`")
     call.tags = options.tags
@@ -336,12 +388,30 @@ def _end_late(task: asyncio.Task[Reply]) -> None:
 
 
 async def _complete(runtime: Runtime, call: Call) -> Completion:
+    answer, account = await _whole(runtime, call, OPENAI_CHAT)
+    first = answer.choices[0] if answer.choices else None
+    return Completion(
+        text="" if first is None else first.message.text,
+        tool_calls=() if first is None else first.message.tool_calls,
+        finish_reason=None if first is None else first.finish_reason,
+        reply=answer,
+        **account,
+    )
+
+
+async def _embed(runtime: Runtime, call: Call) -> Embeddings:
+    answer, account = await _whole(runtime, call, OPENAI_EMBEDDINGS)
+    return Embeddings(vectors=answer.vectors, reply=answer, **account)
+
+
+async def _whole(runtime: Runtime, call: Call, dialect: Dialect) -> tuple[Any, dict[str, Any]]:
+    """A whole answer in neutral form, and the fields of its `_Account`."""
     reply = await _apart(runtime, call)
     body = reply.source
     try:
         if not isinstance(body, bytes):
             raise InternalError("a whole answer was asked for and a stream came back")
-        answer = OPENAI_CHAT.reply.decode(body)
+        answer = dialect.reply.decode(body)
     except FairleadError as error:
         reply.end(Outcome("error", error.status, error))
         raise
@@ -349,21 +419,16 @@ async def _complete(runtime: Runtime, call: Call) -> Completion:
     runtime.flush()  # whoever has the answer finds its record, whatever becomes of this process
     attempt = None if STATIC in call.degraded else call.attempt
     told = reply.headers.get("x-fairlead-degraded")
-    first = answer.choices[0] if answer.choices else None
-    return Completion(
-        text="" if first is None else first.message.text,
-        tool_calls=() if first is None else first.message.tool_calls,
-        finish_reason=None if first is None else first.finish_reason,
-        reply=answer,
-        raw=body,
-        call_id=reply.headers.get("x-fairlead-call-id", call.id),
-        model=reply.headers.get("x-fairlead-model", call.answered_by),
-        degraded=tuple(call.degraded if told is None else told.split(", ")),
-        attempts=int(reply.headers.get("x-fairlead-attempts", len(call.attempts))),
-        usage=None if attempt is None else attempt.usage,
-        usage_source="none" if attempt is None else attempt.usage_source,
-        cost_nanousd=_cost(call, reply),
-    )
+    return answer, {
+        "raw": body,
+        "call_id": reply.headers.get("x-fairlead-call-id", call.id),
+        "model": reply.headers.get("x-fairlead-model", call.answered_by),
+        "degraded": tuple(call.degraded if told is None else told.split(", ")),
+        "attempts": int(reply.headers.get("x-fairlead-attempts", len(call.attempts))),
+        "usage": None if attempt is None else attempt.usage,
+        "usage_source": "none" if attempt is None else attempt.usage_source,
+        "cost_nanousd": _cost(call, reply),
+    }
 
 
 def _cost(call: Call, reply: Reply) -> int | None:

@@ -254,6 +254,31 @@ class Routes(Protocol):
         ...
 
 
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an answer lies that a provider keeps."""
+
+    provider: str
+    credential: str
+    """The name of the credential that it was made under; no other one can read it."""
+    model: str
+    """The provider's own name of the model that gave it."""
+    at_ns: int
+    """When its call began; wall clock."""
+
+
+class Owners(Protocol):
+    """Whose the answers are that providers keep.  Both methods raise `StateUnavailable` where the store cannot answer."""
+
+    async def remember(self, tenant: str, answer_id: str, kept: Kept) -> None:
+        """Note that an answer is this tenant's, in place of what was noted before; others' answers of the same id stay
+        theirs."""
+        ...
+
+    async def find(self, tenant: str, answer_id: str) -> Kept | None:
+        """Where this tenant's answer lies; `None` where it has none of that id, whoever else may."""
+        ...
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """Records of one spool segment up to `offset`, to be stored with that offset in one transaction."""
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fairlead.call import Priority
-from fairlead.client import Client, Completion, Messages, Piece, Stream
+from fairlead.client import Client, Completion, Embeddings, Messages, Piece, Stream, Texts
 
 if TYPE_CHECKING:
     from fairlead.config.schema import Config
@@ -62,6 +62,30 @@ class SyncClient:
         return self._portal.run(
             self._client.complete(
                 messages,
+                model=model,
+                timeout_s=timeout_s,
+                tags=tags,
+                session=session,
+                priority=priority,
+                **parameters,
+            )
+        )
+
+    def embed(
+        self,
+        texts: Texts,
+        *,
+        model: str,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        priority: Priority = "interactive",
+        **parameters: Any,
+    ) -> Embeddings:
+        """The vectors of `texts`; see `Client.embed`."""
+        return self._portal.run(
+            self._client.embed(
+                texts,
                 model=model,
                 timeout_s=timeout_s,
                 tags=tags,

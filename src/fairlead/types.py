@@ -23,8 +23,8 @@ DialectName = Literal[
 ]
 """A wire format that callers and providers speak; `fairlead.dialects` has them by name."""
 
-Operation = Literal["answer", "count"]
-"""What a call asks for: an answer, or how many tokens its input has, which costs nothing."""
+Operation = Literal["answer", "count", "kept"]
+"""What a call asks for: an answer, how many tokens its input has, or what a provider keeps; only the first costs."""
 
 ErrorClass = Literal[
     "network",
@@ -254,7 +254,7 @@ class ReasoningPart(msgspec.Struct, frozen=True, kw_only=True, tag="reasoning"):
     signature: str | None = None
     """The provider's proof that the text is its own."""
     encrypted: str | None = None
-    """Reasoning that only the provider can read; then there is no text."""
+    """Reasoning that only the provider can read; at most a summary of it stands in the text."""
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
@@ -305,6 +305,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """All text parts, joined."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the model says that it will not answer."""
+        return any(isinstance(part, RefusalPart) for part in self.parts)
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
@@ -376,6 +381,8 @@ class Chat(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     spelt: frozenset[str] = frozenset()
     """The names that the caller used for fields that have several in the source dialect; kept for the way back."""
+    binding: frozenset[str] = frozenset()
+    """Paths in `extra` without which it would be another request: one that has any stays in its dialect."""
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
 
@@ -481,6 +488,22 @@ ChatEvent = Started | TextDelta | ReasoningDelta | RefusalDelta | ToolCallDelta 
 # --- the neutral form of embeddings ----------------------------------------------------------------------------
 
 
+EMBED_TASKS = frozenset(
+    {
+        "search_query",
+        "search_document",
+        "classification",
+        "clustering",
+        "similarity",
+        "question_answering",
+        "fact_verification",
+        "code_search",
+    }
+)
+"""What embeddings may be for.  `search_document` is for texts that are to be found, the queries that find them have four
+words of their own, and in the other three all texts are alike."""
+
+
 class Embed(msgspec.Struct, frozen=True, kw_only=True):
     """A request for embeddings.  A field that the caller did not send is `None` and is not sent on."""
 
@@ -491,7 +514,7 @@ class Embed(msgspec.Struct, frozen=True, kw_only=True):
     encoding: Literal["float", "base64"] | None = None
     """How the caller wants the numbers: as JSON, or as base64 of little-endian 32-bit floats."""
     task: str | None = None
-    """What they are for, such as `search_query` or `search_document`, in the words of the dialect at hand."""
+    """What they are for: one of `EMBED_TASKS`, or a word that no table here has."""
     user: str | None = None
     extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
 
@@ -500,6 +523,7 @@ class EmbedReply(msgspec.Struct, frozen=True, kw_only=True):
     """Embeddings in the order of their inputs."""
 
     model: str
+    """Empty where the provider does not say it."""
     vectors: tuple[tuple[float, ...], ...]
     """One for each input, all of the same length."""
     encoding: Literal["float", "base64"] | None = None

@@ -21,6 +21,15 @@ def test_open_mode_authorizes_nobody(answer, folder):
     assert on["authorize"] is True
 
 
+def test_stored_answers_belong_to_somebody_where_a_provider_keeps_them(answer, folder):
+    """The stage is there for a provider that speaks Responses, and names it."""
+    told = {stage["stage"]: stage for stage in answer("check")["stages"]}
+    assert (told["own"]["on"], told["own"]["because"]) == (False, "no provider keeps answers")
+    (folder / "fairlead.toml").write_text('[providers.keeper]\nvendor = "openai"\napi_key = "env:PATH"\n')
+    told = {stage["stage"]: stage for stage in answer("check")["stages"]}
+    assert (told["own"]["on"], told["own"]["because"]) == (True, "answers are kept by keeper")
+
+
 def test_it_leaves_no_trace(run, folder):
     """No store is made, no secret is written."""
     run("check")
@@ -97,3 +106,11 @@ def test_tables_leave_no_blanks_at_the_ends_of_lines(run):
 def test_degraded_modes_are_told(answer):
     """What each feature does while the store is down."""
     assert [row["feature"] for row in answer("check")["degraded"]] == ["rate limits", "hard budgets", "keys", "records"]
+
+
+def test_whether_helicones_headers_are_read(run, answer, folder):
+    """Only where the file says so."""
+    assert answer("check")["gateway"]["helicone_headers"] is False
+    (folder / "fairlead.toml").write_text("[gateway]\nhelicone_headers = true\n")
+    assert answer("check")["gateway"]["helicone_headers"] is True
+    assert "Helicone" in run("check").stdout

@@ -50,10 +50,48 @@ def test_providers_come_from_the_environment(run, folder, monkeypatch):
     assert "kkkk" not in (folder / "fairlead.toml").read_text()
 
 
-def test_translating_is_not_there_yet(run, folder):
-    """It says so and writes nothing."""
-    assert "not yet in this version" in run("init", "--from", "litellm.yaml", code=1).stderr
-    assert list(folder.iterdir()) == []
+LITELLM = """
+model_list:
+  - model_name: fast
+    litellm_params: {model: openai/gpt-4o-mini, api_key: sk-in-the-file, temperature: 0.1}
+  - model_name: local
+    litellm_params: {model: hosted_vllm/llama, api_base: "http://127.0.0.1:8000/v1"}
+litellm_settings: {num_retries: 2}
+"""
+
+
+def test_a_configuration_of_litellm_is_translated(run, folder, monkeypatch):
+    """What comes of it passes `check` once the variables that it names are there."""
+    (folder / "litellm.yaml").write_text(LITELLM)
+    shown = run("init", "--from", "litellm.yaml").stdout
+    assert "sk-in-the-file" not in shown + (folder / "fairlead.toml").read_text()
+    assert "4 carried over, 3 changed, 1 left out" in shown
+    assert "OPENAI_API_KEY" in run("check", code=1).stderr
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    assert "openai/gpt-4o-mini" in run("check").stdout
+
+
+def test_the_report_of_a_translation_as_json(answer, folder):
+    """A row for each setting, by its path in the source."""
+    (folder / "litellm.yaml").write_text(LITELLM)
+    report = answer("init", "--from", "litellm.yaml")
+    assert report["file"] == str(folder / "fairlead.toml")
+    assert report["counts"] == {"carried": 4, "changed": 3, "left out": 1}
+    (left,) = [row for row in report["rows"] if row["outcome"] == "left out"]
+    assert left["path"] == "model_list[0].litellm_params.temperature"
+    assert left["note"]
+
+
+def test_a_translation_never_overwrites(run, folder):
+    """Nor does it write where the source cannot be read."""
+    assert "no such file" in run("init", "--from", "litellm.yaml", code=1).stderr
+    (folder / "litellm.yaml").write_text("model_list: [")
+    assert "not YAML" in run("init", "--from", "litellm.yaml", code=1).stderr
+    assert not (folder / "fairlead.toml").exists()
+    (folder / "litellm.yaml").write_text(LITELLM)
+    (folder / "fairlead.toml").write_text("# mine")
+    assert "--force" in run("init", "--from", "litellm.yaml", code=1).stderr
+    assert (folder / "fairlead.toml").read_text() == "# mine"
 
 
 def test_json(answer, folder):

@@ -75,7 +75,7 @@ def test_the_banner_names_providers_and_models():
 def test_the_banner_promises_no_name_that_the_simulator_refuses():
     """In process it has its own models and no other."""
     told = dict(facts(Settings(config=OPEN, root=Path(), file=None), "http://d", "http://a"))
-    assert told["models"] == "sim-small, sim-large, sim-reasoner, sim-long"
+    assert told["models"] == "sim-small, sim-large, sim-reasoner, sim-long, sim-embed"
     config = load_text('[models."*"]\ntargets = ["sim/*"]\n[models.a]\ntargets = ["sim/sim-small"]\n')
     assert dict(facts(Settings(config=config, root=Path(), file=None), "http://d", "http://a"))["models"] == "a"
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 from msgspec.structs import replace
+from rich.console import Console
 
-from fairlead.cli.usage import bar, figures
+from fairlead.cli.usage import bar, figures, usage_table
 from fairlead.ports import UsageRow
 
 
@@ -66,3 +67,26 @@ def test_wrong_words_are_wrong_usage(run, arguments):
 def test_bars():
     """The dearest is 20 cells, anything above nothing shows, nothing is empty."""
     assert [len(bar(value, 1_000)) for value in (1_000, 500, 1, 0)] == [20, 10, 1, 0]
+
+
+LARGE = UsageRow(
+    group="anthropic/claude-opus-4-6-with-a-long-name",
+    calls=123_456,
+    errors=1_234,
+    input_tokens=123_456_789,
+    output_tokens=12_345_678,
+    cost_nanousd=1_234_567_891_234,
+    unpriced_calls=0,
+)
+
+
+@pytest.mark.parametrize(("width", "has_bar"), [(80, False), (100, False), (150, True)])
+def test_a_narrow_terminal_keeps_the_name_and_the_cost_whole(width, has_bar):
+    """The bar goes first."""
+    out = Console(width=width)
+    with out.capture() as shown:
+        out.print(usage_table("model", [LARGE], figures([LARGE]), width=width))
+    row = shown.get().splitlines()[1]
+    assert row.startswith(LARGE.group)
+    assert " 1234.567891234 " in row
+    assert ("█" in row) is has_bar

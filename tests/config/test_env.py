@@ -35,6 +35,11 @@ def test_without_a_usable_key_there_are_the_simulators_models_only(environ: dict
     assert tuple(config.models) == SIM_MODELS
 
 
+def test_a_vendor_whose_address_is_the_users_own_is_left_to_the_file():
+    """A key alone does not say where its resource is."""
+    assert set(from_environment({"AZURE_OPENAI_API_KEY": "k"}).providers) == {"sim"}
+
+
 def test_the_simulators_models_are_those_that_it_has():
     """The list in the configuration's rules is the simulator's own."""
     assert tuple(PRICES) == SIM_MODELS

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fairlead.config.load import load, load_text
 from fairlead.config.schema import Config, Provider, Target
 from fairlead.errors import ConfigError
+from fairlead.providers import facts
 
 GOOD = """\
 [gateway]
@@ -175,3 +176,16 @@ def test_any_text_is_read_or_refused_with_a_line(data: st.DataObject):
         load_text(GOOD[:start] + put + GOOD[end:])
     except ConfigError as error:
         assert all(re.match(r"fairlead\.toml:[0-9]+: .", row) for row in error.message.split("\n"))  # noqa: PT017
+
+
+@pytest.mark.parametrize("vendor", [name for name, each in facts.load().vendors.items() if each.base_url is not None])
+def test_every_vendor_with_an_address_can_be_named(vendor):
+    """Also one that has the name of a dialect."""
+    text = f'[providers.p]\nvendor = "{vendor}"\napi_key = "env:KEY"\n[models.m]\ntargets = ["p/x"]\n'
+    assert load_text(text).providers["p"].vendor == vendor
+
+
+def test_a_dialect_is_no_vendor():
+    """It is named by `dialect`."""
+    with pytest.raises(ConfigError, match="is not known"):
+        load_text('[providers.p]\nvendor = "openai_chat"\n')

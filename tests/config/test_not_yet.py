@@ -13,7 +13,6 @@ MODEL = "[models.a]\ntargets = ['sim/sim-small']\n"
 PROVIDER = "[providers.a]\nvendor = 'sim'\n"
 EXAMPLES = {
     "gateway.workers": "[gateway]\nworkers = 4",
-    "providers.*.dialect": "[providers.a]\nbase_url = 'https://a.example'\ndialect = 'gemini'",
     "models.*.profile": MODEL + "profile = 'extraction'",
     "models.*.context": MODEL
     + "context = { max_input_tokens = 8, keep_exchanges = 4, summary_model = 'm', knowledge = 'h', top_k = 3 }",

@@ -39,7 +39,7 @@ OPENAI = '[providers.o]\nvendor = "openai"\n'
 )
 def test_what_is_missing_is_named_at_its_place(text: str, path: object, message: str, tmp_path: Path) -> None:
     """The setting, and what it points at."""
-    (problem,) = unusable(load_text(text), facts.load().vendors, tmp_path, {"THERE": "sk-1"})
+    (problem,) = unusable(load_text(text), facts.load(), tmp_path, {"THERE": "sk-1"})
 
     assert problem.path == path
     assert message in problem.message
@@ -50,7 +50,7 @@ def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
     (tmp_path / "faults.toml").write_text('[[faults]]\nkind = "reset"\n')
     text = OPENAI + 'api_key = "env:THERE"\n[providers.s]\nvendor = "sim"\nfaults = "faults.toml"\n'
 
-    assert unusable(load_text(text), facts.load().vendors, tmp_path, {"THERE": "sk-1"}) == []
+    assert unusable(load_text(text), facts.load(), tmp_path, {"THERE": "sk-1"}) == []
 
 
 def test_a_certificate_may_be_readable_by_everybody(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_certificate_may_be_readable_by_everybody(tmp_path: Path) -> None:
     key.chmod(0o600)
     config = load_text('[gateway]\ntls = { cert = "file:cert.pem", key = "file:key.pem" }\n')
 
-    assert unusable(config, facts.load().vendors, tmp_path, {}) == []
+    assert unusable(config, facts.load(), tmp_path, {}) == []
     key.chmod(0o644)
-    (problem,) = unusable(config, facts.load().vendors, tmp_path, {})
+    (problem,) = unusable(config, facts.load(), tmp_path, {})
     assert "can be read by everybody" in problem.message

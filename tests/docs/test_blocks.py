@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.config.litellm import translate
 from fairlead.config.load import load_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +23,7 @@ PAGES = [
 ]
 BLOCK = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
-LANGUAGES = {"python", "bash", "toml", "text", "typescript", "json", "javascript"}
+LANGUAGES = {"python", "bash", "toml", "text", "typescript", "json", "javascript", "yaml"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,12 @@ def test_make_targets_exist(block: Block):
 def test_a_configuration_loads(block: Block):
     """A TOML block is a whole configuration that Fairlead accepts."""
     load_text(block.text, f"{block.page}:{block.line}")
+
+
+@those("yaml")
+def test_another_gateways_configuration_is_translated(block: Block):
+    """A YAML block is the configuration of a LiteLLM proxy, and what comes of it loads."""
+    load_text(translate(block.text, f"{block.page}:{block.line}", {}).text)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())

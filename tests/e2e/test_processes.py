@@ -94,6 +94,7 @@ def test_sigterm_lets_open_streams_finish_and_loses_no_record(streaming: tuple[A
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_a_second_sigterm_cuts_what_is_open(streaming: tuple[Any, Iterator[Any]]) -> None:
     """The second signal ends open streams at once with an in-band error, and the call is recorded as truncated."""
     ours, pieces = streaming
@@ -125,6 +126,7 @@ def test_a_killed_worker_is_replaced_and_its_calls_are_accounted_for(streaming: 
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_a_killed_keeper_is_replaced_and_counts_on(gateway: Begin) -> None:
     """Kill -9 of the keeper: calls go on meanwhile, and the new keeper's counters miss none of them."""
     ours = gateway(CONFIG)
@@ -140,6 +142,7 @@ def test_a_killed_keeper_is_replaced_and_counts_on(gateway: Begin) -> None:
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_children_die_with_the_supervisor(gateway: Begin) -> None:
     """Kill -9 of the supervisor: worker and keeper end by themselves, and the port is free again."""
     ours = gateway(CONFIG)
@@ -152,6 +155,7 @@ def test_children_die_with_the_supervisor(gateway: Begin) -> None:
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_a_second_gateway_on_the_same_port_is_refused_in_one_line(gateway: Begin, start: Begin) -> None:
     """The port is held although workers share it, and the error names the setting."""
     ours = gateway(CONFIG)
@@ -230,6 +234,7 @@ def test_a_start_that_must_fail_ends_serve_in_one_line(config: str, told: str, t
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_with_tls_the_control_port_speaks_it_too(gateway: Begin, tmp_path: Path) -> None:
     """With the certificate of the data port."""
     authority = trustme.CA()
@@ -250,6 +255,7 @@ def test_with_tls_the_control_port_speaks_it_too(gateway: Begin, tmp_path: Path)
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_keys_that_cannot_be_checked_show_in_the_metrics(gateway: Begin) -> None:
     """`fairlead_degraded` of the worker says it, and calls go on."""
     ours = gateway(CONFIG)
@@ -263,6 +269,7 @@ def test_keys_that_cannot_be_checked_show_in_the_metrics(gateway: Begin) -> None
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_a_second_gateway_on_the_same_store_is_refused(gateway: Begin) -> None:
     """Two gateways on one store would each keep the budgets for themselves, so the second does not start."""
     ours = gateway(CONFIG)

@@ -35,6 +35,7 @@ def statuses(gateway: Any, connections: int = 16) -> set[int]:
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_an_operators_word_counts_on_all_workers_within_a_second(gateway: Callable[..., Any]) -> None:
     """Disabled means that no worker uses the target any more, reset that all do; both stand in the audit log."""
     ours = gateway(CONFIG)

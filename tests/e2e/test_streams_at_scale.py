@@ -173,6 +173,7 @@ def test_s17_a_thousand_clients_that_leave_at_once_leave_nothing_behind(rig: Cal
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_s21_a_gateway_under_a_low_limit_of_open_files_says_so_at_its_start(tmp_path: Path) -> None:
     """One line on stderr with the number of calls that fit and the remedy; it serves all the same."""
     child = subprocess.Popen(

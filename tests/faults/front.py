@@ -39,6 +39,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    whole: bool = True
+    """Whether it ended as its framing says."""
 
     @property
     def json(self) -> Any:
@@ -103,21 +105,21 @@ def parsed(raw: bytes, *, has_body: bool = True) -> Answer:
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if headers.get("transfer-encoding") == "chunked" and has_body:
-        body = b"".join(chunks(body))
-    return Answer(status=int(first.split()[1]), headers=headers, body=body)
+    found = chunks(body) if headers.get("transfer-encoding") == "chunked" and has_body else [body, b""]
+    return Answer(
+        status=int(first.split()[1]), headers=headers, body=b"".join(found), whole=not has_body or found[-1:] == [b""]
+    )
 
 
 def chunks(body: bytes) -> list[bytes]:
-    """The chunks of a whole chunked body."""
+    """The chunks of a chunked body; the last is empty, but where it was broken off."""
     found: list[bytes] = []
-    while True:
+    while body:
         size, _, rest = body.partition(b"\r\n")
         length = int(size, 16)
-        if length == 0:
-            return found
         found.append(rest[:length])
         body = rest[length + 2 :]
+    return found
 
 
 def text_of(stream: bytes) -> str:

@@ -182,6 +182,7 @@ async def test_p15_with_the_store_down_it_stays_ready_and_serves(begin: Begin) -
     await asyncio.to_thread(alter, gateway, "ALTER TABLE hidden_calls RENAME TO calls")
     await asyncio.to_thread(alter, gateway, "ALTER TABLE hidden RENAME TO generation")
     await housekeeping.round()
+    gateway.foundation.spool.flush()
     degraded = await asyncio.to_thread(said_of_itself, gateway)
     assert len(await gateway.records()) == 2
     assert degraded == [{"keys": "cached"}, {}]

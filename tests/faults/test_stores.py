@@ -317,6 +317,7 @@ async def test_d8_a_disk_that_takes_nothing_costs_no_call(
     assert gauges.degraded == {"records": "dropped"}
 
 
+@pytest.mark.slow
 async def test_d8_a_full_spool_costs_no_call_and_has_room_again_once_it_was_taken_in(
     begin: Begin, caplog: pytest.LogCaptureFixture
 ) -> None:

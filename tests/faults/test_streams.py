@@ -104,7 +104,12 @@ async def all_of(gateway: Any, upstream: FakeUpstream, replies: list[Answer], **
 @pytest.mark.parametrize("asked", [ASKED, {}], ids=["usage for the caller", "usage for us alone"])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize(
-    "kept", [slice(1, 2), slice(3), slice(1, 3)], ids=["one cut", "its event alone", "its event's end"]
+    "kept",
+    [
+        pytest.param(slice(1, 2), id="one cut"),
+        pytest.param(slice(3), id="its event alone", marks=pytest.mark.slow),
+        pytest.param(slice(1, 3), id="its event's end", marks=pytest.mark.slow),
+    ],
 )
 async def test_s7_a_stream_means_the_same_wherever_it_is_cut(
     begin: Begin, end: bytes, asked: dict[str, Any], kept: slice

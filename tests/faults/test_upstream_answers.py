@@ -136,6 +136,8 @@ async def test_u8_a_refused_credential_is_ours_and_stays_ours(
 
     assert len(one.requests) == 2
     assert error_of(answer) == (502, "upstream_auth", "false")
+    assert "provider 'one' refused the credential" in answer.body.decode()
+    assert "[providers.one]" in answer.body.decode()
     assert error_of(second) == (503, "circuit_open", "false")
     for shown in (answer.body.decode(), second.body.decode(), str(raised)):
         assert not [word for word in ("sk-upst", "org-secret", "Finance") if word in shown]

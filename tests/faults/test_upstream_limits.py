@@ -257,6 +257,7 @@ def speak_openai_slowly(request: Received) -> Answer:
     return speak_openai(request).latency(0.3)
 
 
+@pytest.mark.slow
 async def test_u19_flapping_opens_at_most_once_in_an_open_time(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
     """A provider that fails every second call makes a breaker neither flutter nor stay open."""
     model = (

@@ -244,6 +244,7 @@ async def test_l16_one_key_in_parallel_on_the_dearest_model_is_bounded(begin: Be
     assert 0 < spent <= DOLLAR // 5
 
 
+@pytest.mark.slow
 async def test_l17_a_noisy_neighbour_is_not_heard(begin: Begin) -> None:
     """While one tenant asks for ten times of what a provider takes, another's calls wait for their own share alone."""
     limits = "limits = { concurrency = 4 }\n"

@@ -74,7 +74,9 @@ def put_out(result: Any) -> Any:
     return repr((result.headers, result.text))
 
 
-@pytest.mark.parametrize("auth", ["keys", "passthrough", "open"])
+@pytest.mark.parametrize(
+    "auth", ["keys", *(pytest.param(each, marks=pytest.mark.slow) for each in ("passthrough", "open"))]
+)
 @pytest.mark.timeout(60)
 async def test_no_secret_comes_out_on_any_path(
     auth: str, begin: Callable[..., Awaitable[Any]], capfd: pytest.CaptureFixture[str]

@@ -128,6 +128,116 @@ async def test_credentials_are_taken_in_two_forms_and_never_in_two_at_once(begin
     assert await status() == 401
 
 
+async def test_credentials_are_taken_in_googles_forms_too(begin: Begin) -> None:
+    """`x-goog-api-key`, or `?key=`; several have to agree, whatever they are (H7)."""
+    gateway = await begin(OPEN.replace("open", "keys"))
+    key = await gateway.key("k1")
+
+    async def status(query: str = "", **headers: str) -> int:
+        return (await ask(gateway, "POST", f"/v1/chat/completions{query}", BODY, **headers))[0]
+
+    assert await status(x_goog_api_key=key) == 200
+    assert await status(f"?key={key}") == 200
+    assert await status(f"?alt=sse&key={key.replace('-', '%2D')}") == 200
+    assert await status(f"?key={key}", x_goog_api_key=key, x_api_key=key, authorization=f"Bearer {key}") == 200
+    assert await status(f"?key={key}", x_goog_api_key="other") == 400
+    assert await status(f"?key={key}&key=other") == 400
+    assert await status(f"?key={key}", authorization="Bearer other") == 400
+    assert await status("?key=other") == 401
+    assert await status(f"?monkey={key}") == 401
+    assert await status("?" + "a=1&" * 99 + f"key={key}") == 400
+
+
+async def test_models_are_listed_in_the_callers_form(begin: Begin) -> None:
+    """By the path, and where dialects share one by the header that only an SDK of theirs sends."""
+    gateway = await begin(OPEN + '[models."a/b"]\ntargets = ["sim/sim-small"]\n')
+
+    async def listed(path: str, **headers: str) -> dict[str, Any]:
+        return (await ask(gateway, "GET", path, **headers))[2]
+
+    assert (await listed("/v1/models"))["data"][-1]["id"] == "a/b"
+    assert (await listed("/v1beta/models"))["models"][-1]["name"] == "models/a/b"
+    assert (await listed("/v1/models", x_goog_api_client="genai"))["models"][-1]["name"] == "models/a/b"
+    for path in ("/v1beta/models/a/b", "/v1beta/models/a%2Fb"):
+        assert (await listed(path))["name"] == "models/a/b"
+    assert (await listed("/v1/models/a%2Fb"))["id"] == "a/b"
+    assert (await listed("/v1beta/models/x"))["error"]["status"] == "NOT_FOUND"
+    assert (await listed("/v1beta/tunedModels"))["error"]["code"] == "not_found"
+
+
+ANY = OPEN + '[models."*"]\ntargets = ["sim/*"]\n'
+
+
+async def test_a_name_that_is_not_listed_may_be_taken_all_the_same(begin: Begin) -> None:
+    """`"*"` is no name of a model; the refusal says what it does, where there is one."""
+    said = [
+        (await ask(await begin(text), "GET", "/v1/models/sim-small"))[2]["error"]["message"] for text in (OPEN, ANY)
+    ]
+    assert ['`"*"` takes any other name' in each for each in said] == [False, True]
+    assert [row["id"] for row in (await ask(await begin(ANY), "GET", "/v1/models"))[2]["data"]] == ["m"]
+
+
+async def test_a_key_for_names_that_any_is_taken_for_sees_them(begin: Begin) -> None:
+    """It may call them, and no other."""
+    gateway = await begin(ANY.replace("open", "keys"))
+    key = await gateway.key("k1", models=frozenset({"m", "sim-small"}))
+
+    rows = (await ask(gateway, "GET", "/v1/models", x_api_key=key))[2]["data"]
+    assert [row["id"] for row in rows] == ["m", "sim-small"]
+    assert (await ask(gateway, "GET", "/v1/models/sim-small", x_api_key=key))[0] == 200
+    refused = (await ask(gateway, "GET", "/v1/models/sim-large", x_api_key=key))[2]["error"]["message"]
+    assert refused.endswith("lists those that this key may call")
+
+
+@pytest.mark.parametrize("path", ["/v1beta/models/m:embedContent", "/v1/models/m", "/v1beta/models/m"])
+async def test_an_operation_that_is_not_there_is_named_in_googles_form(begin: Begin, path: str) -> None:
+    """With those that are."""
+    gateway = await begin(OPEN)
+
+    status, _, body = await ask(gateway, "POST", path, {"contents": []})
+
+    assert (status, body["error"]["status"]) == (404, "NOT_FOUND")
+    assert "`generateContent`" in body["error"]["message"]
+
+
+@pytest.mark.parametrize("operation", ["generateContent", "streamGenerateContent", "countTokens"])
+async def test_googles_operations_take_post_alone(begin: Begin, operation: str) -> None:
+    """Where GET would ask for a model of such a name."""
+    gateway = await begin(OPEN)
+
+    status, headers, body = await ask(gateway, "GET", f"/v1beta/models/m:{operation}")
+
+    assert (status, headers["allow"], body["error"]["code"]) == (405, "POST", 405)
+
+
+async def test_a_list_of_models_has_no_slash_at_its_end(begin: Begin) -> None:
+    """It is left off, says the 404 in the caller's form."""
+    gateway = await begin(OPEN)
+
+    status, _, body = await ask(gateway, "GET", "/v1/models/")
+    assert (status, body["error"]["code"]) == (404, "not_found")
+    assert "leave off the slash" in body["error"]["message"]
+    status, _, body = await ask(gateway, "GET", "/v1beta/models/")
+    assert (status, body["error"]["status"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("/models/m", "ends in `/v1`"),
+        ("/responses/resp_1", "ends in `/v1`"),
+        ("/v1/v1/messages", "must not end in `/v1`"),
+        ("/v1/embeddings/", "leave off the slash"),
+        ("/healthz", "`/health/live`"),
+    ],
+)
+async def test_an_unknown_path_is_told_with_its_remedy(begin: Begin, path: str, remedy: str) -> None:
+    """By what this gateway serves."""
+    gateway = await begin(OPEN)
+
+    assert remedy in (await ask(gateway, "GET", path))[2]["error"]["message"]
+
+
 async def test_all_bad_keys_get_one_answer(begin: Begin) -> None:
     """Wrong, unknown, revoked and expired keys cannot be told apart (A1)."""
     gateway = await begin(OPEN.replace("open", "keys"))

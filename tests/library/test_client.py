@@ -115,7 +115,9 @@ async def test_leaving_a_stream_early_ends_the_call(client: fairlead.Client, tmp
     assert cost
 
 
-@pytest.mark.parametrize("how", ["cancel", "timeout", "anyio"])
+@pytest.mark.parametrize(
+    "how", ["cancel", *(pytest.param(each, marks=pytest.mark.slow) for each in ("timeout", "anyio"))]
+)
 async def test_a_cancelled_call_leaves_at_once_and_is_recorded(
     how: str, client: fairlead.Client, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from fairlead.call import Secret
 from fairlead.dialects.openai_chat import OPENAI_CHAT
-from fairlead.ports import Clock, KeyStore, Ledger, Limits, LogStore, Provider, Rng
+from fairlead.ports import Clock, KeyStore, Ledger, Limits, LogStore, Owners, Provider, Rng
 from fairlead.providers import facts
 from fairlead.providers.http import HttpProvider
 from fairlead.providers.sim import Fault, SimSettings, SimTransport, Simulator
@@ -23,7 +23,7 @@ from fairlead.stores.sqlite import SqliteStore
 from fairlead.stores.sqlite_state import SqliteState
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
-from fairlead.testing import FakeTransport, SeededRng, VirtualClock, answers
+from fairlead.testing import FakeOwners, FakeTransport, SeededRng, VirtualClock, answers
 from fairlead.testing.openai_chat import openai_error, openai_reply, openai_stream
 from redis_clients import in_process, virtual_state
 
@@ -115,6 +115,11 @@ def keys(request: pytest.FixtureRequest, sqlite: SqliteStore, time: VirtualClock
 @pytest.fixture(params=["sqlite"])
 def logs(sqlite: SqliteStore) -> LogStore:
     return sqlite.logs
+
+
+@pytest.fixture(params=["sqlite", "fake"])
+def owners(request: pytest.FixtureRequest, sqlite: SqliteStore) -> Owners:
+    return FakeOwners() if request.param == "fake" else sqlite.owners
 
 
 @pytest.fixture(params=["system", "virtual"])
@@ -234,7 +239,7 @@ def upstream(request: pytest.FixtureRequest, time: VirtualClock) -> Callable[[st
         provider = HttpProvider(
             name="p",
             speaks=(OPENAI_CHAT,),
-            vendor=facts.load().vendors["openai_chat"],
+            vendor=facts.load().stand_ins["openai_chat"],
             transport=transport,
             host="h",
             base_path="/v1",

@@ -127,6 +127,16 @@ async def test_a_lease_frees_what_nobody_settled(ledger: Ledger, time: VirtualCl
     assert ledger.reserved_nanousd() == 100
 
 
+async def test_a_hold_that_is_made_anew_has_a_lease_of_its_own(ledger: Ledger, time: VirtualClock) -> None:
+    """The end of an earlier one of the same id, settled since, frees nothing."""
+    await ledger.reserve(hold(time, "a", 10, lease_s=5))
+    ledger.settle("a", 1, 0)
+    await ledger.reserve(hold(time, "a", 100, lease_s=60))
+    await time.advance(6)
+    assert ledger.reserved_nanousd() == 100
+    assert not await admits(ledger, hold(time, "b", 1))
+
+
 async def test_settling_after_the_lease_charges_and_releases_nothing_twice(ledger: Ledger, time: VirtualClock) -> None:
     """A late settlement charges the true cost, and the reservation that lapsed is not released again."""
     await ledger.reserve(hold(time, "a", 100, lease_s=60))

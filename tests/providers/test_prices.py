@@ -12,7 +12,7 @@ from genai_prices import data
 from genai_prices.types import ModelInfo, ModelPrice, TimeOfDateConstraint
 from genai_prices.types import Usage as TheirUsage
 
-from fairlead.core.pricing import cost
+from fairlead.core.pricing import cost, worst_case
 from fairlead.providers.prices import PriceTable, load, overlay
 from fairlead.types import Usage
 
@@ -105,6 +105,24 @@ def test_the_checked_in_table_is_what_the_source_compiles_to() -> None:
 
 
 @pytest.mark.parametrize(
+    ("vendor", "model", "nanousd"),
+    [
+        ("openai", "text-embedding-3-small", 20_000_000),
+        ("openai", "text-embedding-3-large", 130_000_000),
+        ("openai", "text-embedding-ada-002", 100_000_000),
+        ("google", "gemini-embedding-001", 150_000_000),
+        ("cohere", "embed-v4.0", 120_000_000),
+        ("sim", "sim-embed", 20_000_000),
+    ],
+)
+def test_embeddings_cost_their_input(vendor: str, model: str, nanousd: int) -> None:
+    """A million tokens, as the vendors publish it; nothing is written."""
+    prices = table().find(vendor, model)
+    assert prices is not None
+    assert cost(prices, Usage(input_tokens=1_000_000)) == worst_case(prices, 1_000_000, 0) == nanousd
+
+
+@pytest.mark.parametrize(
     ("model", "usage", "nanousd"),
     [
         ("sim-small", Usage(input_tokens=1_000_000), 150_000_000),
@@ -112,6 +130,7 @@ def test_the_checked_in_table_is_what_the_source_compiles_to() -> None:
         ("sim-small", Usage(output_tokens=1_000_000), 600_000_000),
         ("sim-large", Usage(input_tokens=1_000_000, output_tokens=1_000_000), 12_500_000_000),
         ("sim-reasoner", Usage(reasoning_tokens=1_000_000), 4_400_000_000),
+        ("sim-embed", Usage(input_tokens=1_000_000), 20_000_000),
         ("sim-long", Usage(input_tokens=200_000, output_tokens=1_000), 260_000_000),
         ("sim-long", Usage(input_tokens=200_001, output_tokens=1_000), 515_002_500),
     ],

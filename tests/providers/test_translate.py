@@ -20,7 +20,7 @@ from fairlead.testing import answers
 from fairlead.testing.clock import VirtualClock
 from fairlead.testing.openai_chat import openai_reply, openai_stream
 from fairlead.testing.transport import FakeTransport
-from fairlead.types import Usage
+from fairlead.types import Started, Usage
 
 ASKED = {"model": "alias", "max_tokens": 9, "messages": [{"role": "user", "content": "Say hello."}]}
 MESSAGE = {
@@ -66,7 +66,7 @@ class There:
         self.provider = HttpProvider(
             name="p",
             speaks=(dialect(speaks),),
-            vendor=msgspec.structs.replace(facts.load().vendors[speaks], **vendor),
+            vendor=msgspec.structs.replace(facts.load().stand_ins[speaks], **vendor),
             transport=self.transport,
             host="h",
             base_path="/v1",
@@ -125,6 +125,24 @@ async def test_an_answer_that_has_no_date_is_of_now():
     assert json.loads(reply.source)["created"] == there.time.now_ns() // 1_000_000_000 > 0
 
 
+async def test_nothing_is_kept_for_a_caller_who_cannot_ask_for_it():
+    """Providers of Responses keep every answer where nobody says otherwise."""
+    answer = {"id": "resp_1", "object": "response", "status": "completed", "output": [], "model": "m"}
+    there = There("openai_responses", answers.json(answer))
+    await there.provider.send(asking("openai_chat"))
+    assert there.sent["store"] is False
+
+
+async def test_an_answer_that_does_not_name_its_model_is_of_the_one_that_was_asked():
+    """Gemini's need not say it; streamed or not."""
+    said = {"candidates": [{"content": {"parts": [{"text": "Hello."}]}, "finishReason": "STOP"}]}
+    there = There("gemini", answers.json(said))
+    whole = json.loads((await there.provider.send(asking("openai_chat"))).source)
+    there = There("gemini", answers.sse([b"data: " + json.dumps(said).encode() + b"\n\n"], done=False))
+    raw = b"".join(await pieces(await there.provider.send(asking("openai_chat", stream=True))))
+    assert [each["model"] for each in (whole, *data_of(raw))] == ["theirs"] * 4
+
+
 async def test_the_other_way_round_it_is_a_message():
     """Named events, with the usage that the caller did not have to ask for."""
     there = There("openai_chat", openai_stream(["Hel", "lo."], usage={"prompt_tokens": 3, "completion_tokens": 2}))
@@ -171,6 +189,29 @@ async def test_an_error_in_the_middle_is_one_of_ours():
     there = There("anthropic", named(START, OPENED, piece("Hel"), overloaded))
     reply = await there.provider.send(asking("openai_chat", stream=True))
     with pytest.raises((UpstreamUnavailable, StreamTruncated)):
+        await pieces(reply)
+
+
+@pytest.mark.parametrize("speaks", ["anthropic", "gemini", "openai_responses"])
+async def test_an_error_in_the_very_last_bytes_is_no_clean_end(speaks):
+    """What came before it goes out, and then the stream breaks: a piece of the answer is missing."""
+    text = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+    there = There("openai_chat", answers.sse([text, text + b"data: {torn\n\ndata: [DONE]\n\n"], done=False))
+    path = "/v1beta/models/m:streamGenerateContent" if speaks == "gemini" else ""
+    said = {"contents": [{"parts": [{"text": "x"}]}], "input": "x", "stream": True}
+    reply = await there.provider.send(asking(speaks, path, **said))
+    with pytest.raises(StreamTruncated):
+        await pieces(reply)
+
+
+async def test_a_call_that_is_not_whole_at_the_end_breaks_the_stream():
+    """Gemini's dialect has no form for it, and a stream without it would look like a whole one."""
+    call = b'{"index":0,"id":"c","function":{"name":"f","arguments":"{\\"a\\":"}}'
+    piece = b'data: {"choices":[{"index":0,"delta":{"tool_calls":[' + call + b"]}}]}\n\n"
+    there = There("openai_chat", answers.sse([piece, b"data: [DONE]\n\n"], done=False))
+    said = {"contents": [{"parts": [{"text": "x"}]}]}
+    reply = await there.provider.send(asking("gemini", "/v1beta/models/m:streamGenerateContent", **said))
+    with pytest.raises(StreamTruncated):
         await pieces(reply)
 
 
@@ -312,7 +353,12 @@ async def test_a_chunk_that_is_offered_is_translated_once(taken: int):
     """Whether it leaves at once or waits for its reader: the caller sees every event once, in order."""
     answer = named(START, OPENED, piece("Hel"), piece("lo."), CLOSED, ENDED, STOPPED)
     stream = TranslatedStream(
-        Relayed(*answer.pieces), dialect("anthropic"), dialect("openai_chat"), include_usage=True, created=1, keep=True
+        Relayed(*answer.pieces),
+        dialect("anthropic"),
+        dialect("openai_chat"),
+        include_usage=True,
+        untold=Started(id="", model="", created=1),
+        keep=True,
     )
     out: list[bytes] = []
 

@@ -131,7 +131,7 @@ class House:
         return HttpProvider(
             name=name,
             speaks=(OPENAI_CHAT,),
-            vendor=facts.load().vendors["openai_chat"],
+            vendor=facts.load().stand_ins["openai_chat"],
             transport=transport,
             host=name,
             base_path="/v1",

@@ -36,6 +36,7 @@ def test_a_total_outage_is_not_made_worse():
     assert failed(story.calls(closings[0])) == 0
 
 
+@pytest.mark.slow
 def test_without_a_breaker_the_retry_budget_alone_keeps_attempts_down():
     """At most 1.2 attempts a call, of all calls so far, and the floor, which time alone refills every ten seconds."""
     story = trouble.total_outage(breaker=None, for_s=20.0, then_s=0.0)
@@ -70,7 +71,14 @@ def test_a_refusal_costs_less_than_a_tenth_of_a_millisecond():
     assert us < 100
 
 
-@pytest.mark.parametrize("fault", trouble.FLAPS.values(), ids=["20s", "4s", "half"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(flap, marks=pytest.mark.slow if name.endswith("every 4") else ())
+        for name, flap in trouble.FLAPS.items()
+    ],
+    ids=["20s", "4s", "half"],
+)
 def test_flapping_does_not_make_the_breaker_flap(fault):
     """It opens at most once in the time that it stays open, half open it lets three probes through, and callers hardly
     notice."""

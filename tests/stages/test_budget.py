@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from fairlead.call import Call
+from fairlead.call import OK, Call
 from fairlead.errors import BudgetExceeded, FairleadError, UpstreamUnavailable
+from fairlead.pipeline import Reply
+from fairlead.stages.budget import Budget as Stage
 from fairlead.testing import (
     FakeLedger,
     VirtualClock,
@@ -47,6 +49,21 @@ async def test_a_reservation_covers_the_stated_maximum() -> None:
 
     (hold,) = ledger.holds
     assert hold.amount_nanousd == call.request.input_bytes * 1_000 + 150 * 2_000
+
+
+@pytest.mark.parametrize(("window", "most"), [(8_000, 8_000), (None, 1_048_576)])
+async def test_a_prompt_that_lies_with_the_provider_may_fill_the_context(window: int | None, most: int) -> None:
+    """The bytes of the request say nothing of what an answer before it, or a stored prompt, holds."""
+    ledger = FakeLedger()
+    rich = Principal(key_id="k", budgets=(Budget(scope="key:k", limit_nanousd=10**12, window="day"),))
+    bench = Bench(principal=rich, ledger=ledger, aliases={"m": [candidate(window=window)]})
+
+    call = bench.call("m", max_tokens=50)
+    call.request.is_partial = True
+    await bench.see_through(await bench.run(call))
+
+    (hold,) = ledger.holds
+    assert hold.amount_nanousd == (call.request.input_bytes + most) * 1_000 + 50 * 2_000
 
 
 async def test_without_a_stated_maximum_the_models_own_counts() -> None:
@@ -102,6 +119,23 @@ async def test_a_budget_refuses_a_model_without_a_price_and_names_the_remedy() -
     with pytest.raises(BudgetExceeded, match=r'\[models\."m"\] price'):
         await bench.ask("m")
     assert bench.sink.ended[0].cost_nanousd == 0, "what was never sent is no unknown cost"
+
+
+async def test_a_count_of_tokens_needs_no_price() -> None:
+    """It costs nothing: with a hard budget it is answered, and nothing is reserved for it."""
+    ledger = FakeLedger()
+    budget = Stage(ledger, VirtualClock())
+    call = Bench(principal=HOLDER).call("m")
+    call.request.operation = "count"
+    call.open_attempt(candidate(price=None), 0)
+
+    async def counted(call: Call) -> Reply:
+        return Reply(200, b"{}")
+
+    (await budget(call, counted)).end(OK)
+
+    assert [hold.amount_nanousd for hold in ledger.holds] == [0]
+    assert call.attempt.cost_nanousd == 0
 
 
 async def test_more_than_was_reserved_is_charged_all_the_same() -> None:

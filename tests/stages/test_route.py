@@ -25,6 +25,7 @@ from fairlead.errors import (
     EmptyStream,
     InternalError,
     StreamTruncated,
+    Untranslatable,
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
@@ -737,3 +738,40 @@ async def test_a_static_stream_may_be_left_and_cut(clock: VirtualClock) -> None:
     reply = await bench.run(bench.call("m", stream=True))
     reply.end(Outcome("cancelled", 499, Cancelled("left")))
     assert [ended.outcome for ended in bench.sink.ended] == ["truncated", "cancelled"]
+
+
+@virtual
+async def test_what_goes_on_from_a_stored_answer_goes_nowhere_else(clock: VirtualClock) -> None:
+    """It lies with the candidates: another target would not know it, and hide why the call failed."""
+    further = (on("three", window=900_000),)
+    for fault, plan, error in (
+        (TOO_LONG, Plan(on_context_window=further), ContextWindowExceeded),
+        (REFUSED, Plan(on_content_policy=further), ContentRefused),
+    ):
+        bench = Routed(clock, plan, on("one", window=8_000), further=["three"])
+        bench.transports["one"].then(fault)
+        call = bench.call("m")
+        call.request.goes_on_from = ("previous_response_id", "resp_1")
+        with pytest.raises(error):
+            await bench.run(call)
+        assert [provider for provider, _ in bench.asked] == ["one"]
+
+
+@virtual
+async def test_what_cannot_be_translated_waits_for_a_target_that_is_left_alone(clock: VirtualClock) -> None:
+    """The caller is told to come again, and not that nobody has a form for it."""
+    route = Route(clock, SeededRng(0), {})
+    shut, other = on("one"), on("two")
+    shut.lane.set_aside("cooling", clock.monotonic_ns(), 600.0)
+
+    async def no_form(call: Call) -> Reply:
+        raise Untranslatable("no form for it")
+
+    call = Bench().call("m")
+    call.candidates = (shut, other)
+    with pytest.raises(CircuitOpen) as caught:
+        await route(call, no_form)
+    assert (caught.value.retryable, caught.value.retry_after_s) == (True, 600.0)
+    call.candidates = (other,)
+    with pytest.raises(Untranslatable):
+        await route(call, no_form)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
-from fairlead import CircuitOpen, Client, Completion, FairleadError, Retry, SyncClient, resilient
+from fairlead import CircuitOpen, Client, Completion, Embeddings, FairleadError, Retry, SyncClient, resilient
 from fairlead.call import OK, Call, Outcome
 from fairlead.client import Piece, Stream
 from fairlead.core.breaker import Policy
@@ -46,6 +46,11 @@ async def ask() -> None:
         assert_type(reply.usage, Usage | None)
         assert_type(reply.tool_calls, tuple[ToolCall, ...])
         assert_type(reply.cost_usd, Decimal | None)
+        embedded = await llm.embed(["Say hello", "and go"], model="text-embedding-3-small", dimensions=256, timeout_s=5)
+        assert_type(embedded, Embeddings)
+        assert_type(embedded.vectors, tuple[tuple[float, ...], ...])
+        assert_type(embedded.usage, Usage | None)
+        assert_type(embedded.cost_usd, Decimal | None)
         stream = llm.stream([{"role": "user", "content": "Say hello"}], model="gpt-4o-mini", session="s")
         assert_type(stream, Stream)
         async with stream as pieces:
@@ -61,6 +66,8 @@ def ask_without_await() -> str:
     """The client for code without an event loop."""
     with SyncClient(root=Path()) as llm:
         assert_type(SyncClient.from_file(Path("fairlead.toml")), SyncClient)
+        assert_type(llm.embed("Say hello", model="text-embedding-3-small"), Embeddings)
+        assert_type(llm.embed([[1, 2], [3]], model="text-embedding-3-small"), Embeddings)
         for piece in llm.stream("Say hello", model="gpt-4o-mini"):
             assert_type(piece, Piece)
         try:

@@ -149,6 +149,84 @@ async def test_a_stream_to_http_1_0_ends_with_the_connection():
     assert answer == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nonetwo"
 
 
+async def test_a_stream_that_breaks_off_arrives_and_ends_without_its_framing():
+    """All that was written comes, then the connection closes without the last chunk."""
+
+    async def handler(exchange):
+        exchange.start(200, {})
+        exchange.write(b"one")
+        exchange.write(b"broken")
+        exchange.break_off()
+
+    async with serving(handler) as server, connected(server) as peer:
+        peer.write(GET)
+        answer = await peer.reader.read()
+
+    assert answer.endswith(b"\r\n\r\n3\r\none\r\n6\r\nbroken\r\n")
+
+
+async def breaking(exchange):
+    exchange.start(200, {})
+    exchange.write(b"broken")
+    exchange.break_off()
+
+
+async def test_what_broke_off_can_be_read_before_the_connection_closes():
+    """A peer that reads more slowly than it is written to keeps the connection for a moment; one that leaves ends it."""
+    async with serving(breaking, break_s=60) as server:
+        async with connected(server) as peer:
+            peer.write(GET)
+            received = await peer.reader.readuntil(b"broken\r\n")
+            open_then = (server.connections, peer.reader.at_eof())
+        while server.connections:  # noqa: ASYNC110 - the server does not tell
+            await asyncio.sleep(0)
+
+    assert received.endswith(b"\r\n\r\n6\r\nbroken\r\n")
+    assert open_then == (1, False)
+
+
+async def test_draining_does_not_wait_for_readers_of_what_broke_off():
+    """Such a connection closes at once."""
+    async with serving(breaking, break_s=60) as server, connected(server) as peer:
+        peer.write(GET)
+        await peer.reader.readuntil(b"broken\r\n")
+        await asyncio.wait_for(server.drain(10), 1)
+        rest = await peer.reader.read()
+
+    assert rest == b""
+
+
+async def test_a_request_behind_what_broke_off_is_not_answered():
+    """The connection is over for both sides."""
+    async with serving(breaking, break_s=0.2) as server, connected(server) as peer:
+        peer.write(GET)
+        await peer.reader.readuntil(b"broken\r\n")
+        peer.write(GET)
+        rest = await peer.reader.read()
+
+    assert rest == b""
+
+
+async def test_only_an_answer_that_has_begun_breaks_off():
+    """Before its start it raises; after its end it does nothing."""
+    raised = []
+
+    async def handler(exchange):
+        try:
+            exchange.break_off()
+        except RuntimeError as error:
+            raised.append(str(error))
+        exchange.respond(200, {}, b"ok")
+        exchange.break_off()
+
+    async with serving(handler) as server, connected(server) as peer:
+        peer.write(GET * 2)
+        answers = [await peer.answer() for _ in range(2)]
+
+    assert raised == ["the answer has not been started"] * 2
+    assert [body for _, _, body in answers] == [b"ok", b"ok"]
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_head_has_no_body(streamed):
     """An answer to HEAD carries the headers of the real one and no body."""

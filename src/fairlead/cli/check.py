@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fairlead.cli.settings import ConfigOption, JsonOption, Settings, find_settings
-from fairlead.cli.terminal import cell, complain, console, counted, emit, show_table
+from fairlead.cli.terminal import cell, complain, console, counted, emit, room, show_table
 
 if TYPE_CHECKING:
     from fairlead.config.schema import Config
@@ -82,6 +82,7 @@ def gateway(config: Config) -> dict[str, Any]:
         "workers": own.workers,
         "auth": own.auth,
         "tls": own.tls is not None,
+        "helicone_headers": own.helicone_headers,
     }
 
 
@@ -89,12 +90,13 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
     """Every stage of the pipeline in its order: its name, whether it is on, and why."""
     from fairlead.config.build import ORDER
 
-    auth = config.gateway.auth
+    auth, keepers = config.gateway.auth, ", ".join(_keepers(config))
     reasons = {
         "observe": (True, f"always; contents are stored {config.store.content_mode!r}"),
         "authorize": (auth != "open", f"[gateway] auth is {auth!r}"),
         "admit": (True, "always; binds keys, users and teams that have limits"),
         "resolve": (True, f"always; {counted(len(config.models), 'name')} under [models]"),
+        "own": (bool(keepers), f"answers are kept by {keepers}" if keepers else "no provider keeps answers"),
         "route": (True, "always; targets in order, by weight, load or speed; fallback until the first content"),
         "retry": _where(retry=[name for name, each in config.models.items() if each.retry]),
         "pace": _where(
@@ -107,6 +109,15 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
     return [(name, *reasons.get(name, (False, "not yet in this version"))) for name in ORDER]
 
 
+def _keepers(config: Config) -> list[str]:
+    """The providers that keep answers, which then belong to somebody."""
+    from fairlead.providers import facts
+
+    known = facts.load()
+    found = {name: known.of(each.vendor, each.dialect_name) for name, each in config.providers.items()}
+    return [name for name, vendor in found.items() if vendor is not None and vendor.is_keeper]
+
+
 def _where(**named: list[str]) -> tuple[bool, str]:
     """Whether any of these settings is made, and for which providers or models."""
     made = [f"`{setting}` of {', '.join(names)}" for setting, names in named.items() if names]
@@ -117,10 +128,10 @@ def providers(config: Config) -> list[dict[str, Any]]:
     """Where calls may go."""
     from fairlead.providers import facts
 
-    vendors = facts.load().vendors
+    known = facts.load()
     rows = []
     for name, provider in config.providers.items():
-        vendor = vendors.get(provider.vendor_name)
+        vendor = known.of(provider.vendor, provider.dialect_name)
         base_url = provider.base_url or (None if vendor is None else vendor.base_url)
         rows.append(
             {
@@ -181,6 +192,8 @@ def _show(report: dict[str, Any]) -> None:
     out.print(
         Text(f"Gateway: {scheme}://{own['host']}:{own['port']}, control port {own['admin_port']}, auth {own['auth']!r}")
     )
+    if own["helicone_headers"]:
+        out.print(Text("Helicone's request headers are read, as `helicone_headers` says"))
     out.print(Text(f"Store: {kept['path']}, spool {kept['spool']} up to {kept['spool_max_bytes'] / 2**20:,.0f} MiB"))
     out.print(Text(f"State: {report['state']['url']}, shared by {report['state']['shared_by']}"))
     rows = table("Stages", "stage", "", "because")
@@ -194,7 +207,7 @@ def _show(report: dict[str, Any]) -> None:
         rows.add_row(cell(each["provider"]), cell(where), cell(", ".join(each["credentials"]) or "none"))
     show_table(rows)
     out.print(Text("\nModels", style="bold cyan"))
-    show_table(models_table(report["models"]))
+    show_table(models_table(report["models"], room()))
     for title, modes in (("store", report["degraded"]), ("state", report["state"]["degraded"])):
         if modes:
             rows = table(f"While the {title} is down", "feature", "what it does")

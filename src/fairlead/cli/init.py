@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fairlead.cli.settings import JsonOption
-from fairlead.cli.terminal import console, emit
-from fairlead.errors import ConfigError, NotYetAvailable
+from fairlead.cli.terminal import cell, console, emit, show_table
+from fairlead.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fairlead.config.litellm import Row
 
 MODEL_OF = {
     "openai": "gpt-4o-mini",
@@ -91,13 +96,17 @@ targets = ["{name}/*"]
 def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a fairlead.toml that is there.")] = False,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Translate another gateway's configuration.")
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", help="Translate the configuration of a LiteLLM proxy, and say what became of it."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Write a commented fairlead.toml into the working folder."""
     if source is not None:
-        raise NotYetAvailable("`init --from` is not yet in this version; run `fairlead init` and add your providers")
+        _translate(source, force=force, json=json)
+        return
     from fairlead.config import env
     from fairlead.config.load import load_text
 
@@ -113,6 +122,39 @@ def init(
     out.print(f"Wrote {path.resolve()}.", soft_wrap=True)
     out.print(f"Providers found in the environment: {', '.join(found) or 'none, so the simulated one answers'}.")
     out.print("Next: `fairlead check` shows what is on, `fairlead serve` starts the gateway.")
+
+
+def _translate(source: Path, *, force: bool, json: bool) -> None:
+    import msgspec
+
+    from fairlead.cli.settings import readable
+    from fairlead.config import env
+    from fairlead.config.litellm import translate
+
+    path = Path(env.FILE_NAME)
+    translated = translate(readable(source), str(source), os.environ)
+    _write(path, translated.text, force=force)
+    counts = {outcome: translated.count(outcome) for outcome in ("carried", "changed", "left out")}
+    if json:
+        emit({"file": str(path.resolve()), "counts": counts, "rows": msgspec.to_builtins(translated.rows)})
+        return
+    out = console()
+    out.print(f"Wrote {path.resolve()}.", soft_wrap=True)
+    show_table(_report(translated.rows))
+    out.print(f"{counts['carried']} carried over, {counts['changed']} changed, {counts['left out']} left out.")
+    out.print("Next: `fairlead check` shows what is on and which variables are missing.")
+
+
+def _report(rows: Sequence[Row]) -> Table:
+    """What became of each setting; what wants attention is coloured."""
+    from rich.table import Table
+
+    table = Table("setting", "", "became", "note", box=None, header_style="bold", pad_edge=False)
+    colours = {"changed": "yellow", "left out": "red"}
+    for row in rows:
+        outcome = cell(row.outcome, colours.get(row.outcome, "green"))
+        table.add_row(cell(row.path), outcome, cell(row.into), cell(row.note))
+    return table
 
 
 def starter(found: Mapping[str, str]) -> str:

@@ -45,7 +45,7 @@ def sim(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Serve a simulated provider that speaks OpenAI's chat API."""
+    """Serve a simulated provider that speaks every dialect."""
     from fairlead.providers.sim import SimSettings, read
 
     api_key = None if api_key_env is None else os.environ.get(api_key_env)
@@ -94,6 +94,8 @@ def _welcome(settings: SimSettings, host: str, port: int, *, json: bool) -> None
         return
     from rich.text import Text
 
+    from fairlead.dialects import DIALECTS
+
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     key = "" if settings.api_key is None else " -H 'Authorization: Bearer KEY'"
     body = """{"model": "sim-small", "messages": [{"role": "user", "content": "Say hello"}]}"""
@@ -101,6 +103,9 @@ def _welcome(settings: SimSettings, host: str, port: int, *, json: bool) -> None
     out.print(Text.assemble(("Simulated provider", "bold"), f" at {url}/v1: no language model is asked."))
     out.print("Call it:", style="bold")
     out.print(Text(f"curl {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d '{body}'"))
+    out.print("Or in another dialect:", style="bold")
+    for each in DIALECTS.values():
+        out.print(Text(f"{each.name}: POST {url}/v1{each.upstream_path}"))
     out.print("Read its bill:", style="bold")
     out.print(Text(f"curl {url}/sim/bill"))
 

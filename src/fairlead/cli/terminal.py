@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
 _SEQUENCE: Final = re.compile(
@@ -86,6 +87,54 @@ def show_table(table: Table) -> None:
     with out.capture() as piped:
         out.print(table)
     sys.stdout.write("\n".join(line.rstrip() for line in piped.get().split("\n")))
+
+
+def room() -> int | None:
+    """How many cells a line of the terminal has; `None`: it is none, and whatever reads can take long lines."""
+    return console().width if sys.stdout.isatty() else None
+
+
+def fitted(
+    columns: Sequence[Column], rows: Sequence[Sequence[Text]], *, spare: Collection[str], width: int | None
+) -> Table:
+    """A table whose columns fit side by side.
+
+    Args:
+        spare: headers of what may be left out, the first of them first; the caption names them.
+        width: how many cells there are; `None`: all columns fit.
+    """
+    from rich.table import Table
+
+    widths = {str(column.header): _widest(column, [row[i] for row in rows]) for i, column in enumerate(columns)}
+    gone: list[str] = []
+    for name in spare:
+        if width is None or sum(widths.values()) - 1 <= width:
+            break
+        widths.pop(name)
+        gone.append(name)
+    kept = [number for number, column in enumerate(columns) if column.header not in gone]
+    table = Table(
+        *(columns[number] for number in kept),
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+        show_footer=any(column.footer for column in columns),
+    )
+    for row in rows:
+        table.add_row(*(row[number] for number in kept))
+    if any(gone):
+        table.caption = f"No room for: {', '.join(filter(None, gone))}; `--json` has it all"
+        table.caption_justify = "left"
+    return table
+
+
+def _widest(column: Column, cells: Sequence[Text]) -> int:
+    """With the blank that parts it from the next."""
+    from rich.cells import cell_len
+
+    titles = (cell_len(str(column.header)), cell_len(str(column.footer)), column.min_width or 0)
+    widest = max(*titles, *(each.cell_len for each in cells))
+    return 1 + (widest if column.max_width is None else min(widest, column.max_width))
 
 
 def counted(number: int, noun: str) -> str:

@@ -18,13 +18,18 @@ from fairlead.cli.settings import (
     is_store_made,
     opened_store,
 )
-from fairlead.cli.terminal import cell, console, emit, show_table
+from fairlead.cli.terminal import cell, console, emit, fitted, room, show_table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from fairlead.ports import UsageRow
 
 GROUPS: Final = ("model", "key", "user", "team", "provider", "alias", "day", "outcome")
 _BAR_CELLS: Final = 20
+_COUNTS: Final = {"calls": "calls", "errors": "errors", "input_tokens": "tokens in", "output_tokens": "tokens out"}
+_SPARE: Final = ("", "tokens in", "tokens out", "errors", "calls")
+"""What a narrow terminal has no room for, the first first; the bar has no header."""
 
 
 def usage(
@@ -43,7 +48,7 @@ def usage(
         shown = [{"group": row.group, **figures([row])} for row in rows]
         emit({"by": by, "since": written(since_ns), "rows": shown, "total": figures(total)})
     else:
-        _show(by, rows, figures(total), names)
+        show_table(usage_table(by, rows, figures(total), names, room())) if rows else console().print("No calls yet.")
 
 
 async def _totals(
@@ -85,29 +90,36 @@ def bar(value: int, most: int) -> str:
     return "" if value <= 0 else "█" * max(1, round(_BAR_CELLS * value / most))
 
 
-def _show(by: str, rows: Sequence[UsageRow], total: dict[str, Any], called: Mapping[str, str]) -> None:
-    from rich.table import Table
+def usage_table(
+    by: str,
+    rows: Sequence[UsageRow],
+    total: dict[str, Any],
+    called: Mapping[str, str] | None = None,
+    width: int | None = None,
+) -> Table:
+    """The totals for people, in so many cells.
 
-    table = Table(by, box=None, header_style="bold", pad_edge=False, show_footer=True)
-    table.columns[0].footer = "total"
-    names = {"calls": "calls", "errors": "errors", "input_tokens": "tokens in", "output_tokens": "tokens out"}
-    for name, title in {**names, "cost_usd": "cost USD", "unpriced_calls": "unpriced"}.items():
+    Args:
+        called: what people call the groups, where that is not their name.
+    """
+    from rich.table import Column
+
+    columns = [Column(by, footer="total", overflow="fold")]
+    for name, title in {**_COUNTS, "cost_usd": "cost USD", "unpriced_calls": "unpriced"}.items():
         footer = total[name] or "unknown" if name == "cost_usd" else f"{total[name]:,}"
-        table.add_column(title, footer=footer, justify="right")
-    table.add_column("", min_width=_BAR_CELLS, no_wrap=True)
+        columns.append(Column(title, footer=footer, justify="right", no_wrap=True))
+    columns.append(Column("", min_width=_BAR_CELLS, no_wrap=True))
     most = max((row.cost_nanousd for row in rows), default=0)
+    cells = []
     for row in rows:
         own = figures([row])
-        counts = [f"{own[name]:,}" for name in names]
-        unpriced = cell(own["unpriced_calls"] or "", "yellow")
-        table.add_row(
-            cell(called.get(row.group, row.group) or "(none)"),
-            *counts,
-            own["cost_usd"] or "unknown",
-            unpriced,
-            cell(bar(row.cost_nanousd, most), "cyan"),
+        cells.append(
+            [
+                cell((called or {}).get(row.group, row.group) or "(none)"),
+                *(cell(f"{own[name]:,}") for name in _COUNTS),
+                cell(own["cost_usd"] or "unknown"),
+                cell(own["unpriced_calls"] or "", "yellow"),
+                cell(bar(row.cost_nanousd, most), "cyan"),
+            ]
         )
-    if rows:
-        show_table(table)
-    else:
-        console().print("No calls yet.")
+    return fitted(columns, cells, spare=_SPARE, width=width)

@@ -27,7 +27,7 @@ from fairlead.core.ids import uuid7
 from fairlead.core.lane import Lane, Lanes
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
-from fairlead.dialects import DIALECTS, dialect, static_reply
+from fairlead.dialects import dialect, static_reply
 from fairlead.dialects.codec import Dialect
 from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.pipeline import Next, Reply, Stage, compose
@@ -44,7 +44,9 @@ from fairlead.stages.admit import Admit
 from fairlead.stages.authorize import Authorize, Identify, ProviderKeys, VirtualKeys, anybody
 from fairlead.stages.budget import Budget
 from fairlead.stages.deadline import Deadline
+from fairlead.stages.fetch import Fetch
 from fairlead.stages.observe import Observe
+from fairlead.stages.own import Own
 from fairlead.stages.pace import Pace
 from fairlead.stages.resolve import Resolve
 from fairlead.stages.retry import Retry
@@ -60,10 +62,13 @@ from fairlead.telemetry.metrics import count
 from fairlead.wire import AllowPrivate, Origin, Pool
 
 ORDER = (
-    "observe", "authorize", "admit", "resolve", "screen", "fit", "cache", "validate", "route", "retry", "budget",
+    "observe", "authorize", "admit", "resolve", "own", "screen", "fit", "cache", "validate", "route", "retry", "budget",
     "pace", "deadline",
 )  # fmt: skip
 """Every stage of DESIGN 1, outermost first.  One that a configuration does not need is not in the list at all."""
+
+_AROUND_KEPT = frozenset({"observe", "authorize", "admit", "deadline"})
+"""The stages around what providers keep: there is nothing to choose, to reserve or to try again."""
 
 _SIM = "sim"
 _EXPANDED_KEPT = 1_000
@@ -141,9 +146,15 @@ class Runtime:
     providers: Mapping[str, ProviderPort]
     flush: Callable[[], None]
     """Write buffered records; a face calls it before an answer's first and before its last bytes leave."""
+    kept: Next | None = None
+    """The pipeline for what providers keep; `None` where none keeps anything."""
     identify: Identify = anybody
     aliases: tuple[str, ...] = ()
+    takes_any: bool = False
+    """Whether `"*"` takes the names that no alias has."""
     pace: Pace | None = None
+    helicone_headers: bool = False
+    """Whether a face reads Helicone's request headers."""
     is_remote: bool = False
     """Whether a gateway elsewhere observes, limits and counts."""
     owned: set[asyncio.Future[Any]] = field(default_factory=set)
@@ -199,16 +210,19 @@ class Catalogue:
         }
 
     def vendor(self, provider: Provider) -> facts.Vendor:
-        """The facts of a provider's vendor.
+        """The facts of a provider's vendor; where it names a dialect beside one, as if the vendor spoke no other.
 
         Raises:
-            ConfigError: no such vendor.
+            ConfigError: no such vendor, or it does not speak that.
         """
-        name = provider.vendor_name
-        found = self._facts.vendors.get(name)
+        found = self._facts.of(provider.vendor, provider.dialect_name)
         if found is None:
-            known = ", ".join(sorted(self._facts.vendors.keys() - DIALECTS.keys()))
-            raise ConfigError(f"unknown vendor {name!r}; known are {known}; or give `dialect` and `base_url`")
+            known = ", ".join(sorted(self._facts.vendors))
+            if provider.vendor in self._facts.vendors:
+                raise ConfigError(f"vendor {provider.vendor!r} does not speak {provider.dialect!r}; remove `dialect`")
+            raise ConfigError(
+                f"unknown vendor {provider.vendor!r}; known are {known}; or give `dialect` and `base_url`"
+            )
         return found
 
     @property
@@ -227,6 +241,15 @@ class Catalogue:
     def retries(self) -> bool:
         """Whether anything is tried more than once."""
         return any(model.retry is not None for model in self._models.values())
+
+    @property
+    def keepers(self) -> dict[str, tuple[str, ...]]:
+        """The providers that keep answers, which then belong to somebody, with their credentials."""
+        return {
+            name: tuple(provider.secret_refs) or ("default",)
+            for name, provider in self._config.providers.items()
+            if self.vendor(provider).is_keeper
+        }
 
     def expand(self, name: str) -> tuple[Candidate, ...]:
         """What `"*"` makes of a name that no alias has; remembered, as prices take a while to find."""
@@ -250,6 +273,10 @@ class Catalogue:
         else:
             self._later[lane] = policy
         return lane
+
+    def family(self, model: str) -> facts.Family:
+        """What is known of a model's family."""
+        return self._facts.family(model)
 
     def find_price(self, provider: str, model: str) -> ModelPrices | None:
         """The built-in price of a provider's model, `None` where the table has none."""
@@ -283,8 +310,8 @@ class Catalogue:
         provider = self._config.providers[target.provider]
         vendor = self.vendor(provider)
         family = self._facts.family(upstream)
-        own = None if model.price is None else _overlay(model.price)
-        price = own if own is not None else self.find_price(target.provider, upstream)
+        table = self.find_price(target.provider, upstream)
+        price = table if model.price is None else _overlay(model.price)
         named = target.model != "*" or price is not None
         credentials = tuple(provider.secret_refs) or ("default",)
         policy = self._policies.get(f"{target.provider}/{upstream}") or _policy(model)
@@ -304,7 +331,8 @@ class Catalogue:
                 image_tokens=family.image_tokens,
                 price=price,
                 refuses=frozenset(family.refuses),
-                window=family.window,
+                one_of=family.one_of,
+                window=_window(family, table),
                 retries=None if model.retry is None else model.retry.as_retries,
                 pacing=pacing,
                 lane=self._lane(target.provider, credential, upstream, policy),
@@ -416,14 +444,18 @@ def build(
         for name, entry in config.providers.items()
     }
     identify = _identifier(foundation, auth)
+    takes_any = "*" in config.models
     made: dict[str, Stage] = {
         "observe": Observe(foundation.spool, clock, config.store.content_mode),
         "admit": Admit(foundation.limits, clock),
-        "resolve": Resolve(catalogue.aliases, catalogue.expand if "*" in config.models else None),
+        "resolve": Resolve(catalogue.aliases, catalogue.expand if takes_any else None),
         "route": Route(clock, foundation.rng, catalogue.plans, static_reply),
         "budget": Budget(foundation.ledger, clock),
         "deadline": Deadline(clock),
     }
+    keepers = catalogue.keepers
+    if keepers:
+        made["own"] = Own(foundation.store.owners, clock)
     if catalogue.retries:
         made["retry"] = Retry(clock, foundation.rng)
     pace = (pace or Pace(foundation.limits, clock, foundation.rng)) if catalogue.paces else None
@@ -435,6 +467,8 @@ def build(
     further = {name: guarded(name, stage, clock, most_s) for name, stage in (stages or {}).items()}
     if auth != "open":
         made["authorize"] = Authorize(identify, forward=auth == "passthrough")
+    kept_stages = {name: stage for name, stage in made.items() if name in _AROUND_KEPT}
+    kept_stages["own"] = Fetch(foundation.store.owners, clock, keepers)
     catalogue.take_effect()
     if pace is not None:
         pace.weights = config.gateway.tenant_weights
@@ -444,9 +478,12 @@ def build(
         pipeline=assemble(made | further, _dispatch(providers)),
         providers=providers,
         flush=foundation.spool.flush,
+        kept=assemble(kept_stages, _dispatch(providers)) if keepers else None,
         identify=identify,
         aliases=tuple(catalogue.aliases),
+        takes_any=takes_any,
         pace=pace,
+        helicone_headers=config.gateway.helicone_headers,
     )
 
 
@@ -456,9 +493,9 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     vendor = facts.load().vendors["fairlead"]
     credentials = {} if key is None else {"default": key}
     base_url = f"{gateway.rstrip('/')}/v1"
-    codec = replace(dialect("openai_chat"), errors=GatewayErrors())
+    spoken = tuple(replace(dialect(name), errors=GatewayErrors()) for name in vendor.speaks)
     provider = _http_provider(
-        "gateway", base_url, (codec,), vendor, credentials, clock, Egress(), allow_private=True, keep_streams=False
+        "gateway", base_url, spoken, vendor, credentials, clock, Egress(), allow_private=True, keep_streams=False
     )
 
     def expand(model: str) -> tuple[Candidate, ...]:
@@ -633,6 +670,11 @@ def _identifier(foundation: Foundation, auth: str) -> Identify:
     if auth == "passthrough":
         return ProviderKeys(next(iter(foundation.hashing_keys.values())))
     return anybody
+
+
+def _window(family: facts.Family, price: ModelPrices | None) -> int | None:
+    """The family's, else what the price table says of the very model."""
+    return price.context_window if family.window is None and price is not None else family.window
 
 
 def _overlay(price: Price) -> ModelPrices:

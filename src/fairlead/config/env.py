@@ -27,7 +27,7 @@ def from_environment(environ: Mapping[str, str]) -> Config:
     providers = {
         name: Provider(vendor=name, api_key=f"env:{vendor.env}")
         for name, vendor in facts.load().vendors.items()
-        if vendor.env is not None and environ.get(vendor.env, "").strip()
+        if vendor.env is not None and vendor.base_url is not None and environ.get(vendor.env, "").strip()
     }
     first = next(iter(providers), None)
     relayed = {} if first is None else {"*": Model(targets=(f"{first}/*",))}

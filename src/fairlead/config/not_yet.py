@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from fairlead.config.lines import KeyPath
 from fairlead.config.problem import Problem, written
-from fairlead.config.schema import DIALECTS
 
 
 def _never(_: Any) -> bool:
@@ -29,12 +28,6 @@ class NotYet:
 
 
 NOT_YET: Final = (
-    NotYet(
-        path="providers.*.dialect",
-        feature="this wire format",
-        available=lambda value: value in DIALECTS,
-        remedy='use `dialect = "openai"`',
-    ),
     NotYet(path="models.*.profile", feature="parameters by profile"),
     NotYet(path="models.*.context", feature="trimming, summaries and retrieval"),
     NotYet(path="models.*.validation", feature="checking and repairing answers"),

@@ -11,18 +11,18 @@ from fairlead.config.problem import Problem
 from fairlead.config.schema import Config, Provider
 from fairlead.config.secrets import file_path, resolve, secret_path
 from fairlead.errors import ConfigError, mapped
-from fairlead.providers.facts import Vendor
+from fairlead.providers.facts import Facts
 from fairlead.providers.sim import faults
 from fairlead.wire import server_context
 
 
-def unusable(config: Config, vendors: Mapping[str, Vendor], root: Path, environ: Mapping[str, str]) -> list[Problem]:
+def unusable(config: Config, known: Facts, root: Path, environ: Mapping[str, str]) -> list[Problem]:
     """Everything of that kind which is missing or cannot be used; no secret is in a message."""
     found = list(_gateway(config, root))
     for name, entry in config.providers.items():
         credentials = list(_credentials(name, entry, root, environ))
         # The way out may use secrets of its own, and is told apart from them.
-        found += [*credentials, *_way(name, entry, vendors, root, environ), *_faults(name, entry, root)]
+        found += [*credentials, *_way(name, entry, known, root, environ), *_faults(name, entry, root)]
     return found
 
 
@@ -45,10 +45,9 @@ def _credentials(name: str, entry: Provider, root: Path, environ: Mapping[str, s
             yield Problem(("providers", name, *key), f"`providers.{name}`: {error.message}")
 
 
-def _way(
-    name: str, entry: Provider, vendors: Mapping[str, Vendor], root: Path, environ: Mapping[str, str]
-) -> Iterator[Problem]:
-    vendor = vendors[entry.vendor_name]
+def _way(name: str, entry: Provider, known: Facts, root: Path, environ: Mapping[str, str]) -> Iterator[Problem]:
+    vendor = known.of(entry.vendor, entry.dialect_name)
+    assert vendor is not None  # noqa: S101 - a rule has seen to it
     base_url = entry.base_url or vendor.base_url
     try:
         egress(entry, base_url=base_url, private=bool(entry.allow_private) or vendor.local, root=root, environ=environ)

@@ -49,7 +49,7 @@ class Source:
             ConfigError: it cannot be used; each line of the message names file and line.
         """
         config = self.read()
-        problems = unusable(config, facts.load().vendors, root, environ)
+        problems = unusable(config, facts.load(), root, environ)
         if problems:
             raise ConfigError("\n".join(self._placed(problems)))
         return config

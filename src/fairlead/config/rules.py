@@ -16,15 +16,13 @@ from fairlead.providers.facts import Vendor
 
 SIM = "sim"
 """The provider and the vendor that every configuration has."""
-SIM_MODELS = ("sim-small", "sim-large", "sim-reasoner", "sim-long")
+SIM_MODELS = ("sim-small", "sim-large", "sim-reasoner", "sim-long", "sim-embed")
 """The models of the simulator that answers in process."""
 
 NO_PROXY = "none"
 """The value of `proxy` that turns a proxy of the environment off."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_STAND_INS = DIALECTS.values()
-"""No vendors, but what is usual with a dialect."""
 _SIM_ONLY = ("seed", "latency_s", "tokens_per_s", "error_rate", "faults")
 _PICO_PER_MILLION = 1_000_000
 SHARED = ("redis:", "rediss:", "valkey:", "valkeys:")
@@ -128,10 +126,13 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
     here = written(path)
     if _NAME.fullmatch(name) is None:
         yield Problem(path, f"`{here}`: a provider's name is made of letters, digits and `._-`")
-    vendor = None if provider.vendor is None or provider.vendor in _STAND_INS else vendors.get(provider.vendor)
+    vendor = None if provider.vendor is None else vendors.get(provider.vendor)
     if provider.vendor is not None and vendor is None:
-        known = [each for each in vendors if each not in _STAND_INS]
-        yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, known)}")
+        yield Problem((*path, "vendor"), f"`{here}.vendor` is not known; {suggestion(provider.vendor, vendors)}")
+    if vendor is not None and provider.dialect_name not in (None, *vendor.speaks):
+        known = [each for each, spoken in DIALECTS.items() if spoken in vendor.speaks]
+        message = f"`{here}.dialect` is nothing that this vendor speaks; {suggestion(provider.dialect or '', known)}"
+        yield Problem((*path, "dialect"), message)
     if provider.vendor is None and (provider.dialect is None or provider.base_url is None):
         yield Problem(path, f"`{here}` needs `vendor`, or `dialect` and `base_url`")
     if vendor is not None and provider.vendor != SIM and (vendor.base_url or provider.base_url) is None:
@@ -150,7 +151,7 @@ def _provider(config: Config, name: str, provider: Provider, vendors: Mapping[st
                 f"`{here}.allow_private[{index}]` is not a network, such as `10.0.0.0/8`: {error}",
             )
     if provider.base_url is not None:
-        for message in _url_faults(provider.base_url, private=private):
+        for message in url_faults(provider.base_url, private=private):
             yield Problem((*path, "base_url"), f"`{here}.base_url` {message}")
     yield from _egress(path, provider, vendor)
     yield from _credentials(config, path, provider, vendor)
@@ -193,7 +194,8 @@ def _proxy_faults(url: str) -> Iterator[str]:
         yield f"must be `http://HOST:PORT`, or `{NO_PROXY}`"
 
 
-def _url_faults(url: str, *, private: bool) -> Iterator[str]:
+def url_faults(url: str, *, private: bool) -> Iterator[str]:
+    """What is wrong with a base URL, to stand behind its name."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

@@ -20,7 +20,13 @@ Weight = Annotated[float, msgspec.Meta(gt=0)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
-DIALECTS: dict[str, DialectName] = {"openai": "openai_chat", "openai_chat": "openai_chat", "anthropic": "anthropic"}
+DIALECTS: dict[str, DialectName] = {
+    "openai": "openai_chat",
+    "openai_chat": "openai_chat",
+    "openai_responses": "openai_responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+}
 """The dialects of this version, by the names that a configuration may use."""
 
 
@@ -56,6 +62,9 @@ class Gateway(Table, frozen=True, kw_only=True):
     """How long open answers may go on after SIGTERM; a second SIGTERM ends them at once."""
     tenant_weights: dict[str, Weight] = {}
     """Shares of tenants where calls wait for a provider, by `team:NAME`, `user:NAME` or `key:ID`; 1 for all others."""
+    helicone_headers: bool = False
+    """Whether `Helicone-User-Id`, `Helicone-Session-Id`, `Helicone-Property-*` and `Helicone-Cache-Enabled` of requests
+    are read; they never go to a provider."""
     memory_max_bytes: Positive | None = None
     """How much memory a worker may use, on Linux; at 90 % of it, or of what its control group may use, new calls get 503."""
 
@@ -91,8 +100,8 @@ class Provider(Table, frozen=True, kw_only=True):
 
     vendor: str | None = None
     """A vendor that Fairlead knows; base URL, dialect and the form of the credential follow from it."""
-    dialect: Literal["openai", "openai_chat", "anthropic", "gemini"] | None = None
-    """The wire format, where no vendor says it."""
+    dialect: Literal["openai", "openai_chat", "openai_responses", "anthropic", "gemini"] | None = None
+    """The wire format, where no vendor says it; of a vendor that speaks several, the only one to be used."""
     base_url: str | None = None
     """Where the API is, version path included; overrides the vendor's."""
     api_key: str | None = None
@@ -128,11 +137,6 @@ class Provider(Table, frozen=True, kw_only=True):
         if self.api_key is not None:
             return {"default": self.api_key}
         return {str(number): ref for number, ref in enumerate(self.credentials, start=1)}
-
-    @property
-    def vendor_name(self) -> str:
-        """Whose facts count: the vendor's, else those of a server of which nothing but its dialect is known."""
-        return self.vendor or self.dialect_name or "openai_chat"
 
     @property
     def dialect_name(self) -> DialectName | None:

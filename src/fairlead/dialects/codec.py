@@ -12,9 +12,11 @@ from fairlead.call import Request
 from fairlead.errors import FairleadError, InvalidRequest
 from fairlead.types import ChatEvent, DialectName, Usage
 
-QUIRKS = frozenset({"max_tokens", "no_developer"})
+QUIRKS = frozenset({"max_tokens", "no_developer", "no_stream_options"})
 """Differences that vendors of one dialect have, as `vendors.toml` names them: `max_tokens`, only the older name of the
-limit is known; `no_developer`, that role is `system`."""
+limit is known; `no_developer`, that role is `system`; `no_stream_options`, they are refused, and usage comes unasked."""
+DROPPED = {"no_stream_options": "stream_options"}
+"""What a quirk takes out of a body that is relayed: it asks for what the vendor does anyway, and is an error there."""
 
 
 class RequestCodec(Protocol):
@@ -105,7 +107,7 @@ class Scanner(Protocol):
     content: bool
     """Whether any content has been seen."""
     complete: bool
-    """Whether the dialect's own terminator has been seen."""
+    """Whether the dialect's own terminator has been seen, or, without one, nothing is missing so far."""
     error: FairleadError | None
     """An in-band error, mapped."""
     progressed: bool
@@ -139,7 +141,9 @@ class EventDecoder(Protocol):
         ...
 
     complete: bool
-    """Whether the terminator has been seen."""
+    """Whether the terminator has been seen, or, in a dialect without one, nothing is missing so far."""
+    error: FairleadError | None
+    """What the next `feed` will raise, or what the stream ended with."""
 
 
 class EventEncoder(Protocol):
@@ -208,6 +212,8 @@ class Dialect:
     """Where they take it streamed, if that is elsewhere."""
     count_path: str | None = None
     """Where they count tokens without answering; `None`: nowhere."""
+    terminated: bool = True
+    """Whether a stream says that it is over; else it is over with its body, and `complete` says whether it may be."""
     allowed_headers: frozenset[str]
     """Vendor headers that pass from the caller to the provider of the same dialect."""
     request: RequestCodec
@@ -216,12 +222,30 @@ class Dialect:
     stream: StreamCodec | None = None
     """`None` where nothing is streamed."""
     leaves_out: Mapping[str, str] = field(default_factory=dict)
-    """Fields of a `Chat` that it has no form for and that only tune an answer, and why: left out of a request that is
-    translated into it, and named to the caller.  What would change the answer is refused by its encoder."""
+    """Fields of a `Chat`, of its messages and tools that it has no form for and that only tune an answer, and why: left out
+    of a request that is translated into it, and named to the caller.  What would change the answer is refused by its
+    encoder."""
+    asks: Mapping[str, msgspec.Raw] = field(default_factory=dict)
+    """What a request that is translated into it says beside: nobody has asked for what it does by default."""
     sign: str | None = None
     """A header that only its SDKs send."""
+    request_id: str = "x-request-id"
+    """The header in which its SDKs look for the id of an answer."""
     count: Callable[[int], dict[str, Any]] | None = None
     """The answer to a count of tokens."""
+    kept_path: str | None = None
+    """Where callers ask for what is kept, by its id; it ends in `/`."""
+    kept: Callable[[str, str, str], Request] | None = None
+    """The request for it, out of a method, of what stands below that path, and of the query.
+
+    Raises:
+        NotFound: nothing can be there.
+        MethodNotAllowed: not in this way.
+        InvalidRequest: a query that cannot be passed on.
+    """
+    kept_id: Callable[[bytes], str | None] | None = None
+    """The id under which its providers keep an answer, out of a whole body or the beginning of a stream; `None`: they
+    keep none."""
     model: Callable[[str], dict[str, Any]] = openai_model
     """One model of the list of models."""
     models: Callable[[Sequence[str]], dict[str, Any]] = openai_models

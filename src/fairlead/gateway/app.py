@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import cast
-from urllib.parse import quote
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
 
-from fairlead.call import OK, PRIORITIES, Call, Outcome, Secret
+from fairlead.call import OK, PRIORITIES, Call, Outcome, Request, Secret
 from fairlead.config.build import Runtime
 from fairlead.core.money import format_usd
 from fairlead.dialects.codec import Dialect
@@ -25,7 +25,9 @@ from fairlead.errors import (
     Overloaded,
     RateLimited,
 )
-from fairlead.pipeline import Chunks, Reply
+from fairlead.gateway.helicone import apply_helicone
+from fairlead.gateway.unknown import unknown
+from fairlead.pipeline import Chunks, Next, Reply
 from fairlead.ports import LogQuery, LogStore
 from fairlead.wire import Exchange, HeaderBlock
 
@@ -33,12 +35,10 @@ _PRIVATE = HeaderBlock([("cache-control", "no-store, private"), ("vary", "Author
 """On every answer: no cache between us and the caller may keep it (FAULTS C10)."""
 _JSON = [("content-type", "application/json")]
 _CALLS = "/v1/fairlead/calls/"
+_MODELS = "/v1/models"
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key")
 _MAX_TAGS = 16
-_LATER = {
-    "/v1/responses": "the Responses API",
-    "/v1/embeddings": "embeddings",
-    "/v1/completions": "the legacy completions API",
-}
+_MAX_QUERY = 64
 _log = logging.getLogger("fairlead")
 
 Endpoint = Callable[[Exchange], Awaitable[None]]
@@ -63,13 +63,18 @@ class App:
         self._local_hosts = local_hosts
         self._logs = logs
         self._fallback = dialects[0]
-        self._posts = {path: dialect for dialect in dialects for path in dialect.paths}
-        self._below = tuple((path, dialect) for path, dialect in self._posts.items() if path.endswith("/"))
+        self._signs = tuple((each.sign, each) for each in dialects if each.paths and each.sign is not None)
+        paths = {path: dialect for dialect in dialects for path in dialect.paths}
+        self._posts = {path: dialect for path, dialect in paths.items() if not path.endswith("/")}
+        self._below = tuple((path, dialect) for path, dialect in paths.items() if path.endswith("/"))
+        self._operations = _operations(dialect for _, dialect in self._below)
+        self._kept = tuple((each.kept_path, each) for each in dialects if each.kept_path is not None)
         self._gets: Mapping[str, Endpoint] = {
             "/health/live": self._live,
             "/health/ready": self._ready,
-            "/v1/models": self._models,
+            **dict.fromkeys((_MODELS, *(above.rstrip("/") for above, _ in self._below)), self._models),
         }
+        self._listings = (f"{_MODELS}/", *(above for above, _ in self._below))
         self.ready = True
         """Readiness: false while draining."""
         self.sheds = False
@@ -97,38 +102,59 @@ class App:
         path = exchange.path
         if self._local_hosts is not None and not path.startswith("/health/"):
             self._check_local(exchange)
-        dialect = self._posts.get(path)
-        if dialect is None and exchange.method == "POST":
-            dialect = self._at(path)
+        dialect = self._posts.get(path) or self._at(exchange.method, path)
         if dialect is not None:
             _require(exchange, "POST")
-            if self.sheds and self.in_flight:
-                raise _short_of_memory()
-            runtime = self._runtime
-            runtime.in_flight += 1
-            try:
-                await self._chat(exchange, dialect)
-            finally:
-                runtime.in_flight -= 1
+            await self._let_in(self._chat(exchange, dialect))
             return
+        for above, keeper in self._kept:
+            if path.startswith(above):
+                await self._let_in(self._ask(exchange, keeper, path.removeprefix(above)))
+                return
         endpoint = self._gets.get(path)
-        if endpoint is None and path.startswith((_CALLS, "/v1/models/")):
+        if endpoint is None and path.startswith((_CALLS, *self._listings)):
             endpoint = self._own_call if path.startswith(_CALLS) else self._model
         if endpoint is None:
-            raise _unknown(path)
+            raise unknown(path, self._is_served)
         _require(exchange, "GET", "HEAD")
         await endpoint(exchange)
 
-    def _at(self, path: str) -> Dialect | None:
+    async def _let_in(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a call in, where there is room, and count it while it is under way."""
+        runtime = self._runtime
+        if self.sheds and self.in_flight:
+            work.close()
+            raise _short_of_memory()
+        runtime.in_flight += 1
+        try:
+            await work
+        finally:
+            runtime.in_flight -= 1
+
+    def _at(self, method: str, path: str) -> Dialect | None:
+        """The dialect whose operations stand in paths like this one; about what else is there one asks with GET."""
+        if method != "POST" and not path.endswith(self._operations):
+            return None
+        return self._above(path)
+
+    def _above(self, path: str) -> Dialect | None:
         return next((dialect for above, dialect in self._below if path.startswith(above)), None)
+
+    def _is_served(self, path: str) -> bool:
+        kept = (above for above, _ in self._kept)
+        return path in self._posts or path in self._gets or path.startswith((_CALLS, *self._listings, *kept))
 
     def _spoken(self, exchange: Exchange) -> Dialect:
         """The dialect of this caller, also where the path does not say it: by the headers that only its SDKs send."""
-        found = self._posts.get(exchange.path) or self._at(exchange.path)
-        if found is not None:
-            return found
-        known = (each for each in self._posts.values() if each.sign is not None and each.sign in exchange.headers)
-        return next(known, self._fallback)
+        path = exchange.path
+        found = self._posts.get(path) or self._at(exchange.method, path)
+        if found is None:
+            found = next((each for above, each in self._kept if path.startswith(above)), None)
+        if found is None:
+            found = next((each for sign, each in self._signs if sign in exchange.headers), None)
+        if found is None and not path.startswith(_MODELS):  # which clients of all dialects ask
+            found = self._above(f"{path}/")
+        return found or self._fallback
 
     def _check_local(self, exchange: Exchange) -> None:
         host = exchange.headers.get("host", "").lower()
@@ -141,20 +167,32 @@ class App:
                 raise InvalidRequest("send `Content-Type: application/json`")
 
     async def _chat(self, exchange: Exchange, dialect: Dialect) -> None:
-        runtime = self._runtime
         request = dialect.request.read(exchange.body, exchange.path)
+        await self._run(exchange, dialect, request, self._runtime.pipeline)
+
+    async def _ask(self, exchange: Exchange, dialect: Dialect, below: str) -> None:
+        """What a provider keeps, by its id."""
+        pipeline = self._runtime.kept
+        if pipeline is None or dialect.kept is None:
+            raise NotFound("no provider of this gateway keeps answers")
+        await self._run(exchange, dialect, dialect.kept(exchange.method, below, exchange.query), pipeline)
+
+    async def _run(self, exchange: Exchange, dialect: Dialect, request: Request, pipeline: Next) -> None:
+        runtime = self._runtime
         vendors_own = dialect.allowed_headers.intersection(exchange.headers)
         if vendors_own:
             request.headers = {name: exchange.headers[name] for name in vendors_own}
         call = runtime.new_call(request, body=exchange.body, credential=_credential(exchange))
         _apply_headers(call, exchange.headers)
+        if runtime.helicone_headers:
+            apply_helicone(call, exchange.headers, _MAX_TAGS)
 
         def left() -> None:
             call.fate.abandoned = True
 
         exchange.on_disconnect = left
         try:
-            reply = await runtime.pipeline(call)
+            reply = await pipeline(call)
         except FairleadError as error:
             self._refuse(exchange, dialect, error, call)
         except asyncio.CancelledError:
@@ -163,21 +201,21 @@ class App:
             raise
         else:
             if isinstance(reply.source, bytes):
-                self._answer(exchange, call, reply, reply.source)
+                self._answer(exchange, dialect, call, reply, reply.source)
             else:
                 await self._relay(exchange, dialect, call, reply)
 
-    def _answer(self, exchange: Exchange, call: Call, reply: Reply, body: bytes) -> None:
+    def _answer(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply, body: bytes) -> None:
         """Settle and record, then answer: the server writes records out before answers, see `before_writes`."""
         reply.end(OK if reply.status == OK.status else Outcome("ok", reply.status))
-        exchange.respond(reply.status, reply.headers, body, _PRIVATE, _own_lines(call, reply, whole=True))
+        exchange.respond(reply.status, reply.headers, body, _PRIVATE, _own_lines(dialect, call, reply, whole=True))
 
     async def _relay(self, exchange: Exchange, dialect: Dialect, call: Call, reply: Reply) -> None:
         outcome = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
         last = b""
         try:
             exchange.body = b""  # a stream may be open for minutes
-            exchange.start(reply.status, reply.headers, _PRIVATE, _own_lines(call, reply, whole=False))
+            exchange.start(reply.status, reply.headers, _PRIVATE, _own_lines(dialect, call, reply, whole=False))
             source = cast("Chunks", reply.source)
             source.outlet = exchange.offer
             async for chunk in source:
@@ -203,7 +241,8 @@ class App:
             reply.end(outcome)
             if exchange.started:
                 exchange.write(last)
-                exchange.end()
+                # Some clients pass an error event over: an end that the framing does not have is seen by all.
+                (exchange.break_off if last else exchange.end)()
 
     async def _live(self, exchange: Exchange) -> None:
         exchange.respond(200, _JSON, b'{"status":"live"}', _PRIVATE)
@@ -214,19 +253,27 @@ class App:
         else:
             exchange.respond(503, _JSON, b'{"status":"draining"}', _PRIVATE)
 
-    async def _visible(self, exchange: Exchange) -> list[str]:
-        principal = await self._runtime.identify(_credential(exchange))
-        allowed = principal.models
-        return [name for name in self._runtime.aliases if allowed is None or name in allowed]
+    async def _visible(self, exchange: Exchange) -> tuple[list[str], bool]:
+        """The models that this caller may name, and whether it may name any other too."""
+        runtime = self._runtime
+        allowed = (await runtime.identify(_credential(exchange))).models
+        if allowed is None:
+            return list(runtime.aliases), runtime.takes_any
+        names = [name for name in runtime.aliases if name in allowed]
+        return names + (sorted(allowed.difference(names)) if runtime.takes_any else []), False
 
     async def _models(self, exchange: Exchange) -> None:
-        names = await self._visible(exchange)
+        names, _ = await self._visible(exchange)
         exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).models(names)), _PRIVATE)
 
     async def _model(self, exchange: Exchange) -> None:
-        name = exchange.path.removeprefix("/v1/models/")
-        if name not in await self._visible(exchange):
-            raise NotFound(f"no model {name[:200]!r}; `GET /v1/models` lists those that this key may call")
+        above = next(each for each in self._listings if exchange.path.startswith(each))
+        name = unquote(exchange.path.removeprefix(above))
+        if not name:
+            raise NotFound(f"no model without a name; leave off the slash to list all: `GET {above[:-1]}`")
+        names, any_other = await self._visible(exchange)
+        if name not in names:
+            raise NotFound(f"no model {name[:200]!r}; {_listing(above[:-1], any_other=any_other)}")
         exchange.respond(200, _JSON, msgspec.json.encode(self._spoken(exchange).model(name)), _PRIVATE)
 
     async def _own_call(self, exchange: Exchange) -> None:
@@ -251,8 +298,15 @@ class App:
             headers.append(("allow", error.param or ""))
         if call is not None:
             headers.append(("x-fairlead-call-id", call.id))
+            headers.append((dialect.request_id, call.id))
             headers.append(("x-fairlead-attempts", str(len(call.attempts))))
         exchange.respond(error.status, headers, dialect.errors.encode(error), _PRIVATE)
+
+
+def _listing(path: str, *, any_other: bool) -> str:
+    if any_other:
+        return f'`GET {path}` lists those of the configuration, whose `"*"` takes any other name, unlisted'
+    return f"`GET {path}` lists those that this key may call"
 
 
 def _told(name: str) -> str:
@@ -268,10 +322,11 @@ def _short_of_memory() -> Overloaded:
     return Overloaded("this gateway is short of memory; try again", retry_after_s=1.0)
 
 
-def _unknown(path: str) -> NotFound:
-    if path in _LATER:
-        return NotFound(f"{_LATER[path]} is not in this version; use `/v1/chat/completions`")
-    return NotFound(f"no path {path[:200]!r} on this gateway; OpenAI clients use the base URL that ends in `/v1`")
+def _operations(dialects: Iterable[Dialect]) -> tuple[str, ...]:
+    """What stands behind the model, such as `:count`, in paths that hold it."""
+    templates = (path for each in dialects for path in (each.upstream_path, each.stream_path, each.count_path))
+    ends = (path.partition("?")[0].partition("{model}")[2] for path in templates if path is not None)
+    return tuple({end for end in ends if end})
 
 
 def _require(exchange: Exchange, *methods: str) -> None:
@@ -280,18 +335,30 @@ def _require(exchange: Exchange, *methods: str) -> None:
 
 
 def _credential(exchange: Exchange) -> Secret | None:
-    """`Authorization: Bearer` or `x-api-key`; both only where they agree (FAULTS H7).
+    """`Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `?key=`; several only where they agree (FAULTS H7).
 
     No name in here is bound to the plain text: a traceback may show what they hold.
     """
-    if "authorization" not in exchange.headers:
-        return Secret(exchange.headers["x-api-key"]) if "x-api-key" in exchange.headers else None
-    key = _bearer(exchange.headers["authorization"])
-    if key is None:
-        raise InvalidRequest("send the key as `Authorization: Bearer KEY`")
-    if "x-api-key" in exchange.headers and key != Secret(exchange.headers["x-api-key"]):
-        raise InvalidRequest("`Authorization` and `x-api-key` hold different keys; send one of them")
-    return key
+    keys = [Secret(exchange.headers[name]) for name in _KEY_HEADERS if name in exchange.headers]
+    if "key=" in exchange.query:
+        keys += _query_keys(exchange)
+    if "authorization" in exchange.headers:
+        key = _bearer(exchange.headers["authorization"])
+        if key is None:
+            raise InvalidRequest("send the key as `Authorization: Bearer KEY`")
+        keys.append(key)
+    if any(key != keys[0] for key in keys):
+        raise InvalidRequest(
+            "`Authorization`, `x-api-key`, `x-goog-api-key` and `?key=` hold different keys; send one of them"
+        )
+    return keys[0] if keys else None
+
+
+def _query_keys(exchange: Exchange) -> list[Secret]:
+    try:
+        return [Secret(value) for name, value in parse_qsl(exchange.query, max_num_fields=_MAX_QUERY) if name == "key"]
+    except ValueError:
+        raise InvalidRequest(f"the query holds more than {_MAX_QUERY} fields; send the key as a header") from None
 
 
 def _bearer(value: str) -> Secret | None:
@@ -323,9 +390,11 @@ def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
         call.session = session[:128]
 
 
-def _own_lines(call: Call, reply: Reply, *, whole: bool) -> bytes:
+def _own_lines(dialect: Dialect, call: Call, reply: Reply, *, whole: bool) -> bytes:
     """Our own headers as HTTP writes them: constants, numbers, and a name that `_told` has made fit."""
     lines = f"x-fairlead-call-id: {call.id}\r\nx-fairlead-model: {_told(call.answered_by)}\r\n"
+    if dialect.request_id not in reply.headers:
+        lines += f"{dialect.request_id}: {call.id}\r\n"
     if call.degraded:
         lines += f"x-fairlead-degraded: {', '.join(call.degraded)}\r\n"
     if whole:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from fairlead.dialects import DIALECTS
 from fairlead.types import DialectName
+
+_ALL = ["*"]
+"""As `speaks`: every dialect of this version."""
+Modality = Literal["text", "image", "audio", "file"]
+"""What a model reads."""
 
 _MAX_PREFIXES = 2
 """Region and vendor."""
@@ -32,6 +38,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     quirks: frozenset[str] = frozenset()
     """How its form of the dialect differs, see `fairlead.dialects.codec.QUIRKS`."""
     base_url: str | None = None
+    below: dict[DialectName, str] = {}
+    """Where it has a dialect, if not right below its base URL."""
     env: str | None = None
     """The environment variable in which its users keep their key."""
     prices: str | None = None
@@ -41,6 +49,13 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keyless: bool = False
     local: bool = False
     """Runs on the user's own machines: private addresses are where it lives."""
+    keeps_answers: bool = True
+    """Whether answers of a dialect that gives them ids can be gone on from, where it speaks such a one."""
+
+    @property
+    def is_keeper(self) -> bool:
+        """Whether any answer can be asked for later by its id."""
+        return self.keeps_answers and any(DIALECTS[each].kept_id is not None for each in self.speaks)
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,15 +67,29 @@ class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Tokens of its context; only where all of the family have the same."""
     refuses: tuple[str, ...] = ()
     """Parameters that it does not take, such as `temperature`; where a call is translated they are left out."""
+    one_of: tuple[str, ...] = ()
+    """Parameters of which it takes one at a time; where a call is translated the first that is there stays."""
+    input: tuple[Modality, ...] | None = None
+    """What it reads; `None` where nobody knows."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Both tables."""
 
     vendors: dict[str, Vendor]
-    """One named like a dialect stands for a server of which nothing but that and its base URL is known."""
+    stand_ins: dict[str, Vendor]
+    """By dialect: a server of which nothing but that and its base URL is known."""
+    narrowed: dict[tuple[str, DialectName], Vendor]
+    """By vendor and one of its dialects: the vendor as if it spoke no other, its embeddings apart."""
     families: dict[str, Family]
     default_family: Family
+
+    def of(self, vendor: str | None, dialect: DialectName | None) -> Vendor | None:
+        """The vendor, as if it spoke no other dialect where one is named, else what is usual with the dialect; `None`: no
+        such vendor, or it does not speak that."""
+        if vendor is None:
+            return self.stand_ins[dialect or "openai_chat"]
+        return self.vendors.get(vendor) if dialect is None else self.narrowed.get((vendor, dialect))
 
     def family(self, model: str) -> Family:
         """The facts of the longest family name that `model` starts with, else the stated defaults.
@@ -80,22 +109,50 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def load() -> Facts:
     """Read both tables from the package."""
-    vendors = _table("vendors.toml")
-    models = _table("models.toml")
-    by_dialect = vendors.pop("dialects")
-    family_defaults = models["default"]
+    folder = files("fairlead.providers")
+    return parse(*((folder / name).read_text(encoding="utf-8") for name in ("vendors.toml", "models.toml")))
+
+
+def parse(vendors_toml: str, models_toml: str) -> Facts:
+    """The facts in the text of both tables.
+
+    Raises:
+        ValueError: something in them is not what a table may say.
+    """
+    rows: dict[str, Any] = tomllib.loads(vendors_toml)
+    models: dict[str, Any] = tomllib.loads(models_toml)
+    by_dialect = rows.pop("dialects")
+    family_defaults, kinds = models["default"], models["kinds"]
+    vendors = {name: _vendor(row, by_dialect) for name, row in rows.items()}
     return Facts(
-        vendors={name: _vendor(row, by_dialect) for name, row in (by_dialect | vendors).items()},
-        families={name: msgspec.convert(family_defaults | row, Family) for name, row in models["families"].items()},
+        vendors=vendors,
+        narrowed={
+            (name, spoken): _vendor({**rows[name], "speaks": _narrowed(vendors[name].speaks, spoken)}, by_dialect)
+            for name in rows
+            for spoken in vendors[name].speaks
+        },
+        stand_ins={name: _vendor(row, by_dialect) for name, row in by_dialect.items()},
+        families={name: _family(family_defaults, kinds, row) for name, row in models["families"].items()},
         default_family=msgspec.convert(family_defaults, Family),
     )
 
 
 def _vendor(row: dict[str, Any], by_dialect: dict[str, Any]) -> Vendor:
-    """Whatever a row does not say is as usual with the dialect that it speaks first."""
-    first = row.get("speaks", ["openai_chat"])[0]
-    return msgspec.convert(by_dialect["openai_chat"] | by_dialect[first] | row, Vendor)
+    """Whatever a row does not say is as usual with the dialect that it speaks first, else with OpenAI's."""
+    speaks = row.get("speaks", by_dialect["openai_chat"]["speaks"])
+    if speaks == _ALL:
+        speaks = list(DIALECTS)
+    usual = by_dialect["openai_chat"] | by_dialect.get(speaks[0], {})
+    return msgspec.convert(usual | row | {"speaks": speaks}, Vendor)
 
 
-def _table(name: str) -> dict[str, dict[str, Any]]:
-    return tomllib.loads((files("fairlead.providers") / name).read_text(encoding="utf-8"))
+def _narrowed(speaks: tuple[DialectName, ...], spoken: DialectName) -> list[DialectName]:
+    """One dialect, and the embeddings of whoever made it."""
+    maker = spoken.partition("_")[0]
+    return [spoken, *(each for each in speaks if each == f"{maker}_embeddings" and each != spoken)]
+
+
+def _family(defaults: dict[str, Any], kinds: dict[str, Any], row: dict[str, Any]) -> Family:
+    """Whatever a row does not say is as with its kind."""
+    own = {name: value for name, value in row.items() if name != "like"}
+    return msgspec.convert(defaults | (kinds[row["like"]] if "like" in row else {}) | own, Family)

@@ -14,7 +14,7 @@ import msgspec
 from fairlead.call import Attempt, Call, Candidate, Request, Sealed, Secret
 from fairlead.core.estimate import estimate_prompt, estimate_tokens, prompt_tokens
 from fairlead.dialects import DIALECTS
-from fairlead.dialects.codec import Dialect, Scanner
+from fairlead.dialects.codec import DROPPED, Dialect, Scanner
 from fairlead.errors import (
     ConfigError,
     FairleadError,
@@ -28,6 +28,7 @@ from fairlead.errors import (
 from fairlead.pipeline import Chunks, Reply
 from fairlead.ports import Clock
 from fairlead.providers.facts import Vendor
+from fairlead.providers.naming import name_provider
 from fairlead.providers.relay import RelayStream
 from fairlead.providers.scrub import request_id, scrub
 from fairlead.providers.translate import Translation
@@ -77,6 +78,7 @@ class HttpProvider:
         self._speaks = tuple(speaks)
         self._ways: dict[DialectName, _Way] = {}
         self._vendor = vendor
+        self._dropped = frozenset(DROPPED[quirk] for quirk in vendor.quirks if quirk in DROPPED)
         self._transport = transport
         self._secrets = tuple(credentials.values())
         self._clock = clock
@@ -124,10 +126,13 @@ class HttpProvider:
         request, candidate = call.request, attempt.candidate
         way = self._ways.get(request.dialect) or self._find_way(request.dialect)
         left_out: tuple[str, ...] = ()
-        if way.translation is not None:
+        if request.resource is not None:
+            body = b""
+        elif way.translation is not None:
             body, left_out = way.translation.body(request, candidate)
         else:
-            body = way.spoken.request.join(request, candidate.model, ask_usage=self._vendor.stream_usage)
+            taken = request if self._dropped.isdisjoint(request.fields) else self._without_dropped(request)
+            body = way.spoken.request.join(taken, candidate.model, ask_usage=self._vendor.stream_usage)
         if request.operation == "count" and (way.translation is not None or way.spoken.count_path is None):
             return self._counted(request, way.caller, left_out)
         head = self._request_head(request, candidate, way)
@@ -145,7 +150,7 @@ class HttpProvider:
                 reply = await self._whole(request, attempt, incoming, way)
         except FairleadError as error:
             incoming.abort()
-            self._scrub(request, error)
+            self._finish(request, error)
             raise
         except BaseException:
             incoming.abort()
@@ -153,6 +158,10 @@ class HttpProvider:
         if left_out:
             reply.headers[LEFT_OUT] = _listed(left_out)
         return reply
+
+    def _without_dropped(self, request: Request) -> Request:
+        fields = {name: value for name, value in request.fields.items() if name not in self._dropped}
+        return msgspec.structs.replace(request, fields=fields)
 
     def _find_way(self, name: DialectName) -> _Way:
         """Through the caller's own dialect where the provider has it, else through the first of its kind.
@@ -162,13 +171,14 @@ class HttpProvider:
         """
         same = next((each for each in self._speaks if each.name == name), None)
         if same is not None:
-            way = _Way(same, same, None)
+            way = _Way(same, same, None, self._vendor.below)
         else:
             caller = DIALECTS[name]
             spoken = next((each for each in self._speaks if each.kind == caller.kind), None)
             if spoken is None:
                 raise Untranslatable(f"provider {self._name!r} has no {caller.kind}")
-            way = _Way(caller, spoken, Translation(caller, spoken, self._vendor.quirks))
+            translation = Translation(caller, spoken, self._vendor.quirks)
+            way = _Way(caller, spoken, translation, self._vendor.below)
         self._ways[name] = way
         return way
 
@@ -192,19 +202,21 @@ class HttpProvider:
     async def _whole(self, request: Request, attempt: Attempt, incoming: Incoming, way: _Way) -> Reply:
         body = await incoming.read(_MAX_ANSWER_BYTES)
         attempt.first_token_ns = self._clock.monotonic_ns()
-        if request.operation == "count":
+        if request.operation != "answer":
             return Reply(200, body, self._reply_headers(incoming, "application/json"))
         usage = way.spoken.reply.usage(body)
         if usage is None:
-            attempt.usage = self._estimated(request, estimate_tokens(body))
+            written = estimate_tokens(body) if way.spoken.kind == "chat" else 0
+            attempt.usage = self._estimated(request, written)
             attempt.usage_source = "estimated"
         else:
             attempt.usage = usage
             attempt.usage_source = "final"
         if request.stream:
             raise UpstreamProtocol(f"provider {self._name!r} answered a streamed call with a whole body")
+        self._note_kept(request, attempt, way, body)
         if way.translation is not None:
-            body = way.translation.reply(body, self._clock.now_ns())
+            body = way.translation.reply(body, request, attempt, self._clock.now_ns())
         return Reply(200, body, self._reply_headers(incoming, "application/json"))
 
     async def _stream(self, request: Request, attempt: Attempt, incoming: Incoming, way: _Way) -> Reply:
@@ -217,15 +229,22 @@ class HttpProvider:
             self._clock,
             keep=self._keep_streams and translation is None,
             account=partial(self._account, request, attempt, way.spoken),
-            scrub=partial(self._scrub, request),
+            finish=partial(self._finish, request),
             spawn=self._spawn,
+            terminated=way.spoken.terminated,
         )
-        await stream.peek()
+        self._note_kept(request, attempt, way, await stream.peek())
         self._let_go(request)
         source: Chunks = stream
         if translation is not None:
-            source = translation.stream(stream, request, self._clock.now_ns(), keep=self._keep_streams)
+            source = translation.stream(stream, request, attempt, self._clock.now_ns(), keep=self._keep_streams)
         return Reply(200, source, self._reply_headers(incoming, "text/event-stream"))
+
+    def _note_kept(self, request: Request, attempt: Attempt, way: _Way, raw: bytes) -> None:
+        """Note under which id the provider keeps the answer, where its caller can ask for it by that."""
+        find = way.spoken.kept_id
+        if find is not None and request.is_kept and way.translation is None and self._vendor.keeps_answers:
+            attempt.kept_as = find(raw)
 
     async def _read_on(self, call: Call, attempt: Attempt, answering: asyncio.Task[Reply]) -> None:
         """Wait for an answer that nobody else waits for, for its usage alone."""
@@ -278,9 +297,13 @@ class HttpProvider:
             return estimate_prompt(request.input_bytes)
 
     def _request_head(self, request: Request, candidate: Candidate, way: _Way) -> bytes:
-        path = way.path(request, candidate.model)
+        path, method = way.path(request, candidate.model), "POST"
+        if request.resource is not None:
+            path, method = request.resource.path, request.resource.method
         if request.credential is not None:
-            head: bytes = Sealed(self._head(path) + self._auth(request.credential))
+            head: bytes = Sealed(self._head(path, method) + self._auth(request.credential))
+        elif request.resource is not None:
+            head = Sealed(self._head(path, method) + self._auths.get(candidate.credential, b""))
         else:
             found = self._heads.get((path, candidate.credential))
             if found is None:
@@ -298,8 +321,8 @@ class HttpProvider:
             head = Sealed(head + lines.encode("latin-1"))
         return head
 
-    def _head(self, path: str) -> bytes:
-        return f"POST {self._base_path}{path}{self._common}".encode()
+    def _head(self, path: str, method: str = "POST") -> bytes:
+        return f"{method} {self._base_path}{path}{self._common}".encode()
 
     def _auth(self, secret: Secret) -> bytes:
         if not secret.reveal().isascii() or not secret.reveal().isprintable():
@@ -314,8 +337,10 @@ class HttpProvider:
                 headers[name] = value
         return headers
 
-    def _scrub(self, request: Request, error: FairleadError) -> None:
-        """Take the credentials out of what the provider said (FAULTS X6)."""
+    def _finish(self, request: Request, error: FairleadError) -> None:
+        """Say which provider it was, and take the credentials out of what it said (FAULTS X6)."""
+        if request.credential is None or not isinstance(error, UpstreamAuth):  # else it is the caller's own
+            name_provider(error, self._name)
         scrub(error, self._sent(request))
 
     def _sent(self, request: Request) -> tuple[Secret, ...]:
@@ -324,26 +349,42 @@ class HttpProvider:
 
 
 class _Way:
-    """From one dialect of callers to the provider."""
+    """From one dialect of callers to the provider.
 
-    __slots__ = ("_in_path", "caller", "spoken", "translation")
+    Args:
+        below: where the provider has a dialect, if not right below its base URL.
+    """
 
-    def __init__(self, caller: Dialect, spoken: Dialect, translation: Translation | None) -> None:
+    __slots__ = ("_below", "_in_path", "caller", "spoken", "translation")
+
+    def __init__(
+        self, caller: Dialect, spoken: Dialect, translation: Translation | None, below: Mapping[DialectName, str]
+    ) -> None:
         self.caller = caller
         self.spoken = spoken
         self.translation = translation
         """`None`: it is a relay."""
+        self._below = below.get(spoken.name, "")
         self._in_path = "{model}" in spoken.upstream_path
 
     def path(self, request: Request, model: str) -> str:
-        """Where the request goes, below the base URL."""
+        """Where the request goes, below the base URL.
+
+        Raises:
+            InvalidRequest: a model whose name would lead out of its place, were it decoded on the way.
+        """
         spoken = self.spoken
         path = spoken.upstream_path
         if request.operation == "count":
             path = spoken.count_path or path
         elif request.stream:
             path = spoken.stream_path or path
-        return path.replace("{model}", quote(model, safe="")) if self._in_path else path
+        path = self._below + path
+        if not self._in_path:
+            return path
+        if ".." in model and ".." in model.replace("\\", "/").split("/"):
+            raise InvalidRequest(f"no model {model!r}: a name must not hold `..` as a part of its own", param="model")
+        return path.replace("{model}", quote(model, safe=""))
 
 
 def _listed(paths: tuple[str, ...]) -> str:

@@ -34,7 +34,8 @@ class RelayStream:
 
     Args:
         keep: whether `raw` is wanted afterwards, up to `CONTENT_BYTES`.
-        scrub: takes our own credentials out of an error that the provider sent.
+        finish: names the provider in an error that it sent, and takes our own credentials out.
+        terminated: whether the dialect says that a stream is over; else all of the body is read.
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class RelayStream:
         *,
         keep: bool,
         account: Account,
-        scrub: Callable[[FairleadError], None],
+        finish: Callable[[FairleadError], None],
         spawn: Spawn,
+        terminated: bool = True,
     ) -> None:
         self.progressed_ns = attempt.started_ns
         self._attempt = attempt
@@ -55,8 +57,9 @@ class RelayStream:
         self._scanner = scanner
         self._clock = clock
         self._account = account
-        self._scrub = scrub
+        self._finish = finish
         self._spawn = spawn
+        self._terminated = terminated
         self.outlet: Callable[[bytes], bool] | None = None
         self._held = b""
         self._kept = bytearray()
@@ -68,7 +71,7 @@ class RelayStream:
         self._reason: BaseException | None = None
         self._reader: asyncio.Task[Any] | None = None
 
-    async def peek(self) -> None:
+    async def peek(self) -> bytes:
         """Read up to the first content, which `__anext__` then gives out first.
 
         Raises:
@@ -88,6 +91,7 @@ class RelayStream:
             raise
         self._held = b"".join(parts)
         self._attempt.first_token_ns = self.progressed_ns
+        return self._held
 
     def __aiter__(self) -> RelayStream:
         return self
@@ -101,7 +105,7 @@ class RelayStream:
             if self._may_cut and self.outlet is not None:
                 self._incoming.tap = self._passed_by
             # The usual chunk: as `_next_raw`, without its further coroutines.
-            while self._may_cut and not scanner.complete and scanner.error is None:
+            while self._may_cut and not (scanner.complete and self._terminated) and scanner.error is None:
                 chunk = self._scanned(await self._incoming.__anext__())
                 if chunk:
                     return chunk
@@ -119,6 +123,8 @@ class RelayStream:
         except UpstreamError as error:
             if error is self._reason:
                 raise
+            if scanner.complete and scanner.error is None:
+                raise StopAsyncIteration from None  # nothing is missing; only the end of the body did not come
             raise StreamTruncated(
                 f"the stream of provider {self._attempt.candidate.provider!r} broke off: {error.message}"
             ) from error
@@ -152,12 +158,17 @@ class RelayStream:
     def raw(self) -> bytes:
         return clip(bytes(self._kept), self._kept_most, self._seen_bytes)
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether the dialect has said so: then nothing that may follow is read."""
+        return self._terminated and self._scanner.complete
+
     async def _next_raw(self) -> bytes:
         """One read: what of it may go to the caller, possibly nothing.
 
         What came before an error goes out before it, however the bytes were cut on the way.
         """
-        if self._scanner.complete:
+        if self._is_over:
             raise StopAsyncIteration
         if self._scanner.error is not None:
             raise self._told()
@@ -167,7 +178,7 @@ class RelayStream:
             chunk = self._scanned(_COMMENT)
             if not chunk and self._scanner.error is None:
                 self._ended = True
-                if self._scanner.content:
+                if self._scanner.content and not self._scanner.complete:
                     raise self._cut_short() from None
                 raise
         if self._scanner.error is not None and not chunk:
@@ -194,7 +205,7 @@ class RelayStream:
         """The error that the stream itself ended with."""
         error = self._scanner.error
         assert error is not None  # noqa: S101 - asked where it is set
-        self._scrub(error)
+        self._finish(error)
         return error
 
     def _passed_by(self, chunk: bytes) -> bool:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fairlead.call import Candidate, Request
+from fairlead.call import Attempt, Candidate, Request
 from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.crossing import event_across, reply_across, request_across
-from fairlead.errors import InvalidRequest, StreamTruncated, Untranslatable, UpstreamError
-from fairlead.types import ChatEvent, ChatReply, Started
+from fairlead.errors import InvalidRequest, StreamTruncated, Untranslatable, UpstreamError, UpstreamProtocol
+from fairlead.types import Chat, ChatEvent, Embed, EmbedReply, Started
 
 if TYPE_CHECKING:
     from fairlead.providers.relay import RelayStream
 
 _NS = 1_000_000_000
+
+
+@contextmanager
+def _breaking_off() -> Iterator[None]:
+    """Whatever cannot be translated breaks the stream: a piece of the answer would be missing."""
+    try:
+        yield
+    except StreamTruncated:
+        raise
+    except UpstreamError as error:
+        raise StreamTruncated(f"the stream broke off: {error.message}") from error
 
 
 class Translation:
@@ -42,35 +54,61 @@ class Translation:
             InvalidRequest: the request is not well formed.
             Untranslatable: the provider's dialect has no form for something in it.
         """
-        asked = request.chat or self._caller.request.decode(request.fields)
-        crossed, left_out = request_across(asked, candidate.refuses | self._provider.leaves_out.keys())
-        told = {"model": candidate.model} | ({"include_usage": True} if request.stream else {})
+        asked = self._asked(request)
+        refused = candidate.refuses | self._provider.leaves_out.keys()
+        told: dict[str, Any] = {"model": candidate.model, "extra": self._provider.asks}
+        if request.stream:
+            told["include_usage"] = True
         try:
+            crossed, left_out = request_across(asked, refused, candidate.one_of)
             return self._provider.request.encode(msgspec.structs.replace(crossed, **told), self._quirks), left_out
         except InvalidRequest as error:
             raise Untranslatable(
                 f"{error.message} {candidate.target!r} speaks {self._provider.name!r}.", param=error.param
             ) from None
 
-    def reply(self, body: bytes, now_ns: int) -> bytes:
+    def reply(self, body: bytes, request: Request, attempt: Attempt, now_ns: int) -> bytes:
         """The answer for the caller.
 
         Raises:
             UpstreamProtocol: it is not one of the provider's dialect.
         """
         reply = reply_across(self._provider.reply.decode(body))
-        if isinstance(reply, ChatReply) and not reply.created:
-            reply = msgspec.structs.replace(reply, created=now_ns // _NS)
+        if isinstance(reply, EmbedReply):
+            reply = self._embedded(reply, request, attempt)
+        else:
+            told = {"model": reply.model or attempt.candidate.model, "created": reply.created or now_ns // _NS}
+            reply = msgspec.structs.replace(reply, **told)
         return self._caller.reply.encode(reply)
 
-    def stream(self, relay: RelayStream, request: Request, now_ns: int, *, keep: bool) -> TranslatedStream:
+    def _asked(self, request: Request) -> Chat | Embed:
+        asked = request.chat or self._caller.request.decode(request.fields)
+        if isinstance(asked, Embed):
+            request.chat = asked  # its answer is written as it says, and checked against it
+        return asked
+
+    def _embedded(self, reply: EmbedReply, request: Request, attempt: Attempt) -> EmbedReply:
+        """Vectors as the caller wants them, with the model and the usage that the provider may not have told."""
+        asked = self._asked(request)
+        if isinstance(asked, Embed) and len(reply.vectors) != len(asked.inputs):
+            raise UpstreamProtocol(f"The provider gave {len(reply.vectors)} embeddings for {len(asked.inputs)} inputs.")
+        return msgspec.structs.replace(
+            reply,
+            model=reply.model or attempt.candidate.model,
+            encoding=asked.encoding if isinstance(asked, Embed) else None,
+            usage=attempt.usage if reply.usage is None else reply.usage,
+        )
+
+    def stream(
+        self, relay: RelayStream, request: Request, attempt: Attempt, now_ns: int, *, keep: bool
+    ) -> TranslatedStream:
         """The stream for the caller."""
         return TranslatedStream(
             relay,
             self._provider,
             self._caller,
             include_usage=request.include_usage,
-            created=now_ns // _NS,
+            untold=Started(id="", model=attempt.candidate.model, created=now_ns // _NS),
             keep=keep,
         )
 
@@ -80,15 +118,15 @@ class TranslatedStream:
 
     Args:
         relay: the provider's own, its first content already seen; it knows about usage, errors and the end.
-        created: seconds since the epoch, where the provider does not say when it began.
+        untold: what the answer's model and time are, where the provider does not say it.
         keep: whether `raw` is wanted afterwards.
     """
 
     __slots__ = (
-        "_created",
         "_decoder",
         "_encoder",
         "_ended",
+        "_failure",
         "_kept",
         "_kept_most",
         "_outlet",
@@ -96,20 +134,29 @@ class TranslatedStream:
         "_relay",
         "_seen_bytes",
         "_skip",
+        "_untold",
     )
 
     def __init__(
-        self, relay: RelayStream, provider: Dialect, caller: Dialect, *, include_usage: bool, created: int, keep: bool
+        self,
+        relay: RelayStream,
+        provider: Dialect,
+        caller: Dialect,
+        *,
+        include_usage: bool,
+        untold: Started,
+        keep: bool,
     ) -> None:
         self._relay = relay
         self._decoder = provider.streams.decoder()
         self._encoder = caller.streams.encoder(include_usage=include_usage)
-        self._created = created
+        self._untold = untold
         self._outlet: Callable[[bytes], bool] | None = None
         self._ready = b""
         """Translated already, and not taken when it was offered."""
         self._skip = 0
         """How many of the provider's bytes that was; they come once more."""
+        self._failure: UpstreamError | None = None
         self._ended = False
         self._kept = bytearray()
         self._kept_most = CONTENT_BYTES if keep else 0
@@ -139,10 +186,12 @@ class TranslatedStream:
                 chunk = await self._relay.__anext__()
             except StopAsyncIteration:
                 self._ended = True
-                last = self._taken() + self._encoder.end()
+                last = self._taken() + self._end()
                 if last:
                     return self._keep(last)
                 break
+            if self._failure is not None:
+                raise self._failure
             translated = self._taken() + self._translated(chunk[self._skip :])
             self._skip = 0
             if translated:
@@ -168,8 +217,9 @@ class TranslatedStream:
             return False
         try:
             translated = self._translated(chunk)
-        except UpstreamError:
-            return False  # the reader comes upon it, too
+        except UpstreamError as error:
+            self._failure = error  # the reader is told
+            return False
         if translated and not self._outlet(translated):
             self._ready, self._skip = translated, len(chunk)
             return False
@@ -187,16 +237,26 @@ class TranslatedStream:
         Raises:
             StreamTruncated: they are none of the provider's dialect.
         """
-        try:
+        with _breaking_off():
             return b"".join([self._encoder.encode(self._across(event)) for event in self._decoder.feed(chunk)])
-        except StreamTruncated:
-            raise
-        except UpstreamError as error:
-            raise StreamTruncated(f"the stream broke off: {error.message}") from error
+
+    def _end(self) -> bytes:
+        """How the caller's dialect ends a good stream.
+
+        Raises:
+            StreamTruncated: it is none: something that was sent could not be read, or has no form for the caller.
+        """
+        with _breaking_off():
+            if self._decoder.error is not None:
+                raise self._decoder.error
+            if not self._decoder.complete:
+                raise StreamTruncated("the stream broke off: its end could not be read")
+            return self._encoder.end()
 
     def _across(self, event: ChatEvent) -> ChatEvent:
-        if isinstance(event, Started) and not event.created:
-            event = msgspec.structs.replace(event, created=self._created)
+        if isinstance(event, Started):
+            told = {"model": event.model or self._untold.model, "created": event.created or self._untold.created}
+            event = msgspec.structs.replace(event, **told)
         return event_across(event)
 
     def _keep(self, chunk: bytes) -> bytes:

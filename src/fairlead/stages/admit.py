@@ -61,7 +61,9 @@ def _late() -> StateUnavailable:
 
 def _expected_tokens(call: Call) -> int:
     """What the call will take, before anyone counted: the prompt by its length, the answer by its stated maximum."""
-    return estimate_prompt(call.request.input_bytes) + (call.request.max_output_tokens or 0) * call.request.n
+    request = call.request
+    prompt = estimate_prompt(request.input_bytes) if request.prompt_tokens is None else request.prompt_tokens
+    return prompt + (request.max_output_tokens or 0) * request.n
 
 
 def _used_tokens(call: Call) -> int:

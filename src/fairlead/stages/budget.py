@@ -14,6 +14,8 @@ from fairlead.ports import Clock, Hold, Ledger
 _RESERVE_S = 1.0
 """How long a reservation may take; the first one against a budget reads from the store what was spent before."""
 _LEASE_SLACK_S = 60.0
+_LARGEST_WINDOW = 1_048_576
+"""The tokens of a context of which nobody knows how large it is."""
 
 
 class Budget:
@@ -74,15 +76,18 @@ def _late() -> StateUnavailable:
 
 
 def _worst_case(call: Call, attempt: Attempt) -> int | None:
-    """As tokens never outnumber bytes, no tokenizer is needed for an upper bound."""
-    candidate = attempt.candidate
+    """As tokens never outnumber bytes, no tokenizer is needed for an upper bound; only answers cost."""
+    candidate, request = attempt.candidate, call.request
+    if request.operation != "answer":
+        return 0
     if candidate.price is None:
         return None
-    request = call.request
     most = request.max_output_tokens if request.max_output_tokens is not None else candidate.max_output_tokens
     if most is None:
         return None
     input_tokens = request.input_bytes + request.images * candidate.image_tokens
+    if request.is_partial:
+        input_tokens += _LARGEST_WINDOW if candidate.window is None else candidate.window
     return worst_case(
         candidate.price,
         input_tokens,

@@ -26,8 +26,8 @@ from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Rng
 
 Strategy = Literal["order", "least-load", "latency"]
-Static = Callable[[Call, str], Reply]
-"""A reply with this text, in the caller's dialect."""
+Static = Callable[[Call, str], Reply | None]
+"""A reply with this text, in the caller's dialect; `None` where a text is no answer to the call."""
 
 _NS: Final = 1_000_000_000
 
@@ -68,12 +68,18 @@ class Route:
 
     async def __call__(self, call: Call, following: Next) -> Reply:
         plan = self._plans.get(call.alias, _PLAIN)
+        if call.request.goes_on_from is not None:  # that lies with the candidates, and nowhere else
+            plan = msgspec.structs.replace(plan, on_context_window=(), on_content_policy=())
         ordered = self._ordered(call, plan)
         usable, blocked = self._usable(ordered)
         try:
             if not usable:
                 raise blocked or InternalError("a call without candidates reached route")
             return await self._first_of(call, plan, ordered[0], usable, following)
+        except Untranslatable:
+            if blocked is None:
+                raise
+            return self._last_resort(call, plan, blocked)  # one of those may have a form for it
         except UpstreamError as error:
             return self._last_resort(call, plan, error)
 
@@ -184,22 +190,20 @@ class Route:
     # --- order ---
 
     def _usable(self, ordered: Sequence[Candidate]) -> tuple[list[Candidate], CircuitOpen | None]:
-        """The candidates that are not left alone at present; where that is none of them, the error that says so."""
+        """The candidates that are not left alone at present, and the error that names the others."""
         now_ns = self._clock.monotonic_ns()
         blocks = [(candidate, candidate.lane.blocked(now_ns)) for candidate in ordered]
         usable = [candidate for candidate, block in blocks if block is None]
-        if usable:
-            return usable, None
         found = [(candidate, block) for candidate, block in blocks if block is not None]
         if not found:
-            return [], None
+            return usable, None
         wait_s = min(block.wait_ns for _, block in found) / _NS
         reasons = ", ".join(
             f"{candidate.lane.name or candidate.model!r} ({block.reason})" for candidate, block in found
         )
         error = CircuitOpen(f"nobody can answer now: {reasons}; try again later", retry_after_s=wait_s)
         error.retryable = any(block.reason in PASSING for _, block in found)
-        return [], error
+        return usable, error
 
     def _ordered(self, call: Call, plan: Plan) -> Sequence[Candidate]:
         """Weighted: one drawn by weight first, the others after it, heaviest first.  Else as the plan says; of several
@@ -242,8 +246,11 @@ class Route:
         """The static reply, where one is configured and nothing but the provider's side stands in the way."""
         if plan.static is None or self._static is None or not error.falls_back:
             raise error
+        reply = self._static(call, plan.static)
+        if reply is None:
+            raise error
         call.degraded.append(STATIC)
-        return self._static(call, plan.static)
+        return reply
 
 
 class _Hedging:

@@ -51,6 +51,7 @@ class _Open(msgspec.Struct, frozen=True):
 
     amount_nanousd: int
     accounts: tuple[_Account, ...]
+    lapses_ns: int
 
 
 class MemoryLedger:
@@ -137,10 +138,11 @@ class MemoryLedger:
             account.held_nanousd += hold.amount_nanousd
         self._reserved_nanousd += hold.amount_nanousd
         self._lapsed.pop(hold_id, None)
-        self._open[hold_id] = _Open(hold.amount_nanousd, accounts)
-        heapq.heappush(self._leases, (now_ns + round(hold.lease_s * _NS), hold_id))
+        lapses_ns = now_ns + round(hold.lease_s * _NS)
+        self._open[hold_id] = _Open(hold.amount_nanousd, accounts, lapses_ns)
+        heapq.heappush(self._leases, (lapses_ns, hold_id))
         if len(self._leases) > _SWEEP_FROM + 2 * len(self._open):
-            self._leases = [lease for lease in self._leases if lease[1] in self._open]
+            self._leases = [lease for lease in self._leases if self._is_current(*lease)]
             heapq.heapify(self._leases)
         if len(self._accounts) >= self._sweep_at:
             self._drop_past(hold.at_ns)
@@ -164,13 +166,18 @@ class MemoryLedger:
     def _sweep(self, now_ns: int) -> None:
         """Release the holds whose lease ran out, each once."""
         while self._leases and self._leases[0][0] <= now_ns:
-            _, hold_id = heapq.heappop(self._leases)
-            lapsed = self._open.pop(hold_id, None)
-            if lapsed is not None:
+            lease = heapq.heappop(self._leases)
+            if self._is_current(*lease):
+                hold_id = lease[1]
+                self._lapsed[hold_id] = lapsed = self._open.pop(hold_id)
                 self._free(lapsed)
-                self._lapsed[hold_id] = lapsed
         while len(self._lapsed) > _LAPSED_KEPT:
             self._lapsed.popitem(last=False)
+
+    def _is_current(self, lapses_ns: int, hold_id: _HoldId) -> bool:
+        """Whether a lease is that of the open hold; one of the same id may have been settled before."""
+        known = self._open.get(hold_id)
+        return known is not None and known.lapses_ns == lapses_ns
 
     def _free(self, known: _Open) -> None:
         self._reserved_nanousd -= known.amount_nanousd

@@ -15,6 +15,7 @@ from fairlead.errors import ConfigError, StateUnavailable, mapped
 from fairlead.stores.sqlite_ingest import Count
 from fairlead.stores.sqlite_keys import SqliteKeys
 from fairlead.stores.sqlite_logs import SqliteLogs
+from fairlead.stores.sqlite_owners import SqliteOwners
 from fairlead.stores.sqlite_routes import SqliteRoutes
 from fairlead.stores.sqlite_work import transaction
 
@@ -64,6 +65,7 @@ class SqliteStore:
         self.keys = SqliteKeys(self.run)
         self.logs = SqliteLogs(self.run, count, self._check_room)
         self.routes = SqliteRoutes(self.run)
+        self.owners = SqliteOwners(self.run)
 
     def migrate(self) -> None:
         """Bring the schema to this version; blocks, so call it before serving.

@@ -7,7 +7,7 @@ from fairlead.testing.answers import Answer
 from fairlead.testing.canary import Canary, Finding
 from fairlead.testing.capture import ListLogStore, RecordSink
 from fairlead.testing.clock import LoopClock, SeededRng, VirtualClock, VirtualLoop, virtual_run
-from fairlead.testing.fakes import FakeKeyStore, FakeLedger, FakeLimits
+from fairlead.testing.fakes import FakeKeyStore, FakeLedger, FakeLimits, FakeOwners
 from fairlead.testing.faults import ProviderModel
 from fairlead.testing.invariants import assert_money_conserved, assert_one_terminal_record, baseline
 from fairlead.testing.nth import CountingPort, NthRun, nth, port_error
@@ -24,6 +24,7 @@ __all__ = [
     "FakeKeyStore",
     "FakeLedger",
     "FakeLimits",
+    "FakeOwners",
     "FakeTransport",
     "FakeUpstream",
     "Finding",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fairlead.core import windows
 from fairlead.errors import BudgetExceeded, RateLimited, StateUnavailable
-from fairlead.ports import Claim, Clock, Hold, ScopeLimits, Standing, StoredKey
+from fairlead.ports import Claim, Clock, Hold, Kept, ScopeLimits, Standing, StoredKey
 from fairlead.types import Budget, Principal, Rate
 
 _MINUTE_NS = 60 * 10**9
@@ -185,6 +185,39 @@ class FakeLimits:
         reset_ns = 0 if rate.kind == "concurrency" else newest_ns + _MINUTE_NS - self._clock.monotonic_ns()
         left = rate.limit - sum(taken.amount for taken in counting)
         return Standing(kind=rate.kind, limit=rate.limit, remaining=max(0, left), reset_s=reset_ns / 10**9)
+
+
+class FakeOwners:
+    """An `Owners` in a dict.
+
+    Attributes:
+        down: while true both methods raise `StateUnavailable`.
+        kept: what is noted, by tenant and id.
+    """
+
+    def __init__(self) -> None:
+        self.down = False
+        self.kept: dict[tuple[str, str], Kept] = {}
+
+    async def remember(self, tenant: str, answer_id: str, kept: Kept) -> None:
+        """Note that an answer is this tenant's.
+
+        Raises:
+            StateUnavailable: the store is down.
+        """
+        if self.down:
+            raise StateUnavailable("the store is down")
+        self.kept[tenant, answer_id] = kept
+
+    async def find(self, tenant: str, answer_id: str) -> Kept | None:
+        """Where this tenant's answer lies.
+
+        Raises:
+            StateUnavailable: the store is down.
+        """
+        if self.down:
+            raise StateUnavailable("the store is down")
+        return self.kept.get((tenant, answer_id))
 
 
 class FakeKeyStore:

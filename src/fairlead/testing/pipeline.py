@@ -90,7 +90,7 @@ class Bench:
         return HttpProvider(
             name=name,
             speaks=(OPENAI_CHAT,),
-            vendor=facts.load().vendors["openai_chat"],
+            vendor=facts.load().stand_ins["openai_chat"],
             transport=transport,
             host="fake",
             base_path="/v1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol, cast
 
 import httptools
@@ -268,6 +269,7 @@ class ServerConnection(asyncio.Protocol):
             if not item.ended:
                 self._conclude(item)
             if not item.keep_alive:
+                await self._let_read(item)
                 return
             if self.paused:
                 await self.writable()
@@ -300,6 +302,17 @@ class ServerConnection(asyncio.Protocol):
         self._alarm.set(self._server.limits.linger_s)
         self._waiter = self._loop.create_future()
         await self._waiter
+
+    async def _let_read(self, exchange: Exchange) -> None:
+        """Give the peer a moment with an answer that broke off: some clients drop, at the close, what they have not
+        read by then."""
+        if self._lost or self.closing or not exchange.broken_off:
+            return
+        self._deaf = True
+        self._waiter = waiter = self._loop.create_future()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._server.limits.break_s):
+                await waiter
 
     def _write_refusal(self, refusal: Refusal) -> None:
         self.outbox.flush()

@@ -39,6 +39,8 @@ class Exchange:
     """Whether the peer reads too slowly: `await drain()` before the next piece."""
     started = False
     ended = False
+    broken_off = False
+    """Whether it ended by `break_off`."""
     _head: bytes | None = None
     _chunked = False
 
@@ -162,8 +164,19 @@ class Exchange:
         self.ended = True
         self._send(b"0\r\n\r\n" if self._chunked else b"")
 
+    def break_off(self) -> None:
+        """End a streamed answer that is not whole: what was written arrives, and a moment later the connection closes
+        without the end that the framing has."""
+        if self.ended:
+            return
+        if not self.started:
+            raise RuntimeError("the answer has not been started")
+        self.ended = self.broken_off = True
+        self.keep_alive = False
+        self._send(b"")
+
     def abort(self) -> None:
-        """Close the connection hard: the peer sees that the answer is not whole."""
+        """Close the connection hard: the peer sees that the answer is not whole, and may lose the last of it."""
         self.ended = True
         self.keep_alive = False
         self._carrier.transport.abort()

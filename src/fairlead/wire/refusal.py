@@ -52,6 +52,8 @@ class ServerLimits:
     """How long a peer may leave a full send buffer unread."""
     linger_s: float = 1.0
     """How long the end of a refused request may still come in, so that the refusal is not lost in a reset."""
+    break_s: float = 0.25
+    """How long a stream that broke off may be read before the connection closes."""
 
 
 MALFORMED = Refusal(400, "malformed_request", "the request is not valid HTTP/1.1")

@@ -1,7 +1,9 @@
 // What a TypeScript or JavaScript user does with the official package; prints one JSON document.
 import OpenAI from "openai";
+import * as ends from "./ends.mjs";
 
-const client = new OpenAI({ baseURL: process.argv[2], apiKey: process.argv[3], maxRetries: 0 });
+const [origin, apiKey] = process.argv.slice(2);
+const client = new OpenAI({ baseURL: `${origin}/v1`, apiKey, maxRetries: 0 });
 const messages = [{ role: "user", content: "use get_weather" }];
 const tools = [
   {
@@ -12,6 +14,32 @@ const tools = [
     },
   },
 ];
+
+async function* created(model) {
+  for await (const chunk of await client.chat.completions.create({ model, messages, stream: true }))
+    yield chunk.choices[0].delta.content ?? "";
+}
+
+async function* helped(model) {
+  for await (const chunk of client.chat.completions.stream({ model, messages }))
+    yield chunk.choices[0].delta.content ?? "";
+}
+
+async function* busily(model) {
+  for await (const chunk of client.chat.completions.stream({ model, messages })) {
+    yield chunk.choices[0].delta.content ?? "";
+    await ends.busy();
+  }
+}
+
+async function* busilyToItsEnd(model) {
+  const stream = client.chat.completions.stream({ model, messages });
+  for await (const chunk of stream) {
+    yield chunk.choices[0].delta.content ?? "";
+    await ends.busy();
+  }
+  await stream.finalChatCompletion();
+}
 
 const whole = await client.chat.completions.create({ model: "m", messages: [{ role: "user", content: "hi" }] });
 const stream = await client.chat.completions.create({
@@ -46,5 +74,13 @@ console.log(
     tool: called.choices[0].message.tool_calls[0].function.name,
     models,
     refused,
+    broken: {
+      OpenAI: {
+        "`create({stream: true})`": await ends.ofBroken(created),
+        "`stream`": await ends.ofBroken(helped),
+        "`stream` in a loop that waits, then `finalChatCompletion`": await ends.ofBroken(busilyToItsEnd),
+      },
+    },
+    unnoticed: await ends.ofBroken(busily),
   }),
 );

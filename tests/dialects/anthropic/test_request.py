@@ -444,6 +444,9 @@ def test_what_cannot_be_decoded_is_named(field, value):
 def test_a_limit_is_always_sent():
     """This dialect demands one: where the caller set none it is the stated default."""
     assert encoded()["max_tokens"] == DEFAULT_MAX_TOKENS == 4096
+    thinks = Thinking(mode="enabled", budget_tokens=24_576)
+    assert encoded(thinking=thinks)["max_tokens"] == 24_576 + DEFAULT_MAX_TOKENS
+    assert encoded(thinking=thinks, max_output_tokens=30_000)["max_tokens"] == 30_000
     assert encoded(max_output_tokens=7)["max_tokens"] == 7
 
 
@@ -553,7 +556,7 @@ def test_a_chat_of_this_dialect_crosses_over_to_openai():
     content = [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "so"}]
     chat = decoded(system="s", messages=[*HELLO, {"role": "assistant", "content": content}])
     out = json.loads(openai_request.encode(chat))
-    assert out["messages"][2] == {"role": "assistant", "content": [{"type": "text", "text": "so"}]}
+    assert out["messages"][2] == {"role": "assistant", "content": "so"}
     for block in ({"type": "search_result"}, {"type": "document", "source": {"type": "url", "url": "https://x"}}):
         with pytest.raises(InvalidRequest):
             openai_request.encode(decoded(messages=[{"role": "user", "content": [block]}]))

@@ -244,7 +244,7 @@ MESSAGES = st.builds(
     tool_calls=st.lists(st.builds(ToolCall, id=TEXTS, name=TEXTS, arguments=TEXTS), max_size=2).map(tuple),
     tool_call_id=st.none() | TEXTS,
     extra=EXTRAS,
-)
+).filter(lambda message: message.parts or message.tool_calls or message.extra)
 NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 INTEGERS = st.none() | st.integers(-(2**63), 2**63 - 1)
 CHATS = st.builds(
@@ -269,7 +269,7 @@ CHATS = st.builds(
     parallel_tool_calls=st.none() | st.booleans(),
     response_format=st.none()
     | st.builds(ResponseFormat, type=st.sampled_from(["text", "json_object"]))
-    | st.builds(ResponseFormat, type=st.just("json_schema"), name=st.none() | TEXTS, schema=st.none() | RAWS),
+    | st.builds(ResponseFormat, type=st.just("json_schema"), name=TEXTS, schema=st.none() | RAWS),
     temperature=NUMBERS,
     top_p=NUMBERS,
     max_output_tokens=INTEGERS,
@@ -406,3 +406,10 @@ def test_what_this_dialect_can_say_otherwise_is_said_so():
     assert body["messages"] == [
         {"role": "user", "content": [{"type": "text", "text": "doc"}, {"type": "text", "text": "x"}]}
     ]
+
+
+@pytest.mark.parametrize("message", [Message(role="tool", tool_call_id="c"), Message(role="assistant")])
+def test_a_message_without_anything_says_so(message):
+    """A result of a tool that returned nothing, a turn that was thought alone: `content` has to be there."""
+    encoded = json.loads(request.encode(Chat(model="m", messages=(message,))))
+    assert encoded["messages"][0]["content"] == ""

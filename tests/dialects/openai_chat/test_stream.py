@@ -389,3 +389,37 @@ def test_hostile_streams_raise_only_our_errors():
     for data in (b"[" * 100_000, b'{"choices":' + b"[" * 5_000, b'{"a":1e999}'):
         with pytest.raises(FairleadError):
             follow(b"data: " + data + b"\n\n")
+
+
+def called(*calls):
+    """The calls that a decoder makes of chunks with these pieces: each one's id, name and arguments."""
+    found = {}
+    decoder = stream.decoder()
+    for call in calls:
+        for event in decoder.feed(
+            b"data: " + json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]}).encode() + b"\n\n"
+        ):
+            if isinstance(event, ToolCallDelta):
+                told = found.setdefault(event.index, [event.id, event.name, ""])
+                told[2] += event.arguments
+    return list(found.values())
+
+
+@pytest.mark.parametrize("index", [{}, {"index": 0}])
+def test_calls_of_one_index_are_told_apart_by_their_ids(index):
+    """As servers write them that number no calls; a piece without an id belongs to the last one."""
+    assert called(
+        {**index, "id": "a", "function": {"name": "f", "arguments": '{"x":'}},
+        {**index, "function": {"arguments": "1}"}},
+        {**index, "id": "b", "function": {"name": "f", "arguments": "{}"}},
+        {"index": 1, "id": "c", "function": {"name": "g", "arguments": "{}"}},
+    ) == [["a", "f", '{"x":1}'], ["b", "f", "{}"], ["c", "g", "{}"]]
+
+
+def test_an_id_alone_is_no_new_call():
+    """Some servers make one up for each piece, and others say name and id again with each."""
+    assert called(
+        {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{"}},
+        {"index": 0, "id": "other", "function": {"arguments": '"x":'}},
+        {"index": 0, "id": "a", "function": {"name": "f", "arguments": "1}"}},
+    ) == [["a", "f", '{"x":1}']]

@@ -7,12 +7,14 @@ import json
 
 import pytest
 
+from fairlead.dialects import DIALECTS
 from fairlead.dialects.openai_chat import stream
 from fairlead.errors import UpstreamUnreachable
 from fairlead.providers.sim import Fault, SimSettings, Simulator
 from fairlead.providers.sim.server import handler
 from fairlead.testing.clock import VirtualClock
 from fairlead.wire import Origin, Pool, Server, head
+from sim_asking import CHATS, body_of, chat, path_of
 
 
 def request(**fields):
@@ -49,12 +51,15 @@ async def served():
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
-async def test_an_answer_is_the_same_as_in_process(served, is_stream):
-    """Byte for byte."""
+@pytest.mark.parametrize("name", CHATS)
+async def test_an_answer_is_the_same_as_in_process(served, name, is_stream):
+    """Byte for byte, in every dialect."""
     simulator, pool = await served()
-    body = request(stream=is_stream, stream_options={"include_usage": True} if is_stream else None)
-    incoming = await pool.send(HEAD, body, 5.0)
-    expected = Simulator().respond("POST", "/v1/chat/completions", {}, body).body
+    body = body_of(name, chat(stream=is_stream, include_usage=is_stream))
+    path = path_of(DIALECTS[name], "sim-small", is_stream=is_stream)
+    lines = head("POST", path, {"host": "127.0.0.1", "content-type": "application/json"})
+    incoming = await pool.send(lines, body, 5.0)
+    expected = Simulator().respond("POST", path, {}, body).body
     assert (incoming.status, incoming.headers["x-fairlead-simulated"]) == (200, "true")
     assert await incoming.read(1_000_000) == expected
     assert [line.outcome for line in simulator.bill.calls] == ["ok"]

@@ -223,6 +223,25 @@ async def test_an_unknown_model_is_refused():
     assert sim.bill.calls == ()
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("sim-embed", "`sim-embed` answers no chats; `sim-small`, `sim-large`, `sim-reasoner`, `sim-long` do."),
+        (
+            "gpt-4o",
+            (
+                "The model `gpt-4o` does not exist; "
+                "the simulator has `sim-small`, `sim-large`, `sim-reasoner`, `sim-long`."
+            ),
+        ),
+    ],
+)
+async def test_a_refusal_names_the_models_that_answer_chats(model, message):
+    """No other would do."""
+    incoming = await Sim().ask(model=model)
+    assert json.loads(await incoming.read(10_000))["error"]["message"] == message
+
+
 async def test_any_model_answers_under_a_name_that_shows_it():
     """It never passes for the model asked for."""
     assert (await Sim(any_model=True).answer(model="gpt-4o")).model == "sim:gpt-4o"
@@ -244,7 +263,7 @@ async def test_models_bill_and_unknown_paths():
     sim = Sim()
     await sim.answer()
     models = json.loads(await (await sim.send("GET", "/v1/models")).read(10_000))
-    assert [row["id"] for row in models["data"]] == ["sim-small", "sim-large", "sim-reasoner", "sim-long"]
+    assert [row["id"] for row in models["data"]] == ["sim-small", "sim-large", "sim-reasoner", "sim-long", "sim-embed"]
     bill = json.loads(await (await sim.send("GET", "/sim/bill")).read(10_000))
     assert bill["total_nanousd"] == bill["calls"][0]["cost_nanousd"] > 0
     assert (await sim.send("DELETE", "/sim/bill")).status == 200

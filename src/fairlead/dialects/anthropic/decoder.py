@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.sse import SseError, SseEvent, SseParser
 from fairlead.dialects._json import load_object
 from fairlead.dialects.anthropic.errors import decode_in_band, is_error
 from fairlead.dialects.anthropic.reasons import decode_reason, raw_values
 from fairlead.dialects.anthropic.usage import decode_usage, uncounted, updated
-from fairlead.errors import FairleadError, UpstreamProtocol
+from fairlead.dialects.reader import EventReader
 from fairlead.types import (
     ChatEvent,
     Finished,
@@ -24,61 +23,24 @@ from fairlead.types import (
     UsageReport,
 )
 
-_SILENT = (Started, UsageReport)
-"""Events that carry nothing the model said."""
 _MESSAGE = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
 _CALL = frozenset({"type", "id", "name", "input"})
 _SKIPPED = frozenset({"ping", "message_stop", "content_block_stop"})
 """Events that the others already say, or that say nothing."""
 
 
-class MessageEventDecoder:
-    """Turns one raw stream into neutral events.
+class MessageEventDecoder(EventReader):
+    """Turns one raw stream into neutral events."""
 
-    Events decoded before an error in the same bytes are not lost: they are given back, and the error is raised by the
-    next `feed`, or stands in `error` where the stream ends there.
-    """
-
-    __slots__ = ("_bare", "_calls", "_counts", "_parser", "complete", "error")
+    __slots__ = ("_bare", "_calls", "_counts")
 
     def __init__(self) -> None:
-        self._parser = SseParser()
+        super().__init__()
         self._counts: dict[str, Any] = {}
         self._calls: dict[int, int] = {}
         """A block's index to that of its call: calls are counted by themselves."""
         self._bare: set[int] = set()
         """The blocks of calls of which no arguments have come."""
-        self.complete = False
-        self.error: FairleadError | None = None
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        """The events completed by these bytes; nothing after the terminator.
-
-        Raises:
-            FairleadError: an in-band error, mapped, or `UpstreamProtocol` for what is no JSON object.
-        """
-        if self.error is not None:
-            raise self.error
-        events: list[ChatEvent] = []
-        if self.complete:
-            return events
-        for event in self._parse(chunk):
-            try:
-                events += self._events(event.event, event.data)
-            except FairleadError as error:
-                self.error = error
-                if all(isinstance(event, _SILENT) for event in events):
-                    raise
-                break
-            if self.complete:
-                break
-        return events
-
-    def _parse(self, chunk: bytes) -> list[SseEvent]:
-        try:
-            return self._parser.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
 
     def _events(self, name: bytes, data: bytes) -> Iterator[ChatEvent]:
         if name == b"error":

@@ -25,6 +25,8 @@ from fairlead.types import (
     UsageReport,
 )
 
+_END_CHARS = 8
+"""How much of the end of arguments is looked at before they are read as a whole."""
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -47,6 +49,8 @@ class _Call(msgspec.Struct):
 
     @property
     def is_whole(self) -> bool:
+        if not self.arguments[-_END_CHARS:].rstrip().endswith("}"):
+            return False  # asked for each piece: nearly always this is all that is looked at
         try:
             _OBJECT.decode(self.arguments)
         except (ValueError, RecursionError):
@@ -60,7 +64,7 @@ class MessageEventEncoder:
     Of several choices only the first is written: this dialect has one.
     """
 
-    __slots__ = ("_block", "_calls", "_finished", "_id", "_next", "_order", "_started", "_usage")
+    __slots__ = ("_block", "_calls", "_finished", "_id", "_next", "_order", "_refused", "_started", "_usage")
 
     def __init__(self) -> None:
         self._id = ""
@@ -70,6 +74,7 @@ class MessageEventEncoder:
         self._calls: dict[int, _Call] = {}
         self._order: list[int] = []
         """The calls that are not written to the end; the first of them is being written."""
+        self._refused = False
         self._finished: Finished | None = None
         self._usage: Usage | None = None
 
@@ -92,7 +97,7 @@ class MessageEventEncoder:
         out = self._start(Started(id="", model="", created=0)) + self._written_calls() + self._close()
         finished = self._finished or Finished(reason="stop")
         delta = {
-            "stop_reason": encode_reason(finished.reason, called=bool(self._calls)),
+            "stop_reason": encode_reason(finished.reason, called=bool(self._calls), refused=self._refused),
             "stop_sequence": None,
             **finished.extra,
         }
@@ -125,6 +130,7 @@ class MessageEventEncoder:
             case TextDelta():
                 return self._text(event.text, event.part)
             case RefusalDelta():
+                self._refused = True
                 return self._text(event.text, None)
             case ReasoningDelta():
                 return self._reasoning(event)

@@ -7,13 +7,13 @@ provider's words: those name keys, organisations and workspaces of ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
-from fairlead.core.retry_after import DO_NOT_RETRY, retry_after_s
+from fairlead.core.retry_after import DO_NOT_RETRY
 from fairlead.dialects._json import loads, printable, snippet
+from fairlead.dialects.waits import asked_wait_s
 from fairlead.errors import (
     BudgetExceeded,
     ContentRefused,
@@ -82,12 +82,11 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
 def decode(status: int, headers: Mapping[str, str], body: bytes) -> FairleadError:
     """A provider's error answer as one of ours; total.
 
-    401 and 403 are our credential's; 402, and a 400 or 429 that speaks of money, are the account's.  A `Retry-After` date
-    counts from the answer's own `Date`, so that our clock does not matter.
+    401 and 403 are our credential's; 402, and a 400 or 429 that speaks of money, are the account's.
     """
     told = _told(body)
     error = _decoded(status, told, f"HTTP {status}: {_detail(told, body)}")
-    wait_s = retry_after_s(headers, _date_s(headers))
+    wait_s = asked_wait_s(headers)
     if wait_s == DO_NOT_RETRY or headers.get("x-should-retry") == "false":
         error.retryable = False  # this one answer is final, whatever its kind usually is
     elif wait_s is not None:
@@ -194,10 +193,3 @@ def _detail(told: _Told, body: bytes) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _date_s(headers: Mapping[str, str]) -> float | None:
-    try:
-        return parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None

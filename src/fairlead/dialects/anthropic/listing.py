@@ -16,7 +16,7 @@ def count(tokens: int) -> dict[str, Any]:
 
 def model(name: str) -> dict[str, Any]:
     """One model."""
-    return {"type": "model", "id": name, "display_name": name, "created_at": _LONG_AGO}
+    return {"type": "model", "id": name, "display_name": name, "created_at": _LONG_AGO, "lifecycle": "active"}
 
 
 def models(names: Sequence[str]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from fairlead.errors import InvalidRequest
 from fairlead.types import Chat, ResponseFormat, Thinking, Tool, ToolChoice
 
 DEFAULT_MAX_TOKENS = 4096
-"""What `max_tokens`, which this dialect demands, is where the caller set no limit: the most that every Claude writes."""
+"""What `max_tokens`, which this dialect demands, is where the caller set no limit: the most that every Claude writes.
+A budget for thinking comes on top, for the limit contains what is thought."""
 
 _TOOLS = msgspec.json.Decoder(list[Fields])
 _READ = (
@@ -39,6 +40,7 @@ _READ = (
     "metadata",
 )
 _NO_SCHEMA = msgspec.Raw(b'{"type":"object","properties":{}}')
+_NOTHING = frozenset({b"null", b"[]"})
 _EFFORTS = {"minimal": "low"}
 _MODES = {"auto": "auto", "none": "none", "required": "any"}
 
@@ -57,7 +59,8 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     if "type" in known:
         extra["type"] = known["type"]
     choice, parallel = _tool_choice(fields, extra)
-    effort, form = _output_config(fields, extra)
+    effort, form, binding = _output_config(fields, extra)
+    binding |= {name for name in ("mcp_servers", "tool_choice") if bytes(extra.get(name, b"[]")) not in _NOTHING}
     return {
         "max_output_tokens": integer(fields, "max_tokens", 0, MOST_TOKENS),
         "temperature": plain(fields, "temperature", float),
@@ -73,6 +76,7 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
         "user": _user(fields, extra),
         "cache": cache,
         "include_usage": boolean(fields, "stream"),  # a stream of this dialect always counts
+        "binding": frozenset(binding),
         "extra": extra,
     }
 
@@ -85,7 +89,7 @@ def encode_parameters(chat: Chat) -> dict[str, Any]:
     """
     _refuse_inexpressible(chat)
     body: dict[str, Any] = dict(chat.extra)
-    body["max_tokens"] = DEFAULT_MAX_TOKENS if chat.max_output_tokens is None else chat.max_output_tokens
+    body["max_tokens"] = _default_limit(chat) if chat.max_output_tokens is None else chat.max_output_tokens
     if chat.temperature is not None:
         body["temperature"] = min(chat.temperature, 1.0)
     sampling = {"top_p": chat.top_p, "top_k": chat.top_k}
@@ -99,6 +103,11 @@ def encode_parameters(chat: Chat) -> dict[str, Any]:
     if chat.user is not None:
         body["metadata"] = {**_object(chat.extra, "metadata"), "user_id": chat.user}
     return body | _encode_choice(chat) | _encode_thinking(chat) | _encode_output(chat)
+
+
+def _default_limit(chat: Chat) -> int:
+    budget = None if chat.thinking is None else chat.thinking.budget_tokens
+    return DEFAULT_MAX_TOKENS + (budget or 0)
 
 
 def _refuse_inexpressible(chat: Chat) -> None:
@@ -235,10 +244,13 @@ def _encode_thinking(chat: Chat) -> dict[str, Any]:
     return {"thinking": {"type": chat.thinking.mode, **{name: v for name, v in told.items() if v is not None}}}
 
 
-def _output_config(fields: Mapping[str, msgspec.Raw], extra: Fields) -> tuple[str | None, ResponseFormat | None]:
+def _output_config(
+    fields: Mapping[str, msgspec.Raw], extra: Fields
+) -> tuple[str | None, ResponseFormat | None, set[str]]:
+    """The effort, the form of the answer, and the path of a form that has no neutral one."""
     raw = fields.get("output_config")
     if raw is None or bytes(raw) == b"null":
-        return None, None
+        return None, None, set()
     try:
         config = msgspec.json.decode(raw, type=Fields)
         form = msgspec.json.decode(config["format"], type=Fields | None) if "format" in config else None
@@ -252,7 +264,7 @@ def _output_config(fields: Mapping[str, msgspec.Raw], extra: Fields) -> tuple[st
     left = rest(config, *known) | ({"type": config["type"]} if "type" in config else {})
     if left:
         extra["output_config"] = msgspec.Raw(msgspec.json.encode(left))
-    return plain(config, "effort", str), found
+    return plain(config, "effort", str), found, set() if found or not form else {"output_config.format"}
 
 
 def _encode_output(chat: Chat) -> dict[str, Any]:

@@ -33,16 +33,19 @@ def decode_reason(reason: str) -> tuple[FinishReason, dict[str, Any]]:
     return neutral, ({} if _WIRE.get(neutral) == reason else {"stop_reason": reason})
 
 
-def encode_reason(reason: FinishReason | None, *, called: bool) -> str:
+def encode_reason(reason: FinishReason | None, *, called: bool, refused: bool = False) -> str:
     """Anthropic's reason.
 
     Args:
         called: whether the answer holds calls of tools; some providers end such an answer with `stop`.
+        refused: whether the model said that it will not answer, which is a reason here and no part of the answer.
     """
-    if reason is None:
-        return "end_turn"
     if reason == "stop" and called:
         return "tool_use"
+    if reason in {None, "stop"} and refused:
+        return "refusal"
+    if reason is None:
+        return "end_turn"
     if reason in _NEUTRAL:
         return reason
     return _WIRE.get(reason, "end_turn")

@@ -103,7 +103,7 @@ def encode(reply: ChatReply) -> bytes:
         "role": "assistant",
         "model": reply.model,
         "content": content,
-        "stop_reason": encode_reason(reason, called=bool(message.tool_calls)),
+        "stop_reason": encode_reason(reason, called=bool(message.tool_calls), refused=message.is_refusal),
         "stop_sequence": None,
         "usage": counts,
     }

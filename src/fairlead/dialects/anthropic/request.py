@@ -8,13 +8,11 @@ from typing import Any
 import msgspec
 
 from fairlead.call import Request
-from fairlead.core.jsontop import MalformedObject, top_level
-from fairlead.core.jsontop import join as join_fields
 from fairlead.dialects.anthropic.media import measure_media
 from fairlead.dialects.anthropic.messages import decode_system, decode_turn, encode_messages
 from fairlead.dialects.anthropic.parameters import decode_parameters, encode_parameters
+from fairlead.dialects.bodies import faults_named, open_body, rejoined
 from fairlead.dialects.fields import (
-    DESTINATIONS,
     MOST_TOKENS,
     BadField,
     array,
@@ -24,7 +22,6 @@ from fairlead.dialects.fields import (
     string,
     value_of,
 )
-from fairlead.errors import InvalidRequest
 from fairlead.types import Chat
 
 _COUNT = "/count_tokens"
@@ -39,15 +36,8 @@ def read(body: bytes, path: str = "") -> Request:
     Raises:
         InvalidRequest: not a JSON object, a destination named in it, or a known field of the wrong type.
     """
-    try:
-        fields = top_level(body)
-    except MalformedObject as error:
-        raise InvalidRequest(f"The body cannot be read: {error}.") from None
-    named = DESTINATIONS.intersection(fields)
-    if named:
-        name = min(named)
-        raise InvalidRequest(f"`{name}` cannot be chosen by a caller; it is set in the configuration.", param=name)
-    try:
+    fields = open_body(body)
+    with faults_named():
         images, media_bytes = measure_media(array(fields, "messages"))
         if path.endswith(_COUNT):
             return Request(
@@ -65,22 +55,9 @@ def read(body: bytes, path: str = "") -> Request:
             images=images,
             end_user=_end_user(fields),
         )
-    except BadField as error:
-        raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
-def join(request: Request, model: str, *, ask_usage: bool, defaults: Mapping[str, msgspec.Raw] | None = None) -> bytes:  # noqa: ARG001
-    """The caller's fields, in their order, with the model replaced; usage comes without being asked for.
-
-    A field that the caller sent as null counts as sent: `defaults` fill only what is absent.
-    """
-    if model == request.model and not defaults:
-        return join_fields(request.fields)
-    fields = dict(request.fields)
-    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
-    for name, value in (defaults or {}).items():
-        fields.setdefault(name, value)
-    return join_fields(fields)
+join = rejoined
 
 
 def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
@@ -89,7 +66,7 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
     Raises:
         InvalidRequest: names the field at fault.
     """
-    try:
+    with faults_named():
         model = model_name(fields)
         messages = decode_system(fields.get("system"))
         try:
@@ -100,8 +77,6 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
             messages += decode_turn(row, f"messages[{index}]")
         stream = boolean(fields, "stream")
         return Chat(model=model, messages=tuple(messages), stream=stream, **decode_parameters(fields))
-    except BadField as error:
-        raise InvalidRequest(f"{error}.", param=error.param) from None
 
 
 def encode(chat: Chat, quirks: frozenset[str] = frozenset()) -> bytes:  # noqa: ARG001 - nobody else speaks it

@@ -4,78 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.core.sse import EventSplitter, SseError
 from fairlead.dialects._json import load_object, loads
 from fairlead.dialects.anthropic.decoder import MessageEventDecoder
 from fairlead.dialects.anthropic.encoder import MessageEventEncoder
 from fairlead.dialects.anthropic.errors import decode_in_band, is_error
 from fairlead.dialects.anthropic.usage import decode_usage, updated
-from fairlead.dialects.frames import parsed, says_something
-from fairlead.errors import FairleadError, UpstreamProtocol
-from fairlead.types import Usage
+from fairlead.dialects.frames import EventScanner, parsed
+from fairlead.errors import UpstreamProtocol
 
-_BEGINNING_BYTES = 256
-"""How much of an unfinished event is looked at to tell it from a ping."""
 _NAME = b"event: content_block_delta\n"
 _PLAIN = (_NAME + b'data: {"type":"content_block_delta"', _NAME + b'data: {"type": "content_block_delta"')
 """How an event begins that holds a piece of content and nothing else."""
 _WRITTEN = ("text", "thinking", "partial_json")
 
 
-class MessageScanner:
+class MessageScanner(EventScanner):
     """Follows one raw stream, decoding events only until content was seen and where they may hold usage or an error.
 
     The output that `message_start` counts is a placeholder: until a later event has counted, `usage` is unknown, and
     `prompt` says what the input costs.  What comes after `message_stop` or after an error is dropped.
     """
 
-    __slots__ = ("_counts", "_flows", "_splitter", "complete", "content", "error", "progressed", "prompt", "usage")
+    __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        self._splitter = EventSplitter()
+        super().__init__()
         self._counts: dict[str, Any] = {}
-        self._flows = False
-        """Content was seen, nothing is held back and nothing has ended the stream: a plain chunk goes on as it is."""
-        self.prompt: Usage | None = None
-        """The input alone, as the beginning of the stream counts it."""
-        self.usage: Usage | None = None
-        self.content = False
-        self.complete = False
-        self.error: FairleadError | None = None
-        self.progressed = False
 
     def flows(self, chunk: bytes) -> bool:
         """Whether a chunk goes on as it is: after the first content nearly every one is a piece of it."""
         return self._flows and _is_plain(chunk)
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Take raw bytes, give back the whole events among them that may go to the caller.
-
-        Raises:
-            UpstreamProtocol: a line over 1 MiB, an event over 4 MiB, or one that must be decoded and is no JSON object.
-        """
-        if self.flows(chunk):
-            self.progressed = True
-            return chunk
-        self.progressed = False
-        if self.complete or self.error is not None:
-            return b""
-        self._flows = False
-        try:
-            events = self._splitter.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
-        held = self._splitter.held
-        self.progressed = any(map(says_something, events)) or (
-            bool(held) and says_something(bytes(held[:_BEGINNING_BYTES]))
-        )
-        passed = [event for event in events if self._passes(event)]
-        self._flows = self.content and not held and not self.complete and self.error is None
-        return b"".join(passed)
-
     def _passes(self, event: bytes) -> bool:
-        if self.complete or self.error is not None:
-            return False
         if self.content and _is_plain(event):
             return True
         for name, data in parsed(event):

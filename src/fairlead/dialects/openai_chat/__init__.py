@@ -18,6 +18,7 @@ OPENAI_CHAT = Dialect(
     leaves_out={
         "top_k": "`top_p` is the form that it has",
         "thinking": "it counts effort and no tokens; `reasoning_effort` is what it reads",
+        "is_error": "what a tool says is text there, and says so itself",
         "cache": "its providers cache what they have seen by themselves",
     },
 )

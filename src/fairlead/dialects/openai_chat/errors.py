@@ -6,15 +6,14 @@ provider's words: those name keys, organisations and accounts of ours.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
-from fairlead.core.retry_after import DO_NOT_RETRY, MAX_S, retry_after_s
+from fairlead.core.retry_after import DO_NOT_RETRY
 from fairlead.dialects._json import loads, printable, snippet
+from fairlead.dialects.waits import asked_wait_s, google_details, google_quota_is_daily, google_wait_s
 from fairlead.errors import (
     BudgetExceeded,
     ContentRefused,
@@ -36,7 +35,16 @@ _MESSAGE_CHARS = 300
 _QUOTA_CODES = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"}
 )
-_POLICY_CODES = frozenset({"content_filter", "content_policy_violation", "content_policy"})
+_POLICY_CODES = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "content_policy",
+        "image_content_policy_violation",
+        "bio_policy",
+        "misalignment_policy_violation",
+    }
+)
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _CONTEXT_WORDS = (
     "maximum context length",
@@ -45,8 +53,6 @@ _CONTEXT_WORDS = (
     "prompt is too long",
     "context length exceeded",
 )
-_DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
-"""How Google's `RetryInfo` writes a wait."""
 _NOT_ANSWERS = frozenset({407, 418})
 """Statuses in the 4xx range that no provider means: something between us and it has answered."""
 
@@ -65,6 +71,20 @@ _KINDS: dict[str, int] = {
     "overloaded_error": 529,
     "timeout": 504,
     "timeout_error": 504,
+    "invalid_prompt": 400,
+    "invalid_image": 400,
+    "invalid_image_format": 400,
+    "invalid_base64_image": 400,
+    "invalid_image_url": 400,
+    "invalid_image_mode": 400,
+    "image_too_large": 400,
+    "image_too_small": 400,
+    "image_parse_error": 400,
+    "image_file_too_large": 400,
+    "image_file_not_found": 400,
+    "unsupported_image_media_type": 400,
+    "empty_image_file": 400,
+    "failed_to_download_image": 400,
 }
 """The status that an in-band error would have had, by its `code` or `type`."""
 
@@ -87,13 +107,12 @@ def decode(status: int, headers: Mapping[str, str], body: bytes) -> FairleadErro
 
     401 and 403 are our credential's; 402 and billing codes are the account's.  408 is the provider's own clock and 409
     a lock: both pass with time, as OpenAI's SDK also has it.  What is no error status at all is a broken protocol.
-    A `Retry-After` date counts from the answer's own `Date`, so that our clock does not matter.
     """
     told = _told(body)
     detail = f"HTTP {status}: {snippet(body)}"
-    wait_s = retry_after_s(headers, _date_s(headers))
+    wait_s = asked_wait_s(headers)
     if wait_s is None:
-        wait_s = _delay_s(told)
+        wait_s = google_wait_s(told.details)
     error = _decoded(status, told, detail)
     if wait_s == DO_NOT_RETRY:
         error.retryable = False  # this one answer is final, whatever its kind usually is
@@ -176,18 +195,8 @@ def _rejected(status: int, told: _Told, detail: str) -> UpstreamRejected:
 def _is_quota(told: _Told) -> bool:
     if told.status == "RESOURCE_EXHAUSTED":
         # Google says "exceeded your current quota" of a limit by the minute, too; only the quota's name tells.
-        violated = [each for detail in told.details for each in _tables(detail.get("violations"))]
-        return any("PerDay" in _text(each.get("quotaId")) for each in violated)
+        return google_quota_is_daily(told.details)
     return told.code in _QUOTA_CODES or told.type in _QUOTA_CODES or "exceeded your current quota" in told.message
-
-
-def _delay_s(told: _Told) -> float | None:
-    """The wait in Google's `RetryInfo`, which sends no header."""
-    for detail in told.details:
-        match = _DELAY.fullmatch(_text(detail.get("retryDelay")))
-        if match:
-            return min(float(match[1]), MAX_S)
-    return None
 
 
 def _is_context(told: _Told) -> bool:
@@ -222,21 +231,10 @@ def _from(inner: dict[str, Any]) -> _Told:
         type=_text(inner.get("type")),
         code=str(code) if is_number else _text(code),
         status=_text(inner.get("status")),
-        details=tuple(_tables(inner.get("details"))),
+        details=google_details(inner.get("details")),
         param=printable(param)[:100] if isinstance(param, str) else None,
     )
 
 
-def _tables(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _date_s(headers: Mapping[str, str]) -> float | None:
-    try:
-        return parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None

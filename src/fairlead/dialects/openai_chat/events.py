@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.sse import SseError, SseEvent, SseParser
 from fairlead.dialects._json import load_object
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.usage import decode_usage, encode_usage
-from fairlead.errors import FairleadError, UpstreamProtocol
+from fairlead.dialects.reader import EventReader
 from fairlead.types import (
     ChatEvent,
     Finished,
@@ -25,57 +24,22 @@ from fairlead.types import (
     UsageReport,
 )
 
-_SILENT = (Started, UsageReport)
-"""Events that carry nothing the model said."""
 
+class ChatEventDecoder(EventReader):
+    """Turns one raw stream into neutral events."""
 
-class ChatEventDecoder:
-    """Turns one raw stream into neutral events.
-
-    Events decoded before an error in the same bytes are not lost: they are given back, and the error is raised by the
-    next `feed`, or stands in `error` where the stream ends there.
-    """
-
-    __slots__ = ("_parser", "_started", "complete", "error")
+    __slots__ = ("_calls", "_started")
 
     def __init__(self) -> None:
-        self._parser = SseParser()
+        super().__init__()
         self._started = False
-        self.complete = False
-        self.error: FairleadError | None = None
-
-    def feed(self, chunk: bytes) -> list[ChatEvent]:
-        """The events completed by these bytes; nothing after the terminator.
-
-        Raises:
-            FairleadError: an in-band error, mapped, or `UpstreamProtocol` for what is no JSON object.
-        """
-        if self.error is not None:
-            raise self.error
-        events: list[ChatEvent] = []
-        if self.complete:
-            return events
-        for event in self._parse(chunk):
-            if event.data.startswith(b"[DONE]"):
-                self.complete = True
-                break
-            try:
-                events += self._events(event.event, event.data)
-            except FairleadError as error:
-                self.error = error
-                if all(isinstance(event, _SILENT) for event in events):
-                    raise
-                break
-        return events
-
-    def _parse(self, chunk: bytes) -> list[SseEvent]:
-        try:
-            return self._parser.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
+        self._calls: dict[int, _Calls] = {}
+        """Those of each choice."""
 
     def _events(self, name: bytes, data: bytes) -> Iterator[ChatEvent]:
-        if not data:
+        if data.startswith(b"[DONE]"):
+            self.complete = True
+        if not data or self.complete:
             return
         body = load_object(data)
         if is_error(body, name):
@@ -86,10 +50,59 @@ class ChatEventDecoder:
         choices = body.get("choices")
         for position, choice in enumerate(choices if isinstance(choices, list) else ()):
             if isinstance(choice, dict):
-                yield from _choice_events(choice, position)
+                yield from self._choice_events(choice, position)
         usage = decode_usage(body.get("usage"), body.get("service_tier"))
         if usage is not None:
             yield UsageReport(usage=usage)
+
+    def _choice_events(self, choice: dict[str, Any], position: int) -> Iterator[ChatEvent]:
+        index = _index(choice.get("index"), position)
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            yield from _delta_events(choice, delta, index)
+            calls = delta.get("tool_calls")
+            for place, call in enumerate(calls if isinstance(calls, list) else ()):
+                if isinstance(call, dict):
+                    yield self._calls.setdefault(index, _Calls()).delta(call, index, place)
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str):
+            yield Finished(reason=reason, choice=index)
+
+
+class _Calls:
+    """The calls of one choice.  Some servers give several of them one index, or none: a new id with a name is a new
+    call.  An id alone is not, for others make one up for each piece."""
+
+    __slots__ = ("_ids", "_numbers")
+
+    def __init__(self) -> None:
+        self._ids: dict[int, str] = {}
+        """By our number."""
+        self._numbers: dict[int, int] = {}
+        """Our number of the call that an index stands for at present."""
+
+    def delta(self, call: dict[str, Any], choice: int, place: int) -> ToolCallDelta:
+        """The event for a piece."""
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        index, name = _index(call.get("index"), place), _string(function.get("name"))
+        call_id = _string(call.get("id"))
+        return ToolCallDelta(
+            index=self._number(index, call_id, name),
+            choice=choice,
+            id=call_id,
+            name=name,
+            arguments=_string(function.get("arguments")) or "",
+        )
+
+    def _number(self, index: int, call_id: str | None, name: str | None) -> int:
+        number = self._numbers.get(index)
+        if number is None or (call_id and name and self._ids[number] not in {"", call_id}):
+            number = index if index not in self._ids else max(self._ids) + 1
+            self._numbers[index] = number
+            self._ids[number] = ""
+        self._ids[number] = self._ids[number] or call_id or ""
+        return number
 
 
 class ChatEventEncoder:
@@ -175,16 +188,6 @@ def _started(body: dict[str, Any]) -> Started:
     )
 
 
-def _choice_events(choice: dict[str, Any], position: int) -> Iterator[ChatEvent]:
-    index = _index(choice.get("index"), position)
-    delta = choice.get("delta")
-    if isinstance(delta, dict):
-        yield from _delta_events(choice, delta, index)
-    reason = choice.get("finish_reason")
-    if isinstance(reason, str):
-        yield Finished(reason=reason, choice=index)
-
-
 def _delta_events(choice: dict[str, Any], delta: dict[str, Any], index: int) -> Iterator[ChatEvent]:
     reasoning = _string(delta.get("reasoning_content")) or _string(delta.get("reasoning"))
     if reasoning:
@@ -196,22 +199,6 @@ def _delta_events(choice: dict[str, Any], delta: dict[str, Any], index: int) -> 
     refusal = _string(delta.get("refusal"))
     if refusal:
         yield RefusalDelta(text=refusal, choice=index)
-    calls = delta.get("tool_calls")
-    for position, call in enumerate(calls if isinstance(calls, list) else ()):
-        if isinstance(call, dict):
-            yield _tool_delta(call, index, position)
-
-
-def _tool_delta(call: dict[str, Any], choice: int, position: int) -> ToolCallDelta:
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    return ToolCallDelta(
-        index=_index(call.get("index"), position),
-        choice=choice,
-        id=_string(call.get("id")),
-        name=_string(function.get("name")),
-        arguments=_string(function.get("arguments")) or "",
-    )
 
 
 def _index(value: Any, position: int) -> int:

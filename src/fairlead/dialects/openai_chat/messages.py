@@ -59,11 +59,14 @@ def encode_message(message: Message) -> dict[str, Any]:
         InvalidRequest: a part that this dialect has no form for.
     """
     body: dict[str, Any] = {"role": message.role}
-    if len(message.parts) == 1 and isinstance(message.parts[0], TextPart):
-        body["content"] = message.parts[0].text
-    elif message.parts:
-        # Reasoning of another provider's model is nothing that this dialect takes back: it is left out.
-        body["content"] = [_encode_part(part) for part in message.parts if not isinstance(part, ReasoningPart)]
+    # Reasoning of another provider's model is nothing that this dialect takes back: it is left out.
+    parts = [part for part in message.parts if not isinstance(part, ReasoningPart)]
+    if len(parts) == 1 and isinstance(parts[0], TextPart) and not parts[0].extra:
+        body["content"] = parts[0].text
+    elif parts:
+        body["content"] = [_encode_part(part) for part in parts]
+    elif not message.tool_calls and not message.extra:
+        body["content"] = ""  # nothing at all is refused, such as a result of a tool that returned nothing
     if message.name is not None:
         body["name"] = message.name
     if message.tool_call_id is not None:
@@ -92,7 +95,8 @@ def encode_answer(message: Message) -> dict[str, Any]:
 
 def encode_tool_call(call: ToolCall) -> dict[str, Any]:
     """A function call as it stands in a message."""
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function, **call.extra}
 
 
 def _optional_string(fields: Mapping[str, msgspec.Raw], name: str, at: str) -> str | None:
@@ -124,7 +128,12 @@ def _tool_call(call: Any, at: str) -> ToolCall:
     if not isinstance(arguments, str):  # some servers send the object itself
         arguments = msgspec.json.encode(arguments).decode()
     call_id = call.get("id")
-    return ToolCall(id=call_id if isinstance(call_id, str) else "", name=name, arguments=arguments)
+    return ToolCall(
+        id=call_id if isinstance(call_id, str) else "",
+        name=name,
+        arguments=arguments,
+        extra=_rest(call, "id", "function"),
+    )
 
 
 def _parts(content: Any, at: str) -> tuple[Part, ...]:
@@ -148,13 +157,17 @@ def _part(part: Any, at: str) -> Part:
 
 
 def _text_part(part: dict[str, Any], at: str) -> Part:
-    return TextPart(text=_string(part, "text", at))
+    return TextPart(text=_string(part, "text", at), extra=_rest(part, "text"))
 
 
 def _image_part(part: dict[str, Any], at: str) -> Part:
     image = _inner(part, "image_url", at)
     detail = image.get("detail")
-    return ImagePart(url=_string(image, "url", f"{at}.image_url"), detail=detail if isinstance(detail, str) else None)
+    return ImagePart(
+        url=_string(image, "url", f"{at}.image_url"),
+        detail=detail if isinstance(detail, str) else None,
+        extra=_rest(part, "image_url"),
+    )
 
 
 def _audio_part(part: dict[str, Any], at: str) -> Part:
@@ -166,7 +179,12 @@ def _file_part(part: dict[str, Any], at: str) -> Part:
     names = ("file_id", "file_data", "filename")
     file = _inner(part, "file", at)
     known = {name: _string(file, name, f"{at}.file") for name in names if file.get(name) is not None}
-    return FilePart(file_id=known.get("file_id"), file_data=known.get("file_data"), filename=known.get("filename"))
+    return FilePart(
+        file_id=known.get("file_id"),
+        file_data=known.get("file_data"),
+        filename=known.get("filename"),
+        extra=_rest(part, "file"),
+    )
 
 
 def _refusal_part(part: dict[str, Any], at: str) -> Part:
@@ -189,6 +207,15 @@ def _inner(part: dict[str, Any], name: str, at: str) -> dict[str, Any]:
     return value
 
 
+def _rest(values: dict[str, Any], *known: str) -> dict[str, msgspec.Raw]:
+    """What else a part or a call says, such as `cache_control`, which other servers of this dialect read."""
+    return {
+        name: msgspec.Raw(msgspec.json.encode(value))
+        for name, value in values.items()
+        if name != "type" and name not in known and value is not None
+    }
+
+
 def _string(values: dict[str, Any], name: str, at: str) -> str:
     value = values.get(name)
     if not isinstance(value, str):
@@ -207,15 +234,16 @@ def _encode_part(part: Part) -> dict[str, Any]:
         case FilePart(text=str()):
             return {"type": "text", "text": part.text}
         case TextPart():
-            return {"type": "text", "text": part.text}
+            return {"type": "text", "text": part.text, **part.extra}
         case ImagePart():
             detail = {} if part.detail is None else {"detail": part.detail}
-            return {"type": "image_url", "image_url": {"url": part.url, **detail}}
+            return {"type": "image_url", "image_url": {"url": part.url, **detail}, **part.extra}
         case AudioPart():
             return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
         case FilePart():
             named = {"file_id": part.file_id, "file_data": part.file_data, "filename": part.filename}
-            return {"type": "file", "file": {name: value for name, value in named.items() if value is not None}}
+            file = {name: value for name, value in named.items() if value is not None}
+            return {"type": "file", "file": file, **part.extra}
         case RefusalPart():
             return {"type": "refusal", "refusal": part.text}
 

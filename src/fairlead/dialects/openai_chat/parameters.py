@@ -26,6 +26,21 @@ _PLAIN: Mapping[str, type] = {
 }
 """Fields that have the same name and one plain type on both sides."""
 
+_BINDING = frozenset(
+    {
+        "audio",
+        "function_call",
+        "functions",
+        "modalities",
+        "response_format",
+        "tool_choice",
+        "tools",
+        "web_search_options",
+    }
+)
+"""What is asked for beside text and functions, where it has no neutral form: without it the answer is another one."""
+_NOTHING = frozenset({b"null", b"[]", b'["text"]'})
+"""How these fields ask for nothing."""
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _READ = frozenset(
     {
@@ -61,6 +76,9 @@ def decode_parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     known["tool_choice"] = _tool_choice(fields, extra)
     known["response_format"] = _response_format(fields, extra)
     known["include_usage"] = _include_usage(fields, extra)
+    known["binding"] = frozenset(
+        name for name in _BINDING.intersection(extra) if bytes(extra[name]).replace(b" ", b"") not in _NOTHING
+    )
     return {**known, "extra": extra}
 
 
@@ -110,9 +128,7 @@ class _Function(msgspec.Struct):
     strict: bool | None = None
 
 
-class _Tool(msgspec.Struct):
-    type: str
-    function: _Function | None = None
+_Fields = dict[str, msgspec.Raw]
 
 
 def _tools(fields: Mapping[str, msgspec.Raw], extra: dict[str, msgspec.Raw]) -> tuple[Tool, ...]:
@@ -120,22 +136,41 @@ def _tools(fields: Mapping[str, msgspec.Raw], extra: dict[str, msgspec.Raw]) -> 
     if raw is None:
         return ()
     try:
-        tools = msgspec.json.decode(raw, type=list[_Tool] | None) or []
+        rows = msgspec.json.decode(raw, type=list[_Fields] | None) or []
+        tools = [_tool(row) for row in rows]
     except (ValueError, RecursionError) as error:
         raise BadField("tools", f"cannot be read: {error}") from None
-    functions = [tool.function for tool in tools if tool.type == "function" and tool.function is not None]
+    functions = [tool for tool in tools if tool is not None]
     if len(functions) != len(tools):
         extra["tools"] = raw
         return ()
-    return tuple(
-        Tool(
-            name=function.name,
-            description=function.description,
-            parameters=_present(function.parameters),
-            strict=function.strict,
-        )
-        for function in functions
+    return tuple(functions)
+
+
+def _tool(row: _Fields) -> Tool | None:
+    """The function; `None` where it is none.
+
+    Raises:
+        ValueError: it is not well formed.
+    """
+    kind = msgspec.json.decode(row.get("type", b"null"), type=str)
+    raw = row.get("function", msgspec.Raw(b"null"))
+    function = msgspec.json.decode(raw, type=_Function | None)
+    if kind != "function" or function is None:
+        return None
+    left = _all_but(msgspec.json.decode(raw, type=_Fields), *_Function.__struct_fields__)
+    return Tool(
+        name=function.name,
+        description=function.description,
+        parameters=_present(function.parameters),
+        strict=function.strict,
+        extra=_all_but(row, "type", "function")
+        | ({"function": msgspec.Raw(msgspec.json.encode(left))} if left else {}),
     )
+
+
+def _all_but(fields: _Fields, *known: str) -> _Fields:
+    return {name: raw.copy() for name, raw in fields.items() if name not in known}
 
 
 def _tool_choice(fields: Mapping[str, msgspec.Raw], extra: dict[str, msgspec.Raw]) -> ToolChoice | None:
@@ -209,7 +244,9 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
         raise InvalidRequest(f"`tools` hold {tool.hosted!r}, which this model's provider does not run.", param="tools")
     function = {"description": tool.description, "parameters": tool.parameters, "strict": tool.strict}
     present = {name: value for name, value in function.items() if value is not None}
-    return {"type": "function", "function": {"name": tool.name, **present}}
+    more = dict(tool.extra)
+    kept = msgspec.json.decode(more.pop("function", b"{}"), type=_Fields)
+    return {"type": "function", "function": {"name": tool.name, **present, **kept}, **more}
 
 
 def _encode_choice(choice: ToolChoice) -> Any:
@@ -221,5 +258,6 @@ def _encode_choice(choice: ToolChoice) -> Any:
 def _encode_format(form: ResponseFormat) -> dict[str, Any]:
     if form.type != "json_schema":
         return {"type": form.type}
-    inner = {"name": form.name, "schema": form.schema, "strict": form.strict}
+    # Other dialects have no name for a schema, this one demands it.
+    inner = {"name": "answer" if form.name is None else form.name, "schema": form.schema, "strict": form.strict}
     return {"type": form.type, "json_schema": {name: value for name, value in inner.items() if value is not None}}

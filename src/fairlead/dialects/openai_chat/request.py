@@ -36,6 +36,8 @@ _OPTIONS = frozenset({"max_completion_tokens", "max_tokens", "n", "service_tier"
 """Fields that `_read_options` decodes; most bodies have few of them, or none."""
 _LOOKED_AT = DESTINATIONS | _OPTIONS
 
+_BINDING = frozenset({"tool_calls", "function_call", "audio"})
+"""What else a message may hold that the model has to read: calls that are not of functions, and what it said aloud."""
 _WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
 _Messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
@@ -101,8 +103,10 @@ def decode(fields: Mapping[str, msgspec.Raw]) -> Chat:
         except (ValueError, RecursionError):
             raise BadField("messages", "must be an array of objects") from None
         messages = tuple(decode_message(row, f"messages[{index}]") for index, row in enumerate(rows))
-        stream = boolean(fields, "stream")
-        return Chat(model=model, messages=messages, stream=stream, **decode_parameters(fields))
+        stream, known = boolean(fields, "stream"), decode_parameters(fields)
+        if not all(_BINDING.isdisjoint(message.extra) for message in messages):
+            known["binding"] |= {"messages"}
+        return Chat(model=model, messages=messages, stream=stream, **known)
     except BadField as error:
         raise InvalidRequest(f"{error}.", param=error.param) from None
 
@@ -122,6 +126,8 @@ def encode(chat: Chat, quirks: frozenset[str] = frozenset()) -> bytes:
     body |= encode_parameters(chat)
     if "max_tokens" in quirks and "max_completion_tokens" in body:
         body["max_tokens"] = body.pop("max_completion_tokens")
+    if "no_stream_options" in quirks:
+        body.pop("stream_options", None)
     return msgspec.json.encode(body)
 
 

@@ -5,46 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.core.sse import EventSplitter, SseError
 from fairlead.dialects._json import load_object, loads
-from fairlead.dialects.frames import parsed, says_something
+from fairlead.dialects.frames import EventScanner, parsed
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.events import ChatEventDecoder, ChatEventEncoder
 from fairlead.dialects.openai_chat.usage import decode_usage
-from fairlead.errors import FairleadError, UpstreamProtocol
-from fairlead.types import Usage
+from fairlead.errors import UpstreamProtocol
 
 _CONTENT_FIELDS = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
 _BARE = b"data:"
-_BEGINNING_BYTES = 256
-"""How much of an unfinished event is looked at to tell it from a ping."""
 
 
-class ChatScanner:
+class ChatScanner(EventScanner):
     """Follows one raw stream, decoding events only until content was seen and where they may hold usage or an error.
 
     What comes after `[DONE]` or after an error is dropped.  A chunk that has both choices and usage (running totals,
     as vLLM sends them on request) is passed on whole: only a chunk of nothing but usage is an answer to our own asking.
     """
 
-    __slots__ = (
-        "_flows", "_forward_usage", "_head", "_splitter", "complete", "content", "error", "progressed", "usage",
-    )  # fmt: skip
-
-    prompt = None  # usage comes last
+    __slots__ = ("_forward_usage", "_head")
 
     def __init__(self, *, forward_usage: bool) -> None:
+        super().__init__()
         self._forward_usage = forward_usage
-        self._splitter = EventSplitter()
-        self._flows = False
-        """Content was seen, nothing is held back and nothing has ended the stream: a plain chunk goes on as it is."""
         self._head = _BARE
         """How the events of this stream begin, up to their choices, where that is plain and need not be looked at again."""
-        self.usage: Usage | None = None
-        self.content = False
-        self.complete = False
-        self.error: FairleadError | None = None
-        self.progressed = False
 
     def flows(self, chunk: bytes) -> bool:
         """Whether a chunk goes on as it is: providers write whole events, of a JSON object each, so that after the first
@@ -54,39 +39,7 @@ class ChatScanner:
         head = self._head if chunk.startswith(self._head) else _BARE
         return chunk.startswith(head) and _is_plain(chunk, len(head))
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Take raw bytes, give back the whole events among them that may go to the caller.
-
-        Raises:
-            UpstreamProtocol: a line over 1 MiB, an event over 4 MiB, or one that must be decoded and is no JSON object.
-        """
-        if self.flows(chunk):
-            self.progressed = True
-            return chunk
-        self.progressed = False
-        if self.complete or self.error is not None:
-            return b""
-        return self._take(chunk)
-
-    def _take(self, chunk: bytes) -> bytes:
-        self._flows = False
-        try:
-            events = self._splitter.feed(chunk)
-        except SseError as error:
-            raise UpstreamProtocol(f"The provider's stream is not well formed: {error}.") from None
-        held = self._splitter.held
-        self.progressed = any(map(says_something, events)) or (
-            bool(held) and says_something(bytes(held[:_BEGINNING_BYTES]))
-        )
-        if not events:
-            return b""
-        passed = [event for event in events if self._passes(event)]
-        self._flows = self.content and not held and not self.complete and self.error is None
-        return b"".join(passed)
-
     def _passes(self, event: bytes) -> bool:
-        if self.complete or self.error is not None:
-            return False
         if self.content and b"[DONE]" not in event and _is_plain(event, 0):
             return True
         for name, data in parsed(event):

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fairlead.providers.sim.standing import Form, Meter, Standing, openai_headers
+
 Counts = Literal["used", "maximum"]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -23,12 +25,16 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Requests a minute; absent: any number."""
     tpm: _Positive | None = None
     """Tokens a minute; absent: any number."""
+    input_tpm: _Positive | None = None
+    """Tokens of input a minute, as Anthropic limits them; absent: any number."""
+    output_tpm: _Positive | None = None
+    """Tokens of output a minute, as Anthropic limits them; absent: any number."""
     bucket_s: _Seconds = 60.0
     """How many seconds' worth of the limits may come at once; less than a minute is a provider that counts by the second."""
     counts: Counts = "used"
     """What a request takes of the tokens: what it uses, or the most that it may become."""
     headers: bool = True
-    """Whether answers carry `x-ratelimit-*`, and refusals `retry-after`."""
+    """Whether answers tell in headers how things stand, and refusals when to come again, as the dialect has it."""
 
 
 class _Bucket:
@@ -56,8 +62,15 @@ class Allowance:
 
     def __init__(self, rates: Rates, now_s: float) -> None:
         self._rates = rates
-        self._requests = None if rates.rpm is None else _Bucket(rates.rpm, rates.bucket_s, now_s)
-        self._tokens = None if rates.tpm is None else _Bucket(rates.tpm, rates.bucket_s, now_s)
+        limits = {
+            "requests": rates.rpm,
+            "tokens": rates.tpm,
+            "input-tokens": rates.input_tpm,
+            "output-tokens": rates.output_tpm,
+        }
+        self._buckets = {
+            kind: _Bucket(limit, rates.bucket_s, now_s) for kind, limit in limits.items() if limit is not None
+        }
 
     def take(self, now_s: float, *, prompt: int, output: int, most: int) -> float:
         """Let a request in, and charge it; else after how many seconds it would be let in.
@@ -66,42 +79,37 @@ class Allowance:
             output: the tokens that its answer will have.
             most: the tokens that its answer may have, as the request says.
         """
-        for bucket in (self._requests, self._tokens):
-            if bucket is not None:
-                bucket.fill(now_s)
-        needed = prompt + most if self._rates.counts == "maximum" else prompt
-        wait_s = max(
-            0.0 if self._requests is None else self._requests.short_s(1),
-            0.0 if self._tokens is None else self._tokens.short_s(needed),
-        )
+        by_maximum = self._rates.counts == "maximum"
+        needed = {"requests": 1, "tokens": prompt, "input-tokens": prompt, "output-tokens": 0}
+        if by_maximum:
+            needed |= {"tokens": prompt + most, "output-tokens": most}
+        charged = needed if by_maximum else needed | {"tokens": prompt + output, "output-tokens": output}
+        for bucket in self._buckets.values():
+            bucket.fill(now_s)
+        wait_s = max((bucket.short_s(needed[kind]) for kind, bucket in self._buckets.items()), default=0.0)
         if wait_s > 0:
             return wait_s
-        if self._requests is not None:
-            self._requests.level -= 1
-        if self._tokens is not None:
-            self._tokens.level -= needed if self._rates.counts == "maximum" else prompt + output
+        for kind, bucket in self._buckets.items():
+            bucket.level -= charged[kind]
         return 0.0
 
-    def headers(self, wait_s: float = 0.0) -> dict[str, str]:
-        """How things stand, in OpenAI's form; with a wait, the headers of a refusal."""
-        found: dict[str, str] = {}
-        if not self._rates.headers:
-            return found
-        for kind, bucket in (("requests", self._requests), ("tokens", self._tokens)):
-            if bucket is not None:
-                found[f"x-ratelimit-limit-{kind}"] = str(bucket.per_minute)
-                found[f"x-ratelimit-remaining-{kind}"] = str(max(0, math.floor(bucket.level)))
-                found[f"x-ratelimit-reset-{kind}"] = _duration((bucket.most - bucket.level) / bucket.a_second)
-        if wait_s > 0:
-            found["retry-after-ms"] = str(math.ceil(wait_s * 1000))
-            found["retry-after"] = str(math.ceil(wait_s))
-        return found
+    def standing(self, wait_s: float = 0.0, at_s: float = 0.0) -> Standing:
+        """How things are now.
 
+        Args:
+            wait_s: what `take` said.
+            at_s: the wall clock, in seconds since the epoch.
+        """
+        meters = {
+            kind: Meter(
+                a_minute=bucket.per_minute,
+                remaining=max(0, math.floor(bucket.level)),
+                reset_s=(bucket.most - bucket.level) / bucket.a_second,
+            )
+            for kind, bucket in self._buckets.items()
+        }
+        return Standing(meters=meters, wait_s=wait_s, at_s=at_s)
 
-def _duration(seconds: float) -> str:
-    """As OpenAI writes it: `120ms`, `6.2s`, `1m30s`."""
-    milliseconds = math.ceil(seconds * 1000)
-    if milliseconds < 1000:
-        return f"{milliseconds}ms"
-    minutes, rest = divmod(milliseconds, 60_000)
-    return (f"{minutes}m" if minutes else "") + f"{rest / 1000:g}s"
+    def headers(self, wait_s: float = 0.0, at_s: float = 0.0, form: Form = openai_headers) -> dict[str, str]:
+        """The same as headers; with a wait, those of a refusal."""
+        return form(self.standing(wait_s, at_s)) if self._rates.headers else {}

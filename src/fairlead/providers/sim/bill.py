@@ -26,6 +26,7 @@ PRICES: Mapping[str, Price] = {
     "sim-large": Price("2.50", "1.25", "10.00"),
     "sim-reasoner": Price("1.10", "0.55", "4.40"),
     "sim-long": Price("1.25", "0.125", "10.00"),
+    "sim-embed": Price("0.02", "0.02", "0"),
 }
 LONG_PRICE = Price("2.50", "0.25", "15.00")
 LONG_INPUT_TOKENS = 200_000

@@ -1,20 +1,37 @@
-"""What the simulated models answer: a pure function of the chat and the seed."""
+"""What the simulated models answer: a pure function of the chat, the seed and the manners of the dialect."""
 
 from __future__ import annotations
 
+import base64
 import json
+from itertools import cycle, islice
 from typing import Any
 
 import msgspec
 
-from fairlead.core.estimate import BYTES_PER_TOKEN, estimate_tokens, prompt_tokens
+from fairlead.core.estimate import BYTES_PER_TOKEN, estimate_tokens
 from fairlead.providers.sim.draws import Draws
+from fairlead.providers.sim.manners import FINGERPRINT, Manners
 from fairlead.providers.sim.schema import fitting_value
-from fairlead.types import Chat, ChatReply, Choice, FinishReason, Message, TextPart, Tool, ToolCall, Usage
-
-FINGERPRINT = "fp_fairlead_sim"
+from fairlead.providers.sim.wishes import Wishes, wishes
+from fairlead.types import (
+    Chat,
+    ChatReply,
+    Choice,
+    FinishReason,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    Tool,
+    ToolCall,
+    Usage,
+)
 
 _INTRODUCTION = "This is a simulated answer: Fairlead's simulator wrote it, no language model was asked."
+_REFUSAL = "This is a simulated refusal: Fairlead's simulator was asked for one, no language model was asked."
+_THOUGHT = "This is simulated reasoning: no language model thought it."
 _SENTENCES = (
     "The harbour lay quiet while the boats came in one by one.",
     "A letter takes two days to cross the valley and one to be read.",
@@ -29,102 +46,117 @@ _CREATED = 1_767_225_600
 """All answers were made at this moment, so that the same question has the same answer."""
 
 
-def answer(chat: Chat, *, call_id: str, model: str, seed: int, cached_tokens: int = 0) -> ChatReply:
+def answer(chat: Chat, manners: Manners, *, call_id: str, model: str, seed: int, prompt: Usage) -> ChatReply:
     """The whole answer to a chat; the same for the same chat and seed.
 
     Args:
         call_id: becomes the answer's id.
         model: the name that the answer carries.
-        cached_tokens: how much of the prompt counts as read from a cache.
+        prompt: what the input counts.
     """
+    wish = wishes(chat)
     numbers = range(1 if chat.n is None else chat.n)
     draws = [Draws(seed, chat.seed, chat.model, _question(chat), number) for number in numbers]
-    reasoning = _reasoning_tokens(chat, draws[0])
-    choices = tuple(_choice(chat, number, draws[number], reasoning) for number in numbers)
-    prompt = prompt_tokens(chat)
-    usage = Usage(
-        input_tokens=prompt - cached_tokens,
-        cache_read_tokens=cached_tokens,
-        output_tokens=estimate_tokens("".join(written(choice.message) for choice in choices)),
-        reasoning_tokens=reasoning * len(choices),
+    reasoning = _reasoning_tokens(chat, wish, draws[0])
+    answers = [_Answer(chat, manners, wish, number, draws[number], reasoning) for number in numbers]
+    usage = msgspec.structs.replace(
+        prompt,
+        output_tokens=sum(estimate_tokens(written(each.choice.message)) for each in answers),
+        reasoning_tokens=reasoning * len(answers),
     )
-    extra = served_as(chat)
+    extra = manners.served(chat)
+    for each in answers:
+        extra |= {} if each.mark is None else manners.stopped(each.mark)
+    choices = tuple(each.choice for each in answers)
     return ChatReply(id=call_id, model=model, created=_CREATED, choices=choices, usage=usage, extra=extra)
 
 
-def served_as(chat: Chat) -> dict[str, Any]:
-    """What every answer and every chunk says of who served it, and in which tier."""
-    tier = chat.extra.get("service_tier")
-    return {"system_fingerprint": FINGERPRINT} | ({} if tier is None else {"service_tier": tier})
-
-
 def written(message: Message) -> str:
-    """All that is billed as visible output of one message: its text, and the arguments of its calls."""
-    return message.text + "".join(call.arguments for call in message.tool_calls)
+    """All that is billed as visible output of one message: its text or refusal, and the arguments of its calls."""
+    said = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
+    return said + "".join(call.arguments for call in message.tool_calls)
 
 
-def tokens(text: str) -> list[str]:
-    """Cut a text into pieces of about a token each, never inside a character; joined they are the text."""
-    if text.isascii():
-        return [text[start : start + BYTES_PER_TOKEN] for start in range(0, len(text), BYTES_PER_TOKEN)]
-    pieces: list[str] = []
-    piece = ""
-    for char in text:
-        if piece and len((piece + char).encode()) > BYTES_PER_TOKEN:
-            pieces.append(piece)
-            piece = ""
-        piece += char
-    return [*pieces, piece]
+class _Answer:
+    """One choice, and the stop sequence that ended it."""
+
+    __slots__ = ("_chat", "_draws", "_left", "_manners", "choice", "mark")
+
+    def __init__(self, chat: Chat, manners: Manners, wish: Wishes, number: int, draws: Draws, reasoning: int) -> None:
+        self._chat = chat
+        self._manners = manners
+        self._draws = draws
+        self._left = None if chat.max_output_tokens is None else chat.max_output_tokens - reasoning
+        self.mark: str | None = None
+        thoughts = _thoughts(chat, manners, reasoning, number)
+        calls = [] if wish.refuses else _tools_to_call(chat, wish)
+        marks = None
+        if calls:
+            message, reason = self._calling(calls, thoughts)
+        else:
+            message, reason = self._saying(thoughts, refuses=wish.refuses)
+            if chat.logprobs and manners.logprobs is not None:
+                marks = manners.logprobs(message.text, chat.top_logprobs or 0)
+        self.choice = Choice(index=number, message=message, finish_reason=reason, logprobs=marks)
+
+    def _saying(self, thoughts: tuple[Part, ...], *, refuses: bool) -> tuple[Message, FinishReason]:
+        text = _REFUSAL if refuses else _text(self._chat, self._draws)
+        kept, reason, self.mark = _limited(text, self._left, () if refuses else self._chat.stop)
+        part: Part = TextPart(text=kept)
+        if refuses:
+            part = RefusalPart(text=kept)
+            reason = self._manners.refusal_reason if reason == "stop" else reason
+        return Message(role="assistant", parts=(*thoughts, part)), reason
+
+    def _calling(self, called: list[Tool], thoughts: tuple[Part, ...]) -> tuple[Message, FinishReason]:
+        calls: list[ToolCall] = []
+        reason: FinishReason = "tool_calls"
+        for tool in called:
+            arguments = json.dumps(fitting_value(_loaded(tool.parameters), self._draws), ensure_ascii=False)
+            kept, cut, _ = _limited(arguments, self._left, ())
+            name = f"{self._manners.call_prefix}sim{self._draws.below(10**12):012}"
+            if cut == "length":
+                reason = cut
+                if self._manners.whole_calls:
+                    break
+            if self._left is not None:
+                self._left -= estimate_tokens(kept)
+            calls.append(ToolCall(id=name, name=tool.name, arguments=kept))
+        return Message(role="assistant", parts=thoughts, tool_calls=tuple(calls)), reason
 
 
-def logprobs(text: str, top: int) -> dict[str, Any]:
-    """Log probabilities of a text's tokens in OpenAI's form; every alternative is less likely than the token."""
-    rows = []
-    for position, token in enumerate(tokens(text)):
-        first = -0.01 * (1 + position % 7)
-        ranks = [_logprob(token if rank == 0 else f"{token}{rank}", first - rank) for rank in range(top)]
-        rows.append({**_logprob(token, first), "top_logprobs": ranks})
-    return {"content": rows, "refusal": None}
-
-
-def _choice(chat: Chat, number: int, draws: Draws, reasoning: int) -> Choice:
-    limit = None if chat.max_output_tokens is None else chat.max_output_tokens - reasoning
-    called = _tools_to_call(chat)
-    if called:
-        return _calling(called, number, draws, limit)
-    text, reason = _limited(_text(chat, draws), limit, chat.stop)
-    marks = msgspec.Raw(msgspec.json.encode(logprobs(text, chat.top_logprobs or 0))) if chat.logprobs else None
-    message = Message(role="assistant", parts=(TextPart(text=text),))
-    return Choice(index=number, message=message, finish_reason=reason, logprobs=marks)
-
-
-def _calling(called: list[Tool], number: int, draws: Draws, limit: int | None) -> Choice:
-    calls: list[ToolCall] = []
-    reason: FinishReason = "tool_calls"
-    for tool in called:
-        arguments = json.dumps(fitting_value(_loaded(tool.parameters), draws), ensure_ascii=False)
-        kept, cut = _limited(arguments, limit, ())
-        if cut == "length":
-            reason = cut
-        if limit is not None:
-            limit -= estimate_tokens(kept)
-        calls.append(ToolCall(id=f"call_sim{draws.below(10**12):012}", name=tool.name, arguments=kept))
-    return Choice(index=number, message=Message(role="assistant", tool_calls=tuple(calls)), finish_reason=reason)
-
-
-def _tools_to_call(chat: Chat) -> list[Tool]:
-    """Forced ones, else every tool whose name stands in the last message, if that is a user's."""
+def _tools_to_call(chat: Chat, wish: Wishes) -> list[Tool]:
+    """Forced ones, else as many as are wished for, else every tool whose name stands in the last message, if that is a
+    user's; never one that a provider runs itself."""
     choice = chat.tool_choice
     mode = "auto" if choice is None else choice.mode
-    if mode == "none" or not chat.tools:
+    tools = [tool for tool in chat.tools if tool.hosted is None]
+    if mode == "none" or not tools:
         return []
     if choice is not None and mode == "function":
-        return [tool for tool in chat.tools if tool.name == choice.name]
+        tools = [tool for tool in tools if tool.name == choice.name]
+        return tools * max(wish.calls, 1)
     last = chat.messages[-1]
-    named = [tool for tool in chat.tools if last.role == "user" and tool.name in last.text]
+    named = [tool for tool in tools if last.role == "user" and tool.name in last.text]
+    if wish.calls:
+        named = list(islice(cycle(tools), wish.calls))
     if mode == "required" and not named:
-        named = [chat.tools[0]]
+        named = [tools[0]]
     return named[:1] if chat.parallel_tool_calls is False else named
+
+
+def _thoughts(chat: Chat, manners: Manners, count: int, number: int) -> tuple[Part, ...]:
+    """The reasoning as a part of the answer, of exactly so many tokens, where the dialect shows it."""
+    is_shown = manners.shows_reasoning(chat)
+    if not count or not (is_shown or manners.signs_reasoning):
+        return ()
+    draws = Draws("thought", chat.model, _question(chat), number)
+    text = _THOUGHT
+    while len(text) < count * BYTES_PER_TOKEN:
+        text += f" {draws.pick(_SENTENCES)}"
+    text = text[: count * BYTES_PER_TOKEN]
+    signature = base64.b64encode(f"{FINGERPRINT}-{draws.below(10**12):012}".encode()).decode()
+    return (ReasoningPart(text=text if is_shown else "", signature=signature if manners.signs_reasoning else None),)
 
 
 def _text(chat: Chat, draws: Draws) -> str:
@@ -137,21 +169,32 @@ def _text(chat: Chat, draws: Draws) -> str:
     return " ".join([_INTRODUCTION, *(draws.pick(_SENTENCES) for _ in range(count))])
 
 
-def _limited(text: str, limit: int | None, stop: tuple[str, ...]) -> tuple[str, FinishReason]:
+def _limited(text: str, limit: int | None, stop: tuple[str, ...]) -> tuple[str, FinishReason, str | None]:
     """Cut at the first stop sequence, which is left out, and at the limit in tokens, whichever comes first."""
-    ends = [end for end in (text.find(mark) for mark in stop if mark) if end >= 0]
-    kept = text[: min(ends)] if ends else text
+    ends = [(end, mark) for end, mark in ((text.find(mark), mark) for mark in stop if mark) if end >= 0]
+    end, mark = min(ends, default=(len(text), None))
+    kept = text[:end]
     if limit is not None and estimate_tokens(kept) > max(limit, 0):
         cut = kept.encode()[: max(limit, 0) * BYTES_PER_TOKEN]
-        return cut.decode("utf-8", "ignore"), "length"
-    return kept, "stop"
+        return cut.decode("utf-8", "ignore"), "length", None
+    return kept, "stop", mark
 
 
-def _reasoning_tokens(chat: Chat, draws: Draws) -> int:
-    if chat.model != "sim-reasoner":
+def _reasoning_tokens(chat: Chat, wish: Wishes, draws: Draws) -> int:
+    if not (wish.thinks or _asks_to_think(chat)):
         return 0
     count = 32 + draws.below(96)
-    return count if chat.max_output_tokens is None else min(count, chat.max_output_tokens)
+    budget = None if chat.thinking is None else chat.thinking.budget_tokens
+    return min(limit for limit in (count, budget, chat.max_output_tokens) if limit is not None)
+
+
+def _asks_to_think(chat: Chat) -> bool:
+    """What the request says decides, and where it says nothing the model."""
+    if chat.thinking is not None:
+        return chat.thinking.mode != "disabled"
+    if chat.reasoning_effort is not None:
+        return chat.reasoning_effort != "none"
+    return chat.model == "sim-reasoner"
 
 
 def _question(chat: Chat) -> str:
@@ -161,7 +204,3 @@ def _question(chat: Chat) -> str:
 
 def _loaded(schema: msgspec.Raw | None) -> Any:
     return {"type": "object"} if schema is None else msgspec.json.decode(schema)
-
-
-def _logprob(token: str, value: float) -> dict[str, Any]:
-    return {"token": token, "logprob": value, "bytes": list(token.encode())}

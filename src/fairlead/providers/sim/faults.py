@@ -29,8 +29,8 @@ FaultKind = Literal[
     "hang",
     "unauthorized",
 ]
-"""`status`: an error answer.  `rate_limit`, `quota`: 429, with OpenAI's codes.  `unauthorized`: 401.  `reset`: the connection
-breaks before an answer.  `hang`: there is never an answer.  `cut`, `stall`: it breaks or falls silent after `after_chunks`.
+"""`status`: an error answer.  `rate_limit`, `quota`, `unauthorized`: refused with status and body as the dialect's provider has
+them, which is 429 or 401 with most.  `reset`: the connection breaks before an answer.  `hang`: there is never an answer.  `cut`, `stall`: it breaks or falls silent after `after_chunks`.
 `error_event`: an error inside a 200; `late_error_event`: after content.  `html`, `empty`, `truncated_json`: a 200 with such
 a body.  `slow`: `delay_s` more before each chunk; `slow_start`: before the first byte."""
 

@@ -29,7 +29,7 @@ class Script:
     The player calls `sent` for each step once it is on its way, and `ended` or `left` when it is done.
     """
 
-    __slots__ = ("_charge", "_sent", "end", "headers", "pause_s", "status", "steps", "streams")
+    __slots__ = ("_sent", "charge", "end", "headers", "pause_s", "status", "steps", "streams")
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Script:
         self.pause_s = pause_s
         self.streams = streams
         """Whether the body's length is unknown when its head goes out."""
-        self._charge = charge
+        self.charge = charge
         self._sent: list[str] = []
 
     @property
@@ -71,7 +71,7 @@ class Script:
         self._settle(self.end if self.end == "silent" else "left")
 
     def _settle(self, how: End | Literal["left"]) -> None:
-        charge, self._charge = self._charge, None
+        charge, self.charge = self.charge, None
         if charge is not None:
             charge("".join(self._sent), how)
 

@@ -1,159 +1,221 @@
-"""One simulated provider: routes, keys, models, faults and the bill."""
+"""One simulated provider: keys, models, limits, faults and the bill, in every dialect."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
 from fairlead.core.estimate import estimate_tokens, prompt_text, prompt_tokens
-from fairlead.dialects.openai_chat import request as request_codec
-from fairlead.dialects.openai_chat.errors import error_body
-from fairlead.errors import InvalidRequest
+from fairlead.dialects import DIALECTS
+from fairlead.dialects.codec import Dialect
+from fairlead.errors import FairleadError, InvalidRequest, ModelNotFound, NotFound, RateLimited, Unauthenticated
 from fairlead.ports import Clock
 from fairlead.providers.sim.allowance import Allowance
 from fairlead.providers.sim.bill import PRICES, Bill
+from fairlead.providers.sim.caller import JSON, SAYS_SO, Caller
 from fairlead.providers.sim.draws import Draws
+from fairlead.providers.sim.embedding import EMBEDDING_MODELS, check, embedded
 from fairlead.providers.sim.engine import answer
 from fairlead.providers.sim.faults import Fault, FaultPlan
+from fairlead.providers.sim.manners import Manners, manners_of
 from fairlead.providers.sim.play import played, refused
+from fairlead.providers.sim.routes import Routes, asked_model
 from fairlead.providers.sim.script import Charge, End, Script, whole
 from fairlead.providers.sim.settings import SimSettings
-from fairlead.types import Chat, ChatReply, Usage
+from fairlead.types import Chat, ChatReply, Embed, EmbedReply, Usage
 
-_SAYS_SO = {"x-fairlead-simulated": "true"}
-_JSON = {"content-type": "application/json", **_SAYS_SO}
+_JSON = {**JSON, **SAYS_SO}
 _CACHED_TOKENS = 1_024
 _CACHED_BYTES = 4 * _CACHED_TOKENS
 _REMEMBERED = 10_000
 """How many prompt beginnings the simulated prompt cache holds."""
 _BATCH_TIERS = (msgspec.Raw(b'"batch"'), msgspec.Raw(b'"flex"'))
+_BEARER = "bearer "
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key")
 
 
 class Simulator:
-    """Answers like an OpenAI-compatible provider and never passes for a model.
+    """Answers like a provider of any dialect and never passes for a model.
 
-    Every answer carries `x-fairlead-simulated: true` and its own `system_fingerprint`, and every text begins with
-    saying so.  Failed calls are not billed; one that broke off is billed for the text that was sent.
+    Every answer carries `x-fairlead-simulated: true`, and every text begins with saying so.  Failed calls are not billed;
+    one that broke off is billed for the text that was sent.
 
     Args:
         clock: for limits, and for faults that come and go; without one it is always the moment of the start.
+        dialects: those that it speaks; all of them by default.
     """
 
-    def __init__(self, settings: SimSettings | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: SimSettings | None = None,
+        clock: Clock | None = None,
+        *,
+        dialects: Iterable[Dialect] = DIALECTS.values(),
+    ) -> None:
         self._clock = clock
         self._began_ns = 0 if clock is None else clock.monotonic_ns()
         self._allowances: dict[tuple[str, str], Allowance] = {}
         self.settings = SimSettings() if settings is None else settings
         self.bill = Bill()
         self._faults = FaultPlan(self.settings.faults, self.settings.seed)
+        self._routes = Routes(dialects)
         self._calls = 0
         self._prompts: dict[bytes, None] = {}
 
-    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Script:  # noqa: PLR0911 - a table of routes
+    def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Script:
         """The answer to a request, not yet sent; lower-case header names."""
-        route = f"{method} {path.removeprefix('/v1')}"
+        if path in {"/sim/bill", "/health"}:
+            return self._about_itself(f"{method} {path}")
+        found = self._routes.post(path) if method == "POST" else None
+        if found is not None:
+            self._calls += 1
+        dialect = self._routes.caller(path, headers) if found is None else found[0]
+        caller = self._caller(dialect, headers)
+        key = self.settings.api_key
+        if key is not None and caller.key != key:
+            return caller.refusal(Unauthenticated("Incorrect API key provided."))
+        if found is not None:
+            return self._called(caller, found[1], body)
+        model = asked_model(path) if method == "GET" else None
+        if model is None:
+            return caller.refusal(NotFound(f"Unknown request URL: {method} {path}."))
+        return self._models(caller, model)
+
+    def _about_itself(self, route: str) -> Script:
         if route == "GET /health":
             return whole(200, b'{"status":"ok"}', _JSON)
-        if route == "GET /sim/bill":
-            return whole(200, self.bill.encode(), _JSON)
         if route == "DELETE /sim/bill":
             self.bill.clear()
-            return whole(200, self.bill.encode(), _JSON)
-        if not self._is_let_in(headers):
-            return _refusal(401, "Incorrect API key provided.", "invalid_api_key")
-        if route == "GET /models":
-            return whole(200, _models(), _JSON)
-        if route == "POST /chat/completions":
-            return self._complete(body, headers.get("authorization", "").removeprefix("Bearer "))
-        return _refusal(404, f"Unknown request URL: {method} {path}.", "unknown_url")
+        return whole(200, self.bill.encode(), _JSON)
 
-    def _is_let_in(self, headers: Mapping[str, str]) -> bool:
-        key = self.settings.api_key
-        return key is None or headers.get("authorization") == f"Bearer {key}"
+    def _caller(self, dialect: Dialect, headers: Mapping[str, str]) -> Caller:
+        bearer = headers.get("authorization", "")
+        key = bearer[len(_BEARER) :] if bearer.lower().startswith(_BEARER) else ""
+        return Caller(
+            dialect=dialect,
+            manners=manners_of(dialect.name),
+            request_id=f"req_{self._name}",
+            key=next((headers[name] for name in _KEY_HEADERS if not key and name in headers), key),
+        )
 
-    def _complete(self, body: bytes, key: str) -> Script:
-        self._calls += 1
-        number = self._calls
+    @property
+    def _name(self) -> str:
+        """Of the call at hand, in ids."""
+        return f"sim{self.settings.seed}-{self._calls}"
+
+    def _models(self, caller: Caller, model: str) -> Script:
+        if model and model not in PRICES:
+            return caller.refusal(_no_model(model))
+        dialect = caller.dialect
+        told = dialect.model(model) if model else dialect.models(list(PRICES))
+        return whole(200, msgspec.json.encode(told), {**caller.headers, **JSON})
+
+    def _called(self, caller: Caller, path: str, body: bytes) -> Script:
         try:
-            chat = request_codec.decode(request_codec.read(body).fields)
+            request = caller.dialect.request.read(body, path)
+            asked = caller.dialect.request.decode(request.fields)
+            is_count = request.operation == "count"
+            _demand(asked, request.fields, caller.manners, is_count=is_count)
+            if isinstance(asked, Embed):
+                check(asked)
         except InvalidRequest as error:
-            return _refusal(400, error.message, "invalid_value", param=error.param)
-        if not chat.messages:
-            return _refusal(400, "`messages` must not be empty.", "empty_array", param="messages")
-        headers = {**_SAYS_SO, "x-request-id": f"req_sim{self.settings.seed}-{number}"}
-        fault = self._fault(number, chat.model, key)
-        script = None if fault is None else refused(fault, headers, is_stream=chat.stream)
+            return caller.refusal(error)
+        if request.goes_on_from is not None:
+            return caller.refusal(_not_kept(*request.goes_on_from))
+        if isinstance(asked, Chat):
+            asked = msgspec.structs.replace(asked, stream=request.stream, include_usage=request.include_usage)
+        fault = self._fault(asked.model, caller.key)
+        script = None if fault is None else refused(fault, caller, is_stream=request.stream)
         if script is not None:
             script.pause_s = self.settings.latency_s
             return script
-        return self._answered(chat, number, key, headers, fault)
+        if asked.model not in _models_for(asked) and not self.settings.any_model:
+            return caller.refusal(_no_model(asked.model, asked))
+        if is_count and caller.dialect.count is not None:
+            counted = msgspec.json.encode(caller.dialect.count(prompt_tokens(asked)))
+            return whole(200, counted, {**caller.headers, **JSON}, pause_s=self.settings.latency_s)
+        return self._answered(caller, asked, fault)
 
-    def _answered(self, chat: Chat, number: int, key: str, headers: Mapping[str, str], fault: Fault | None) -> Script:
+    def _answered(self, caller: Caller, asked: Chat | Embed, fault: Fault | None) -> Script:
         settings = self.settings
-        if chat.model not in PRICES and not settings.any_model:
-            message = f"The model `{chat.model}` does not exist; the simulator has {', '.join(PRICES)}."
-            return _refusal(404, message, "model_not_found", param="model")
-        name = chat.model if chat.model in PRICES else f"sim:{chat.model}"
-        call_id = f"chatcmpl-sim{settings.seed}-{number}"
-        cached = self._cached_tokens(chat)
-        reply = answer(chat, call_id=call_id, model=name, seed=settings.seed, cached_tokens=cached)
-        wait_s, standing = self._take(chat, key, reply.usage or Usage())
-        if wait_s > 0:
-            refusal = error_body("Rate limit reached.", kind="tokens", code="rate_limit_exceeded")
-            return whole(429, refusal, {**headers, **_JSON, **standing}, pause_s=settings.latency_s)
-        return played(chat, reply, {**headers, **standing}, settings, fault, self._charge(chat, reply))
+        name = asked.model if asked.model in _models_for(asked) else f"sim:{asked.model}"
+        call_id = f"{caller.manners.id_prefix}{self._name}"
+        reply: ChatReply | EmbedReply
+        if isinstance(asked, Embed):
+            reply = embedded(asked, model=name, seed=settings.seed)
+        else:
+            prompt = self._prompt(asked, caller.manners)
+            reply = answer(asked, caller.manners, call_id=call_id, model=name, seed=settings.seed, prompt=prompt)
+        usage = reply.usage or Usage()
+        refusal, standing = self._take(caller, asked, usage)
+        if refusal is not None:
+            return caller.refusal(refusal, standing, pause_s=settings.latency_s)
+        charge = self._charge(call_id, name, asked, usage, counts_first=caller.manners.counts_first)
+        return played(caller, asked, reply, headers=standing, settings=settings, fault=fault, charge=charge)
 
     @property
     def _now_s(self) -> float:
         """Since the start."""
         return 0.0 if self._clock is None else (self._clock.monotonic_ns() - self._began_ns) / 1e9
 
-    def _take(self, chat: Chat, key: str, usage: Usage) -> tuple[float, dict[str, str]]:
-        """Charge an answer to the limits, or say how long they need; and the headers about them."""
+    def _take(self, caller: Caller, asked: Chat | Embed, usage: Usage) -> tuple[FairleadError | None, dict[str, str]]:
+        """Charge an answer to the limits, or refuse it; and the headers about them."""
         if self.settings.limits is None:
-            return 0.0, {}
-        allowance = self._allowances.get((key, chat.model))
+            return None, {}
+        allowance = self._allowances.get((caller.key, asked.model))
         if allowance is None:
-            allowance = self._allowances[key, chat.model] = Allowance(self.settings.limits, self._now_s)
+            allowance = self._allowances[caller.key, asked.model] = Allowance(self.settings.limits, self._now_s)
         written = usage.all_output_tokens
-        most = written if chat.max_output_tokens is None else chat.max_output_tokens
+        limit = asked.max_output_tokens if isinstance(asked, Chat) else None
+        most = written if limit is None else limit
         wait_s = allowance.take(self._now_s, prompt=usage.all_input_tokens, output=written, most=most)
-        return wait_s, allowance.headers(wait_s)
+        at_s = 0.0 if self._clock is None else self._clock.now_ns() / 1e9
+        headers = allowance.headers(wait_s, at_s, caller.manners.standing)
+        if wait_s <= 0:
+            return None, headers
+        requests = allowance.standing().meters.get("requests")
+        kind = "requests" if requests is not None and requests.remaining < 1 else "tokens"
+        return RateLimited(f"Rate limit reached for {kind}.", kind=kind, retry_after_s=wait_s), headers
 
-    def _fault(self, number: int, model: str, key: str) -> Fault | None:
+    def _fault(self, model: str, key: str) -> Fault | None:
         settings = self.settings
-        if settings.error_rate and Draws(settings.seed, "error", number).chance(settings.error_rate):
+        if settings.error_rate and Draws(settings.seed, "error", self._calls).chance(settings.error_rate):
             return Fault(kind="status")
-        return self._faults.choose(number, model, key=key, at_s=self._now_s)
+        return self._faults.choose(self._calls, model, key=key, at_s=self._now_s)
 
-    def _cached_tokens(self, chat: Chat) -> int:
-        """The prompt cache: a prompt whose first 1,024 tokens were seen before reads those from it."""
-        prompt = prompt_text(chat)
-        if len(prompt) < _CACHED_BYTES:
-            return 0
-        digest = hashlib.blake2b(prompt[:_CACHED_BYTES], digest_size=16).digest()
+    def _prompt(self, chat: Chat, manners: Manners) -> Usage:
+        """The input, and what of it the prompt cache had: of a prompt that was seen before its first 1,024 tokens."""
+        whole_tokens = prompt_tokens(chat)
+        text = prompt_text(chat)
+        is_cached = not manners.caches_on_request or _marks_a_point(chat)
+        if len(text) < _CACHED_BYTES or not is_cached:
+            return Usage(input_tokens=whole_tokens)
+        rest = whole_tokens - _CACHED_TOKENS
+        digest = hashlib.blake2b(text[:_CACHED_BYTES], digest_size=16).digest()
         if digest in self._prompts:
-            return _CACHED_TOKENS
+            return Usage(input_tokens=rest, cache_read_tokens=_CACHED_TOKENS)
         if len(self._prompts) >= _REMEMBERED:
             del self._prompts[next(iter(self._prompts))]
         self._prompts[digest] = None
-        return 0
+        if manners.caches_on_request:
+            return Usage(input_tokens=rest, cache_write_5m_tokens=_CACHED_TOKENS)
+        return Usage(input_tokens=whole_tokens)
 
-    def _charge(self, chat: Chat, reply: ChatReply) -> Charge:
-        is_batch = chat.extra.get("service_tier") in _BATCH_TIERS
+    def _charge(self, call_id: str, model: str, asked: Chat | Embed, usage: Usage, *, counts_first: bool) -> Charge:
+        is_batch = asked.extra.get("service_tier") in _BATCH_TIERS
 
         def charge(sent: str, how: End | Literal["left"]) -> None:
-            usage = reply.usage or Usage()
+            billed = usage
             is_whole = how == "whole" or (how == "left" and self.settings.bills_after_disconnect)
             if not is_whole:
                 if not sent:
                     return  # it failed before it said anything
-                usage = Usage(input_tokens=prompt_tokens(chat), output_tokens=estimate_tokens(sent))
-            outcome = _OUTCOMES[how]
-            self.bill.charge(reply.id, reply.model, usage, outcome, is_batch=is_batch)
+                prompt = usage if counts_first else Usage(input_tokens=prompt_tokens(asked))
+                billed = msgspec.structs.replace(prompt, output_tokens=estimate_tokens(sent), reasoning_tokens=0)
+            self.bill.charge(call_id, model, billed, _OUTCOMES[how], is_batch=is_batch)
 
         return charge
 
@@ -166,10 +228,35 @@ _OUTCOMES: Mapping[str, Literal["ok", "cut", "disconnected"]] = {
 }
 
 
-def _refusal(status: int, message: str, code: str, *, param: str | None = None) -> Script:
-    return whole(status, error_body(message, kind="invalid_request_error", code=code, param=param), _JSON)
+def _demand(asked: Chat | Embed, fields: Mapping[str, msgspec.Raw], manners: Manners, *, is_count: bool) -> None:
+    """Refuse what no provider takes."""
+    if isinstance(asked, Chat) and not asked.messages:
+        raise InvalidRequest(f"`{manners.messages}` must not be empty.", param=manners.messages)
+    for name in () if is_count else manners.required:
+        if name not in fields:
+            raise InvalidRequest(f"`{name}` is required.", param=name)
 
 
-def _models() -> bytes:
-    rows = [{"id": name, "object": "model", "created": 0, "owned_by": "fairlead-simulator"} for name in PRICES]
-    return msgspec.json.encode({"object": "list", "data": rows})
+def _marks_a_point(chat: Chat) -> bool:
+    """Whether the request says up to where its prompt is to be cached."""
+    kept = [chat, *chat.tools, *chat.messages, *(part for message in chat.messages for part in message.parts)]
+    return any(getattr(each, "cache", None) is not None for each in kept)
+
+
+def _models_for(asked: Chat | Embed) -> tuple[str, ...]:
+    is_embed = isinstance(asked, Embed)
+    return tuple(name for name in PRICES if (name in EMBEDDING_MODELS) == is_embed)
+
+
+def _not_kept(param: str, name: str) -> InvalidRequest:
+    return InvalidRequest(f"Nothing with id {name[:200]!r} was found; the simulator keeps no answers.", param=param)
+
+
+def _no_model(name: str, asked: Chat | Embed | None = None) -> ModelNotFound:
+    """Says which models do what was asked; without that, which there are."""
+    fit = PRICES if asked is None else _models_for(asked)
+    there = ", ".join(f"`{each}`" for each in fit)
+    if asked is None or name not in PRICES:
+        return ModelNotFound(f"The model `{name}` does not exist; the simulator has {there}.")
+    lack = "makes no embeddings" if isinstance(asked, Embed) else "answers no chats"
+    return ModelNotFound(f"`{name}` {lack}; {there} {'does' if len(fit) == 1 else 'do'}.")

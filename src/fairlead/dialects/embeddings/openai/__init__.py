@@ -1,0 +1,5 @@
+"""Embeddings as OpenAI has them."""
+
+from fairlead.dialects.embeddings.openai import reply, request
+
+__all__ = ["reply", "request"]
