@@ -214,8 +214,16 @@ def test_a_worker_that_hangs_is_killed_after_the_second_signal(gateway: Begin) -
     ("config", "told"),
     [
         ('[store]\nurl = "sqlite:///file/f.db"\nspool = "spool"\n', "the store '.*file/f.db' cannot be used"),
-        ('[gateway.tls]\ncert = "file:file"\nkey = "file:file"\n', "cannot load the TLS files"),
-        ('[gateway.tls]\ncert = "file:none"\nkey = "file:file"\n', "`file:none` cannot be read"),
+        pytest.param(
+            '[gateway.tls]\ncert = "file:file"\nkey = "file:file"\n',
+            "cannot load the TLS files",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            '[gateway.tls]\ncert = "file:none"\nkey = "file:file"\n',
+            "`file:none` cannot be read",
+            marks=pytest.mark.slow,
+        ),
         ('[store]\nspool = "file/spool"\n', "Not a directory"),
     ],
 )

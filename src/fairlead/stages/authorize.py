@@ -19,7 +19,7 @@ Identify = Callable[[Secret | None], Awaitable[Principal]]
 
 _NOBODY = "-"
 """No key has this id; looking for it costs what looking for any costs."""
-_STAND_INS = 256
+_DECOYS = 256
 _FIND_S = 0.25
 _VERIFIED_KEPT = 10_000
 """Credentials remembered as good; then all are forgotten, and checked again as they come."""
@@ -55,9 +55,10 @@ class VirtualKeys:
         self._hashing_keys = hashing_keys
         self._clock = clock
         self._pepper = rng.token(32)
-        self._stand_ins = [StoredKey(id=_NOBODY, digest=bytes(32), name="", hash_id=next(iter(hashing_keys)))]
-        """What a secret is compared with where there is no such key: real ones, as the memory of one that is always used
-        would be warmer, and a refusal faster by that."""
+        self._nobody = StoredKey(id=_NOBODY, digest=bytes(32), name="", hash_id=next(iter(hashing_keys)))
+        self._decoys = [_NOBODY]
+        """Ids of keys that a secret is compared with where there is no such key: real ones, looked up as any other, as the
+        memory of one that is always used would be warmer, and a refusal faster by that."""
         self._verified: dict[bytes, tuple[str, tuple[StoredKey, Principal]]] = {}
 
     async def __call__(self, credential: Secret | None) -> Principal:
@@ -82,10 +83,15 @@ class VirtualKeys:
     async def _checked(self, credential: Secret | None, token: bytes) -> Principal | None:
         key_id, secret = (None if credential is None else parse_key(credential.reveal())) or (_NOBODY, _NOBODY)
         found = await within(self._clock, _FIND_S, _late, self._keys.find(key_id))
-        key = self._stand_ins[hash(key_id) % len(self._stand_ins)] if found is None else found[0]
+        # Two are looked up on both paths, and one of them is there, so that the time does not tell which (FAULTS A2).
+        absent = key_id + _NOBODY
+        decoy = self._decoys[hash(absent) % len(self._decoys)]
+        other = await within(self._clock, _FIND_S, _late, self._keys.find(decoy if found is None else absent))
+        entry = other if found is None else found
+        key = self._nobody if entry is None else entry[0]
         good = verify(self._hashing_keys, secret, (key.hash_id, key.digest))
-        if len(self._stand_ins) < _STAND_INS and found is not None:
-            self._stand_ins.append(key)
+        if len(self._decoys) < _DECOYS and found is not None:
+            self._decoys.append(key_id)
         if not good or found is None:
             return None
         if len(self._verified) >= _VERIFIED_KEPT:

@@ -80,7 +80,8 @@ class CachedKeys:
         # The same steps whether there is such a key or not, so that the time of a refusal does not tell (FAULTS A2).
         name = key_id if key_id in self._found else _NOBODY
         found = self._found[name]
-        self._found.move_to_end(name)
+        if len(self._found) > self._found_kept // 2:  # nothing is about to be forgotten before
+            self._found.move_to_end(name)
         made_up = self._is_made_up(key_id)
         if made_up or found is not None:
             return found
