@@ -154,12 +154,23 @@ def accounts(folder: Path) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def running(folder: Path) -> int:
+    """How many calls the shared state says are under way."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder / 'shared.state.db'}?mode=ro", uri=True)) as db:
+            (row,) = db.execute("SELECT coalesce(sum(running), 0) FROM permits").fetchall()
+    except sqlite3.OperationalError:
+        return 0  # nobody has made it yet
+    return int(row[0])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_l5_what_a_killed_process_was_running_comes_back(folder: Path, call: Call) -> None:
     """It had all four places of a key; about a second after kill -9 another process has them."""
     key = fairlead(folder, "keys", "create", "--name", "shared", "--concurrency", str(LANES))["key"]
     victim = call(key, "slow")
+    until(lambda: running(folder) == LANES, 20, "a process that has all places of the key")
     other = call(key)
     until(lambda: other.counts()["limited"] > 2 * LANES, 20, "a key without a free place", every_s=0)
 
