@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
 from fairlead.core.sse import EventSplitter, SseError, SseParser
+from fairlead.dialects._json import loads
 from fairlead.errors import FairleadError, UpstreamProtocol
 from fairlead.types import Usage
 
@@ -31,7 +36,18 @@ def parsed(raw: bytes) -> list[tuple[bytes, bytes]]:
         return []
 
 
-class EventScanner:
+def bodies(raw: bytes) -> Iterator[dict[str, Any]]:
+    """The data of each whole event that is a JSON object; what is torn or anything else counts for nothing."""
+    for _, data in parsed(raw):
+        try:
+            body = loads(data)
+        except UpstreamProtocol:
+            continue
+        if isinstance(body, dict):
+            yield body
+
+
+class EventScanner(ABC):
     """Follows one raw stream, see `Scanner`; a dialect says in `_passes` what each of its events means, and in `flows`
     which chunks need no look at all.
 
@@ -55,9 +71,9 @@ class EventScanner:
         self.error: FairleadError | None = None
         self.progressed = False
 
+    @abstractmethod
     def flows(self, chunk: bytes) -> bool:
         """Whether a chunk goes on as it is."""
-        raise NotImplementedError
 
     def feed(self, chunk: bytes) -> bytes:
         """Take raw bytes, give back the whole events among them that may go to the caller.
@@ -89,6 +105,6 @@ class EventScanner:
     def _is_over(self) -> bool:
         return self.error is not None or (self.complete and not self.reads_on)
 
+    @abstractmethod
     def _passes(self, event: bytes) -> bool:
         """Whether a whole event goes to the caller; what it means is noted."""
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from fairlead.core.sse import SseError, SseParser
@@ -12,7 +13,7 @@ _SILENT = (Started, UsageReport)
 """Events that carry nothing the model said."""
 
 
-class EventReader:
+class EventReader(ABC):
     """Turns one raw stream into neutral events; a dialect says in `_events` what each of its own becomes.
 
     Events decoded before an error in the same bytes are not lost: they are given back, and the error is raised by the
@@ -56,10 +57,10 @@ class EventReader:
                 break
         return events
 
+    @abstractmethod
     def _events(self, name: bytes, data: bytes) -> Iterable[ChatEvent]:
         """The neutral events for one.
 
         Raises:
             FairleadError: it is an error, or nothing of this dialect.
         """
-        raise NotImplementedError

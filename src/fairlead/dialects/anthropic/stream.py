@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.dialects._json import load_object, loads
+from fairlead.dialects._json import load_object
 from fairlead.dialects.anthropic.decoder import MessageEventDecoder
 from fairlead.dialects.anthropic.encoder import MessageEventEncoder
 from fairlead.dialects.anthropic.errors import decode_in_band, is_error
 from fairlead.dialects.anthropic.usage import decode_usage, updated
-from fairlead.dialects.frames import EventScanner, parsed
-from fairlead.errors import UpstreamProtocol
+from fairlead.dialects.frames import EventScanner, bodies, parsed
 
 _NAME = b"event: content_block_delta\n"
 _PLAIN = (_NAME + b'data: {"type":"content_block_delta"', _NAME + b'data: {"type": "content_block_delta"')
@@ -85,13 +84,8 @@ def encoder(*, include_usage: bool) -> MessageEventEncoder:  # noqa: ARG001
 def text(raw: bytes) -> str:
     """All that the model wrote in a raw stream, whole or torn; an event that is not whole counts for nothing."""
     pieces: list[str] = []
-    for _, data in parsed(raw):
-        try:
-            body = loads(data)
-        except UpstreamProtocol:
-            continue
-        if isinstance(body, dict):
-            pieces += _written(body.get("delta")) + _written(body.get("content_block"))
+    for body in bodies(raw):
+        pieces += _written(body.get("delta")) + _written(body.get("content_block"))
     return "".join(pieces)
 
 

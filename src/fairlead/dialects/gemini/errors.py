@@ -13,31 +13,24 @@ from typing import Any
 import msgspec
 
 from fairlead.core.retry_after import DO_NOT_RETRY
-from fairlead.dialects._json import loads, printable, snippet
+from fairlead.dialects._json import loads, snippet
+from fairlead.dialects.statuses import by_status, rejection
 from fairlead.dialects.waits import asked_wait_s, google_details, google_quota_is_daily, google_wait_s
 from fairlead.errors import (
     ContentRefused,
     ContextWindowExceeded,
     FairleadError,
-    QuotaExhausted,
-    UpstreamAuth,
     UpstreamError,
     UpstreamProtocol,
-    UpstreamRateLimited,
     UpstreamRejected,
-    UpstreamTimeout,
-    UpstreamUnavailable,
 )
 
-_MESSAGE_CHARS = 300
 _TOO_LONG = "exceeds the maximum number of tokens"
 _CONTEXT_WORDS = (_TOO_LONG, "input token count", "context window", "input context is too long")
 _KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED"})
 _KEY_WORDS = ("api key not valid", "api key expired", "api key not found")
 """A key that nobody knows is told so by a plain `INVALID_ARGUMENT`."""
 _QUOTA_WORDS = ("enable billing", "billing account", "prepayment credits are depleted", "spending cap")
-_NOT_ANSWERS = frozenset({407, 418})
-"""Statuses in the 4xx range that no provider means: something between us and it has answered."""
 _GONE = 499
 """Google's for `CANCELLED`: it gave the call up itself."""
 
@@ -138,32 +131,24 @@ def _name(status: int) -> str:
     return _NAMES.get(status) or ("INVALID_ARGUMENT" if 400 <= status < 500 else "INTERNAL")
 
 
-def _decoded(status: int, told: _Told, detail: str) -> UpstreamError:  # noqa: PLR0911 - a table of statuses
-    if status == 402 or (status in {400, 403, 429} and _is_quota(told)):
-        return QuotaExhausted("The provider's account has no quota left.", detail=detail)
-    if status in {401, 403} or (status == 400 and _is_about_key(told)):
-        return UpstreamAuth("The provider refused the credential that this gateway uses.", detail=detail)
-    if status == 429:
-        return UpstreamRateLimited("The provider limits the rate of calls at present.", detail=detail)
-    if status == 408 or status in {504, 524}:
-        return UpstreamTimeout("The provider took too long to answer.", detail=detail)
-    if status in {409, _GONE} or 500 <= status <= 599:
-        return UpstreamUnavailable(f"The provider is not available at present (status {status}).", detail=detail)
-    if 400 <= status <= 499 and status not in _NOT_ANSWERS:
-        return _rejected(status, told, detail)
-    return UpstreamProtocol(f"The provider answered with an unexpected status {status}.", detail=detail)
+def _decoded(status: int, told: _Told, detail: str) -> UpstreamError:
+    return by_status(
+        status,
+        detail,
+        lambda: _rejected(status, told, detail),
+        is_quota=status in {400, 403, 429} and _is_quota(told),
+        is_about_key=status == 400 and _is_about_key(told),
+        passing={_GONE},
+    )
 
 
 def _rejected(status: int, told: _Told, detail: str) -> UpstreamRejected:
-    text = printable(told.message)[:_MESSAGE_CHARS].strip() or f"The provider rejected the request (status {status})."
     kind: type[UpstreamRejected] = UpstreamRejected
     if status in {400, 413} and _says(told, _CONTEXT_WORDS):
         kind = ContextWindowExceeded
     elif status == 400 and "content_policy" in _reasons(told):
         kind = ContentRefused
-    error = kind(text, detail=detail)
-    error.status = 400 if kind is ContextWindowExceeded else status
-    return error
+    return rejection(kind, status, told.message, detail)
 
 
 def _is_quota(told: _Told) -> bool:

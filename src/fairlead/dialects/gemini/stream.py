@@ -10,15 +10,14 @@ from typing import Any
 
 import msgspec
 
-from fairlead.dialects._json import load_object, loads
-from fairlead.dialects.frames import EventScanner, parsed
+from fairlead.dialects._json import load_object
+from fairlead.dialects.frames import EventScanner, bodies, parsed
 from fairlead.dialects.gemini.decoder import ContentEventDecoder
 from fairlead.dialects.gemini.encoder import ContentEventEncoder
 from fairlead.dialects.gemini.errors import decode_in_band, is_error
 from fairlead.dialects.gemini.reasons import decode_reason
 from fairlead.dialects.gemini.reply import blocked
 from fairlead.dialects.gemini.usage import counts_output, decode_usage, prompt_alone, updated
-from fairlead.errors import UpstreamProtocol
 
 _BARE = (b"{", b"[")
 """How an error begins that comes as it would have come outside a stream; Google's own client looks for such."""
@@ -95,13 +94,8 @@ def encoder(*, include_usage: bool) -> ContentEventEncoder:  # noqa: ARG001
 def text(raw: bytes) -> str:
     """All that the model wrote in a raw stream, whole or torn; an event that is not whole counts for nothing."""
     pieces: list[str] = []
-    for _, data in parsed(raw):
-        try:
-            body = loads(data)
-        except UpstreamProtocol:
-            continue
-        if isinstance(body, dict):
-            pieces += [_written(part) for candidate in _candidates(body) for part in _parts(candidate)]
+    for body in bodies(raw):
+        pieces += [_written(part) for candidate in _candidates(body) for part in _parts(candidate)]
     return "".join(pieces)
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead.core.retry_after import DO_NOT_RETRY
 from fairlead.dialects._json import loads, printable, snippet
+from fairlead.dialects.statuses import by_status, rejection
 from fairlead.dialects.waits import asked_wait_s, google_details, google_quota_is_daily, google_wait_s
 from fairlead.errors import (
     BudgetExceeded,
@@ -21,16 +22,10 @@ from fairlead.errors import (
     FairleadError,
     QuotaExhausted,
     RateLimited,
-    UpstreamAuth,
     UpstreamError,
     UpstreamProtocol,
-    UpstreamRateLimited,
     UpstreamRejected,
-    UpstreamTimeout,
-    UpstreamUnavailable,
 )
-
-_MESSAGE_CHARS = 300
 
 _QUOTA_CODES = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_credits"}
@@ -53,8 +48,6 @@ _CONTEXT_WORDS = (
     "prompt is too long",
     "context length exceeded",
 )
-_NOT_ANSWERS = frozenset({407, 418})
-"""Statuses in the 4xx range that no provider means: something between us and it has answered."""
 
 _KINDS: dict[str, int] = {
     "authentication_error": 401,
@@ -164,32 +157,18 @@ def _type(error: FairleadError) -> str:
     return "invalid_request_error" if 400 <= error.status < 500 else "server_error"
 
 
-def _decoded(status: int, told: _Told, detail: str) -> UpstreamError:  # noqa: PLR0911 - a table of statuses
-    if status == 402 or (status in {403, 429} and _is_quota(told)):
-        return QuotaExhausted("The provider's account has no quota left.", detail=detail)
-    if status in {401, 403}:
-        return UpstreamAuth("The provider refused the credential that this gateway uses.", detail=detail)
-    if status == 429:
-        return UpstreamRateLimited("The provider limits the rate of calls at present.", detail=detail)
-    if status == 408 or status in {504, 524}:
-        return UpstreamTimeout("The provider took too long to answer.", detail=detail)
-    if status == 409 or 500 <= status <= 599:
-        return UpstreamUnavailable(f"The provider is not available at present (status {status}).", detail=detail)
-    if 400 <= status <= 499 and status not in _NOT_ANSWERS:
-        return _rejected(status, told, detail)
-    return UpstreamProtocol(f"The provider answered with an unexpected status {status}.", detail=detail)
+def _decoded(status: int, told: _Told, detail: str) -> UpstreamError:
+    is_quota = status in {403, 429} and _is_quota(told)
+    return by_status(status, detail, lambda: _rejected(status, told, detail), is_quota=is_quota)
 
 
 def _rejected(status: int, told: _Told, detail: str) -> UpstreamRejected:
-    text = printable(told.message)[:_MESSAGE_CHARS].strip() or f"The provider rejected the request (status {status})."
     kind: type[UpstreamRejected] = UpstreamRejected
     if status in {400, 413, 422} and _is_context(told):
         kind = ContextWindowExceeded
     elif told.code in _POLICY_CODES or told.type in _POLICY_CODES:
         kind = ContentRefused
-    error = kind(text, detail=detail, param=told.param)
-    error.status = 400 if kind is ContextWindowExceeded else status
-    return error
+    return rejection(kind, status, told.message, detail, param=told.param)
 
 
 def _is_quota(told: _Told) -> bool:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.dialects._json import load_object, loads
-from fairlead.dialects.frames import EventScanner, parsed
+from fairlead.dialects._json import load_object
+from fairlead.dialects.frames import EventScanner, bodies, parsed
 from fairlead.dialects.openai_chat.errors import decode_in_band, is_error
 from fairlead.dialects.openai_chat.events import ChatEventDecoder, ChatEventEncoder
 from fairlead.dialects.openai_chat.usage import decode_usage
-from fairlead.errors import UpstreamProtocol
 
 _CONTENT_FIELDS = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
 _BARE = b"data:"
@@ -97,12 +96,8 @@ def encoder(*, include_usage: bool, extra: Mapping[str, Any] | None = None) -> C
 def text(raw: bytes) -> str:
     """All that the model wrote in a raw stream, whole or torn; an event that is not whole counts for nothing."""
     pieces: list[str] = []
-    for _, data in parsed(raw):
-        try:
-            body = loads(data)
-        except UpstreamProtocol:
-            continue
-        choices = body.get("choices") if isinstance(body, dict) else None
+    for body in bodies(raw):
+        choices = body.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             delta = choice.get("delta") if isinstance(choice, dict) else None
             if isinstance(delta, dict):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fairlead.dialects._json import load_object, loads
-from fairlead.dialects.frames import EventScanner, parsed
+from fairlead.dialects._json import load_object
+from fairlead.dialects.frames import EventScanner, bodies, parsed
 from fairlead.dialects.openai_responses.decoder import ENDS, ResponseEventDecoder, response_of
 from fairlead.dialects.openai_responses.encoder import ResponseEventEncoder
 from fairlead.dialects.openai_responses.errors import decode_in_band, is_error
 from fairlead.dialects.openai_responses.usage import decode_usage
-from fairlead.errors import UpstreamProtocol
 
 _PLAIN = tuple(
     f"event: response.{kind}.delta\ndata: {{".encode()
@@ -76,12 +75,8 @@ def encoder(*, include_usage: bool) -> ResponseEventEncoder:  # noqa: ARG001
 def text(raw: bytes) -> str:
     """All that the model wrote in a raw stream, whole or torn; an event that is not whole counts for nothing."""
     pieces: list[str] = []
-    for _, data in parsed(raw):
-        try:
-            body = loads(data)
-        except UpstreamProtocol:
-            continue
-        delta = body.get("delta") if isinstance(body, dict) else None
+    for body in bodies(raw):
+        delta = body.get("delta")
         if isinstance(delta, str):
             pieces.append(delta)
     return "".join(pieces)
