@@ -40,7 +40,7 @@ test: $(DEV) ## Run the tests, slow ones left out (ARGS="..." goes to pytest)
 
 .PHONY: test-all
 test-all: $(DEV) $(NODE_MODULES) $(CLIENT_VENVS) ## Run all tests, real clients and servers included
-	@scripts/ensure_redis.sh
+	@scripts/ensure_tools.sh
 	$(BIN)/pytest $(ARGS)
 
 .PHONY: test-servers

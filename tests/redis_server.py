@@ -21,7 +21,7 @@ class RedisServer:
     """One server; each start on the same port is an empty one."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        assert BINARY is not None, "these tests need redis-server: run scripts/ensure_redis.sh"
+        assert BINARY is not None, "these tests need redis-server: run scripts/ensure_tools.sh"
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self._folder = folder

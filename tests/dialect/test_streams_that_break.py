@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -107,7 +106,6 @@ def test_the_page_has_every_client() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
 @pytest.mark.parametrize("model", ["cut", "told"])
 def test_curl_exits_with_an_error(clients: Any, model: str) -> None:
     """It prints what came, and says that the transfer is not whole."""
