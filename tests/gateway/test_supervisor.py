@@ -33,6 +33,7 @@ class Run:
 
     def __init__(self, worker: str, **patience: float) -> None:
         self.ready = asyncio.Event()
+        self._others = set(psutil.Process().children())
         self._supervisor = Supervisor(
             CONFIG, Path(), self._serves, patience=Patience(**patience), command=commands(worker)
         )
@@ -40,6 +41,10 @@ class Run:
 
     def _serves(self, _: Ports) -> None:
         self.ready.set()
+
+    def alive(self) -> set[psutil.Process]:
+        """Its children; those of other tests, such as a gateway that many share, are not counted."""
+        return set(psutil.Process().children()) - self._others
 
     async def stop(self, signals: int = 1) -> None:
         """Send this process a signal, which the supervisor has taken over, and wait for its end."""
@@ -55,27 +60,23 @@ async def until(true: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def alive() -> list[psutil.Process]:
-    return psutil.Process().children()
-
-
 async def test_a_child_hung_at_its_start_is_killed() -> None:
     """The start fails in words that say so, and nothing is left behind."""
     run = Run(DEAF + "import time\ntime.sleep(60)", start_s=0.5)
 
     with pytest.raises(ConfigError, match=r"the worker-1 process was not ready after 0\.5 s"):
         await run.task
-    assert alive() == []
+    assert not run.alive()
 
 
 async def test_a_signal_ends_a_start_that_hangs() -> None:
     """Nobody has to wait for the start's own limit."""
     run = Run("import time\ntime.sleep(60)")
-    await until(lambda: len(alive()) == 2)
+    await until(lambda: len(run.alive()) == 2)
 
     await run.stop()
 
-    assert alive() == []
+    assert not run.alive()
 
 
 async def test_what_a_child_says_at_a_failed_start_is_the_error() -> None:
@@ -145,7 +146,7 @@ async def test_a_worker_that_does_not_drain_is_killed(capsys: pytest.CaptureFixt
 
     await run.stop()
 
-    assert alive() == []
+    assert not run.alive()
     assert capsys.readouterr().err == "fairlead: worker-1 does not end; killing it\n"
 
 
@@ -156,4 +157,4 @@ async def test_after_a_second_signal_a_worker_is_killed_sooner() -> None:
 
     await run.stop(signals=2)
 
-    assert alive() == []
+    assert not run.alive()
