@@ -36,7 +36,7 @@ run: $(RUNTIME) ## Start the gateway (ARGS="..." goes to `fairlead serve`)
 
 .PHONY: test
 test: $(DEV) ## Run the tests, slow ones left out (ARGS="..." goes to pytest)
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" -n 2 $(ARGS)
 
 .PHONY: test-all
 test-all: $(DEV) $(NODE_MODULES) $(CLIENT_VENVS) ## Run all tests, real clients and servers included

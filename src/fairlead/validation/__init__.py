@@ -1,0 +1,1 @@
+"""Holding an answer to its schema: found, repaired, moved towards it, checked."""
