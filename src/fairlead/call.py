@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -13,6 +13,7 @@ from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
 from fairlead.errors import FairleadError
 from fairlead.types import Chat, DialectName, Embed, Operation, Principal, Usage, UsageSource
+from fairlead.verdict import FieldError, Rung, Validated
 
 NOBODY = Principal()
 """Who calls where nobody asks: open mode and the library."""
@@ -21,6 +22,9 @@ STATIC = "static"
 """In `Call.degraded`: the answer is the operator's, nobody was asked or nobody could answer."""
 FALLBACK = "fallback"
 """In `Call.degraded`: the answer is of another target than the one that was to answer."""
+
+FALLBACK_VALUE = "fallback-value"
+"""In `Call.degraded`: the answer is the value that stands for one which does not fit its schema."""
 
 Priority = Literal["interactive", "batch", "background"]
 PRIORITIES: dict[str, int] = {"interactive": 0, "batch": 1, "background": 2}
@@ -79,6 +83,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """`None`: tried once."""
     pacing: Pacing | None = None
     """The provider's limits on us; `None`: nothing waits for them."""
+    structured: Literal["native", "tool", "prompted"] = "native"
+    """How the model is held to a schema, by its facts."""
     lane: Lane = msgspec.field(default_factory=Lane)
     """How it is doing: its breaker, its load, its speed."""
 
@@ -133,6 +139,14 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Below the provider's base URL, with its query; made of what a dialect allows."""
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The schema that an answer has to fit, where somebody holds it to that."""
+
+    name: str
+    schema: bytes
+    """JSON Schema, as sent."""
+
+
 class Request(msgspec.Struct, kw_only=True):
     """What the caller asked for, in the caller's own dialect.
 
@@ -173,6 +187,8 @@ class Request(msgspec.Struct, kw_only=True):
     """The caller's own provider key, in passthrough mode only."""
     chat: Chat | Embed | None = None
     """The neutral form, once somebody needed it."""
+    wanted: Wanted | None = None
+    """What its text has to fit; `None`: nobody holds it to anything."""
 
 
 class Attempt(msgspec.Struct):
@@ -198,6 +214,8 @@ class Attempt(msgspec.Struct):
     reserved_nanousd: int | None = None
     cost_nanousd: int | None = None
     """`None` while open, and for an unpriced model."""
+    lost: tuple[str, ...] = ()
+    """What of the schema its provider has no form for."""
     _awaited: int = 0
     _waiting: list[Callable[[], None]] = msgspec.field(default_factory=list)
 
@@ -247,6 +265,29 @@ class Outcome(msgspec.Struct, frozen=True):
 OK = Outcome("ok")
 
 
+Judge = Callable[[Any], tuple[Any, tuple[FieldError, ...]]]
+"""Makes of a value that fits its schema one of the caller's own types, or says why it cannot."""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """How far this very call goes to hold its answer to a schema; `None` is what its model's configuration says."""
+
+    up_to: Rung | Literal["off"] | None = None
+    attempts: int | None = None
+    """The most re-asks."""
+    max_tokens: int | None = None
+    """The most tokens of all re-asks."""
+    max_nanousd: int | None = None
+    """The most that all re-asks may cost."""
+    locale: str | None = None
+    """How ambiguous dates and numbers are read, such as `en-US`."""
+    is_cut_repaired: bool | None = None
+    """Whether an output that the length cut is closed as well as it can be."""
+    escalate: str | None = None
+    """The model that is asked when asking again fails."""
+    judge: Judge | None = None
+
+
 class Call(msgspec.Struct):
     """One logical call on its way through the pipeline."""
 
@@ -279,6 +320,12 @@ class Call(msgspec.Struct):
     priority: int = 0
     """One of `PRIORITIES`."""
     degraded: list[str] = msgspec.field(default_factory=list)
+    held: Held | None = None
+    """What the caller says about validation; `None`: nothing."""
+    validated: Validated | None = None
+    """How its answer was held to a schema; `None`: it was not."""
+    value: Any = None
+    """The answer as a value, once it fits."""
     on_admitted: Callable[[Call], None] | None = None
     """Told when the first attempt is about to go upstream; observe uses it to write the `Admitted` record."""
 

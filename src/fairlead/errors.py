@@ -49,6 +49,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from fairlead.types import ErrorClass
+from fairlead.verdict import FieldError
 
 
 class FairleadError(Exception):
@@ -334,6 +335,11 @@ class OutputInvalid(FairleadError):
     code = "output_invalid"
     http_status = 422
     error_class: ClassVar[ErrorClass] = "validation"
+
+    def __init__(self, message: str, *, errors: tuple[FieldError, ...] = (), **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.errors = errors
+        """What does not fit, and where."""
 
 
 class Screened(FairleadError):

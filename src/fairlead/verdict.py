@@ -59,3 +59,30 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def confidence(self) -> float:
         """That of its least certain edit."""
         return min((edit.confidence for edit in self.edits), default=1.0)
+
+
+class Validated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the answer of a call was held to its schema."""
+
+    schema: str
+    """The schema's name, as the caller calls it."""
+    label: str = "other"
+    """The schema as metrics name it: `other` where the configuration does not list it."""
+    rung: Rung = "parse"
+    """The highest rung that was needed, or the last that was tried."""
+    fits: bool = True
+    """Whether the caller got an answer that fits."""
+    edits: tuple[Edit, ...] = ()
+    """What was changed on the way, of the answer that was given."""
+    errors: tuple[FieldError, ...] = ()
+    """Why the last output was refused, whether another one was taken later or not."""
+    reasks: int = 0
+    """How often a model was asked again, a stronger one included."""
+    reask_tokens: int = 0
+    """What those attempts used, as far as it is known."""
+    reask_nanousd: int = 0
+    """What they cost, as far as it is known."""
+    output: bytes | None = None
+    """The last output that was refused, as `[store] content` says."""
+    lost: tuple[str, ...] = ()
+    """What of the schema the provider has no form for."""

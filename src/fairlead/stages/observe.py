@@ -7,6 +7,8 @@ import hashlib
 import logging
 from typing import Literal
 
+import msgspec
+
 from fairlead.call import Attempt, Call, Outcome
 from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.errors import Cancelled, FairleadError, InternalError, Overloaded
@@ -14,6 +16,7 @@ from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
 from fairlead.record import Admitted, AttemptRecord, Ended
 from fairlead.types import Usage, UsageSource
+from fairlead.verdict import Validated
 
 Content = Literal["full", "hash", "off"]
 
@@ -111,6 +114,7 @@ class Observe:
                 tags=call.tags,
                 session=call.session,
                 degraded=tuple(call.degraded),
+                validated=None if call.validated is None else self._told(call.validated),
                 request=None if call.fate.admitted else self._kept(call.body),
                 response=self._answer(source),
             )
@@ -120,6 +124,17 @@ class Observe:
         if source is None or self._content == "off":
             return None
         return self._kept(source if isinstance(source, bytes) else source.raw())
+
+    def _told(self, validated: Validated) -> Validated:
+        """As much of it as may be stored: edits and errors quote what the model wrote."""
+        if self._content == "full":
+            return validated
+        return msgspec.structs.replace(
+            validated,
+            edits=tuple(msgspec.structs.replace(edit, before=None, after=None) for edit in validated.edits),
+            errors=tuple(msgspec.structs.replace(error, message="") for error in validated.errors),
+            output=None if validated.output is None else self._kept(validated.output),
+        )
 
     def _kept(self, content: bytes) -> bytes | None:
         if self._content == "full":

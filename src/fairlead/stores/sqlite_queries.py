@@ -116,9 +116,11 @@ def _call(row: sqlite3.Row) -> dict[str, object]:
         "tags": _decoded(row["tags"], []),
         "session": row["session"],
         "degraded": _decoded(row["degraded"], []),
+        "validated": _decoded(row["validated"], None),
         "attempts": [_attempt(attempt) for attempt in _decoded(row["attempts"], [])],
         "request": _text(row["request"]),
         "response": _text(row["response"]),
+        "refused": _text(row["refused"]),
     }
 
 
