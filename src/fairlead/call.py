@@ -30,6 +30,12 @@ Priority = Literal["interactive", "batch", "background"]
 PRIORITIES: dict[str, int] = {"interactive": 0, "batch": 1, "background": 2}
 """Who goes first where calls wait for a provider: the lower number."""
 
+Mode = Literal["native", "tool", "prompted"]
+"""How a model is asked for an answer that fits a schema: by its provider's own parameter for that, by the arguments of a
+tool that it has to call, or in words."""
+Subset = Literal["full", "openai", "anthropic", "gemini", "grammar", "plain"]
+"""What of JSON Schema a provider takes, see `fairlead.validation.subset`."""
+
 OutcomeKind = Literal["ok", "error", "cancelled", "truncated", "crashed"]
 """`truncated`: broke after content had gone out.  `crashed`: the process died; only an ingester says so."""
 
@@ -79,12 +85,18 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of which the model takes one at a time, the first for choice."""
     window: int | None = None
     """Tokens that fit into the model's context, by its facts; `None` where nobody knows."""
+    structured: Mode = "prompted"
+    """How it is asked for an answer that fits a schema, where validation is on."""
+    schema_subset: Subset = "full"
+    """What of JSON Schema its native way takes."""
+    native_without: frozenset[str] = frozenset()
+    """What a request must not have for the native way, by neutral names: `tools`, `stream`."""
+    asks_json: bool = False
+    """Whether it takes the response format `json_object`, which then goes with a schema in words."""
     retries: Retries | None = None
     """`None`: tried once."""
     pacing: Pacing | None = None
     """The provider's limits on us; `None`: nothing waits for them."""
-    structured: Literal["native", "tool", "prompted"] = "native"
-    """How the model is held to a schema, by its facts."""
     lane: Lane = msgspec.field(default_factory=Lane)
     """How it is doing: its breaker, its load, its speed."""
 
@@ -140,11 +152,17 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The schema that an answer has to fit, where somebody holds it to that."""
+    """The schema that an answer has to fit; for each candidate the request is shaped by it."""
 
     name: str
+    """As the caller calls it."""
     schema: bytes
     """JSON Schema, as sent."""
+
+    @property
+    def most_bytes(self) -> int:
+        """The most that asking for it adds to a prompt, in whichever way; shaping keeps to it."""
+        return 2 * len(self.schema) + 1_024
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -188,7 +206,12 @@ class Request(msgspec.Struct, kw_only=True):
     chat: Chat | Embed | None = None
     """The neutral form, once somebody needed it."""
     wanted: Wanted | None = None
-    """What its text has to fit; `None`: nobody holds it to anything."""
+    """The schema that the answer is held to; `None`: it is not, and nothing of the request is changed for one."""
+
+    @property
+    def most_bytes(self) -> int:
+        """`input_bytes`, and what asking for a schema may add to them."""
+        return self.input_bytes if self.wanted is None else self.input_bytes + self.wanted.most_bytes
 
 
 class Attempt(msgspec.Struct):
@@ -209,13 +232,15 @@ class Attempt(msgspec.Struct):
     """The headers of its answer; what they say about its limits is read where somebody learns from it."""
     kept_as: str | None = None
     """The id under which the provider keeps its answer."""
+    structured: Mode | None = None
+    """How the answer that fits a schema was asked for; `None`: none was."""
+    lost: tuple[str, ...] = ()
+    """What of the schema the provider has no form for, as JSON Pointers into it."""
     usage: Usage | None = None
     usage_source: UsageSource = "none"
     reserved_nanousd: int | None = None
     cost_nanousd: int | None = None
     """`None` while open, and for an unpriced model."""
-    lost: tuple[str, ...] = ()
-    """What of the schema its provider has no form for."""
     _awaited: int = 0
     _waiting: list[Callable[[], None]] = msgspec.field(default_factory=list)
 

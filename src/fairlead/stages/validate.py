@@ -243,7 +243,7 @@ class _Climb:
         try:
             if isinstance(reply.source, bytes):
                 return self._whole(reply, reply.source, rung)
-            if self._passes(self._call.attempt.candidate):
+            if self._passes(self._call.attempt):
                 reply.source = Watched(_chunks(reply), self._dialect, lambda events: self._judge_passed(events, rung))
                 return reply
             return await self._buffered(reply, _chunks(reply), request, rung)
@@ -252,17 +252,17 @@ class _Climb:
             reply.end(Outcome("cancelled" if ours is None else "error", _INVALID if ours is None else ours.status, ours))
             raise
 
-    def _passes(self, candidate: Candidate) -> bool:
-        """Whether a stream goes out as it comes."""
-        if self._ladder.stream is not None:
-            return self._ladder.stream == "final" and candidate.structured == "native"
-        return candidate.structured == "native"
+    def _passes(self, attempt: Attempt) -> bool:
+        """Whether a stream goes out as it comes: only where it is text as the caller wants it."""
+        if (attempt.structured or attempt.candidate.structured) != "native":
+            return self._ladder.stream == "final" and attempt.structured != "tool"
+        return self._ladder.stream != "buffer"
 
     # --- judging ---
 
     def _whole(self, reply: Reply, body: bytes, rung: Rung) -> Reply | None:
         answer = self._dialect.reply.decode(body)
-        is_called = self._is_called(self._call.attempt.candidate)
+        is_called = self._is_called(self._call.attempt)
         if is_called:
             answer = called_as_text(answer, self._expected.name)
         judged = self._judge(outputs(answer, self._expected))
@@ -282,7 +282,7 @@ class _Climb:
             chunks.append(chunk)
             events += decoder.feed(chunk)
         source.close()
-        is_called = self._is_called(self._call.attempt.candidate)
+        is_called = self._is_called(self._call.attempt)
         if is_called:
             events = calls_as_text(events, self._expected.name)
         judged = self._judge(outputs(gathered(events), self._expected))
@@ -350,10 +350,9 @@ class _Climb:
             min_confidence=ladder.min_confidence,
         )
 
-    def _is_called(self, candidate: Candidate) -> bool:
+    def _is_called(self, attempt: Attempt) -> bool:
         """Whether the answer comes as a call of a tool that the caller knows nothing of."""
-        is_wanted = self._expected.schema is not None and candidate.structured == "tool"
-        return is_wanted and not self._chat.tools and STATIC not in self._call.degraded
+        return attempt.structured == "tool" and STATIC not in self._call.degraded
 
     # --- the end of an attempt ---
 
