@@ -10,11 +10,24 @@ if TYPE_CHECKING:
     from fairlead.client import Client as Client
     from fairlead.client import Completion as Completion
     from fairlead.client import Embeddings as Embeddings
+    from fairlead.client import Extracted as Extracted
     from fairlead.errors import CircuitOpen as CircuitOpen
     from fairlead.errors import FairleadError as FairleadError
+    from fairlead.errors import OutputInvalid as OutputInvalid
     from fairlead.sync import SyncClient as SyncClient
 
-__all__ = ["CircuitOpen", "Client", "Completion", "Embeddings", "FairleadError", "Retry", "SyncClient", "resilient"]
+__all__ = [
+    "CircuitOpen",
+    "Client",
+    "Completion",
+    "Embeddings",
+    "Extracted",
+    "FairleadError",
+    "OutputInvalid",
+    "Retry",
+    "SyncClient",
+    "resilient",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -22,7 +35,9 @@ _HOMES = {
     "Client": "fairlead.client",
     "Completion": "fairlead.client",
     "Embeddings": "fairlead.client",
+    "Extracted": "fairlead.client",
     "FairleadError": "fairlead.errors",
+    "OutputInvalid": "fairlead.errors",
     "Retry": "fairlead._resilient",
     "SyncClient": "fairlead.sync",
     "resilient": "fairlead._resilient",

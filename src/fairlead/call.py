@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -311,6 +311,9 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     escalate: str | None = None
     """The model that is asked when asking again fails."""
     judge: Judge | None = None
+    """Has the last word on a value that fits."""
+    is_judged_above: bool = False
+    """Whether somebody above judges what comes: then it is only asked for as its model takes it."""
 
 
 class Call(msgspec.Struct):
@@ -406,3 +409,19 @@ class Call(msgspec.Struct):
                 return None
             total += attempt.cost_nanousd
         return total
+
+
+_TRUST: tuple[UsageSource, ...] = ("none", "final", "cumulative", "estimated")
+
+
+def total_usage(attempts: Sequence[Attempt]) -> tuple[Usage | None, UsageSource]:
+    """The usage of all attempts, and the least certain of their sources."""
+    if len(attempts) == 1:
+        return attempts[0].usage, attempts[0].usage_source
+    total: Usage | None = None
+    source: UsageSource = "none"
+    for attempt in attempts:
+        if attempt.usage is not None:
+            total = attempt.usage if total is None else total + attempt.usage
+            source = max(source, attempt.usage_source, key=_TRUST.index)
+    return total, source

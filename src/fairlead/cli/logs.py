@@ -21,7 +21,17 @@ Row = Mapping[str, object]
 
 _POLL_S: Final = 0.5
 _TOLD_APART: Final = frozenset(
-    {"attempts", "request", "response", "refused", "validated", "usage_source", "started_at_ns", "cost_nanousd", "reserved_nanousd"}
+    {
+        "attempts",
+        "request",
+        "response",
+        "refused",
+        "validated",
+        "usage_source",
+        "started_at_ns",
+        "cost_nanousd",
+        "reserved_nanousd",
+    }
 )
 _MOST: Final = 10_000
 _SETTLED_NS: Final = 5_000_000_000

@@ -244,9 +244,7 @@ class Catalogue:
     @property
     def ladders(self) -> dict[str, Ladder]:
         """How far the answers of each name are brought towards their schemas; only of those that say so."""
-        return {
-            name: _ladder(model.validation) for name, model in self._models.items() if model.validation is not None
-        }
+        return {name: _ladder(model.validation) for name, model in self._models.items() if model.validation is not None}
 
     def named(self, name: str) -> tuple[Candidate, ...]:
         """The candidates of a name, however it came to be one."""
@@ -714,7 +712,9 @@ def _overlay(price: Price) -> ModelPrices:
 
 
 def _ladder(own: Validation) -> Ladder:
-    told = {name: getattr(own, name) for name in ("up_to", "attempts", "max_tokens", "min_confidence", "locale", "stream")}
+    told = {
+        name: getattr(own, name) for name in ("up_to", "attempts", "max_tokens", "min_confidence", "locale", "stream")
+    }
     return Ladder(
         **told,
         max_nanousd=None if own.max_cost_usd is None else parse_usd(own.max_cost_usd),

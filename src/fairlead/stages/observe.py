@@ -9,13 +9,12 @@ from typing import Literal
 
 import msgspec
 
-from fairlead.call import Attempt, Call, Outcome
+from fairlead.call import Attempt, Call, Outcome, total_usage
 from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.errors import Cancelled, FairleadError, InternalError, Overloaded
 from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
 from fairlead.record import Admitted, AttemptRecord, Ended
-from fairlead.types import Usage, UsageSource
 from fairlead.verdict import Validated
 
 Content = Literal["full", "hash", "off"]
@@ -89,7 +88,7 @@ class Observe:
     def _ended(self, call: Call, outcome: Outcome, duration_ns: int, source: Source | None) -> None:
         error = outcome.error
         request, attempts = call.request, call.attempts
-        usage, usage_source = _total(attempts)
+        usage, usage_source = total_usage(attempts)
         self._sink(
             Ended(
                 call_id=call.id,
@@ -179,19 +178,3 @@ def _first_token(call: Call) -> int | None:
         if attempt.first_token_ns is not None:
             return attempt.first_token_ns - call.started_ns
     return None
-
-
-_TRUST: tuple[UsageSource, ...] = ("none", "final", "cumulative", "estimated")
-
-
-def _total(attempts: list[Attempt]) -> tuple[Usage | None, UsageSource]:
-    """The usage of all attempts, and the least certain of their sources."""
-    if len(attempts) == 1:
-        return attempts[0].usage, attempts[0].usage_source
-    total: Usage | None = None
-    source: UsageSource = "none"
-    for attempt in attempts:
-        if attempt.usage is not None:
-            total = attempt.usage if total is None else total + attempt.usage
-            source = max(source, attempt.usage_source, key=_TRUST.index)
-    return total, source

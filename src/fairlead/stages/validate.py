@@ -14,7 +14,7 @@ from fairlead.dialects.once import Once
 from fairlead.errors import DeadlineExceeded, FairleadError, InvalidRequest, OutputInvalid
 from fairlead.pipeline import Chunks, Next, Reply
 from fairlead.ports import Clock, Rng
-from fairlead.types import Chat, ChatEvent, ChatReply
+from fairlead.types import Chat, ChatEvent
 from fairlead.validation.answers import (
     Output,
     Place,
@@ -35,7 +35,6 @@ from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Validated, Verdict
 _INVALID: Final = 200
 """The status of an answer that came and does not fit."""
 _MARK_BYTES: Final = 8
-_SHOWN_ERRORS: Final = 3
 _ROLE_TOKENS: Final = 16
 """What a further message may take beside its text."""
 
@@ -107,6 +106,8 @@ class Validate:
             return await following(call)
         if held_to.schema is not None:
             call.request.wanted = Wanted(name=held_to.name, schema=held_to.schema)
+        if call.held is not None and call.held.is_judged_above:
+            return await following(call)
         return await _Climb(self, call, following, ladder, dialect, chat, held_to).run()
 
     def _ladder(self, call: Call) -> Ladder | None:
@@ -249,7 +250,9 @@ class _Climb:
             return await self._buffered(reply, _chunks(reply), request, rung)
         except BaseException as error:
             ours = error if isinstance(error, FairleadError) else None
-            reply.end(Outcome("cancelled" if ours is None else "error", _INVALID if ours is None else ours.status, ours))
+            reply.end(
+                Outcome("cancelled" if ours is None else "error", _INVALID if ours is None else ours.status, ours)
+            )
             raise
 
     def _passes(self, attempt: Attempt) -> bool:
@@ -305,7 +308,9 @@ class _Climb:
         judged = self._judge(outputs(gathered(events), self._expected))
         if judged.texts and not judged.errors:
             changed = tuple(
-                FieldError(path=edit.path, message=f"fits only after an edit ({edit.kind}), and the stream has gone out")
+                FieldError(
+                    path=edit.path, message=f"fits only after an edit ({edit.kind}), and the stream has gone out"
+                )
                 for edit in judged.edits
             )
             judged = _Judged(rung=judged.rung, errors=changed, output=judged.output)
@@ -359,7 +364,7 @@ class _Climb:
     def _ended(self, reply: Reply, judged: _Judged) -> None:
         """The answer came, and does not fit: its provider did what it was asked to, and is paid."""
         self._refused = judged
-        reply.end(Outcome("ok", _INVALID, _invalid(self._expected.name, judged.errors, 0)))
+        reply.end(Outcome("ok", _INVALID, OutputInvalid.of(self._expected.name, judged.errors)))
 
     def _accept(self, judged: _Judged, rung: Rung) -> None:
         self._call.value = judged.value
@@ -385,7 +390,7 @@ class _Climb:
     def _exhausted(self) -> OutputInvalid:
         refused = self._refused
         self._call.validated = self._validated(fits=False, rung=refused.rung, edits=refused.edits)
-        return _invalid(self._expected.name, refused.errors, len(self._reasks()))
+        return OutputInvalid.of(self._expected.name, refused.errors, tries=len(self._reasks()))
 
     def _validated(self, *, fits: bool, rung: Rung, edits: tuple[Edit, ...]) -> Validated:
         name, again = self._expected.name, self._reasks()
@@ -474,13 +479,6 @@ def _named(errors: tuple[FieldError, ...], output: Output) -> tuple[FieldError, 
         msgspec.structs.replace(error, message=f"in the arguments of {output.tool!r}: {error.message}")
         for error in errors
     )
-
-
-def _invalid(name: str, errors: Sequence[FieldError], reasks: int) -> OutputInvalid:
-    shown = "; ".join(f"`{error.path or '/'}`: {error.message}" for error in errors[:_SHOWN_ERRORS])
-    more = f"; and {len(errors) - _SHOWN_ERRORS} more" if len(errors) > _SHOWN_ERRORS else ""
-    after = f" after {reasks} more {'attempt' if reasks == 1 else 'attempts'}" if reasks else ""
-    return OutputInvalid(f"the answer does not fit schema {name!r}{after}: {shown}{more}", errors=tuple(errors))
 
 
 def _chunks(reply: Reply) -> Chunks:

@@ -118,7 +118,9 @@ def _choice_as_text(choice: Choice, tool: str) -> Choice:
 
 def calls_as_text(events: Sequence[ChatEvent], tool: str) -> list[ChatEvent]:
     """The same for the events of a stream."""
-    places = {(event.choice, event.index) for event in events if isinstance(event, ToolCallDelta) and event.name == tool}
+    places = {
+        (event.choice, event.index) for event in events if isinstance(event, ToolCallDelta) and event.name == tool
+    }
     choices = {choice for choice, _ in places}
     return [_as_text(event, places, choices) for event in events]
 

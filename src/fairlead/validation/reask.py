@@ -31,9 +31,7 @@ def asked_again(chat: Chat, output: str, errors: Sequence[FieldError], mark: str
 
 def complaint(output: str, errors: Sequence[FieldError], mark: str, size_bytes: int) -> str:
     """What the model is told: what to do, and the quotation that it is about."""
-    told = [
-        {"path": error.path, "error": error.message[:_MESSAGE_CHARACTERS]} for error in errors[:MOST_ERRORS]
-    ]
+    told = [{"path": error.path, "error": error.message[:_MESSAGE_CHARACTERS]} for error in errors[:MOST_ERRORS]]
     quoted: dict[str, object] = {"errors": told}
     if size_bytes:
         quoted = {"answer": _beginning(output, size_bytes), **quoted}
