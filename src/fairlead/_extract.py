@@ -100,7 +100,7 @@ async def extract(runtime: Runtime, call: Call, wish: Wish[T]) -> Extracted[T]:
     except (OutputInvalid, UpstreamError, DeadlineExceeded) as error:
         return await _instead(call, wish, error)
     del answer
-    return Extracted(value=call.value, report=call.validated, **account)
+    return Extracted(value=call.value, report=call.report, **account)
 
 
 async def _instead(call: Call, wish: Wish[T], error: FairleadError) -> Extracted[T]:
@@ -111,7 +111,7 @@ async def _instead(call: Call, wish: Wish[T], error: FairleadError) -> Extracted
         value = value(error) if _takes_error(value) else value()
         if inspect.isawaitable(value):
             value = await value
-    return Extracted(value=value, report=call.validated, is_fallback=True, **account_of(call))
+    return Extracted(value=value, report=call.report, is_fallback=True, **account_of(call))
 
 
 def _takes_error(fallback: Any) -> bool:
@@ -170,7 +170,7 @@ class ExtractStream(Generic[T]):
         except (OutputInvalid, UpstreamError, DeadlineExceeded) as error:
             self._result = await _instead(call, wish, error)
         else:
-            self._result = Extracted(value=call.value, report=call.validated, **account_of(call))
+            self._result = Extracted(value=call.value, report=call.report, **account_of(call))
         yield self._result.value
 
 

@@ -351,7 +351,9 @@ class Call(msgspec.Struct):
     held: Held | None = None
     """What the caller says about validation; `None`: nothing."""
     validated: Validated | None = None
-    """How its answer was held to a schema; `None`: it was not."""
+    """How its answer was held to a schema, as far as that is known before its attempts are paid; `None`: it was not."""
+    answered_first: int | None = None
+    """How many attempts the first answer took; those after them are re-asks.  `None`: there is no answer to judge."""
     value: Any = None
     """The answer as a value, once it fits."""
     on_admitted: Callable[[Call], None] | None = None
@@ -399,6 +401,23 @@ class Call(msgspec.Struct):
                 attempt.when_known(lambda: self.when_known(callback))
                 return
         callback()
+
+    @property
+    def reasks(self) -> Sequence[Attempt]:
+        """The attempts after the first answer."""
+        return () if self.answered_first is None else self.attempts[self.answered_first :]
+
+    @property
+    def report(self) -> Validated | None:
+        """How its answer was held to a schema, with what re-asks have taken."""
+        if self.validated is None or not self.reasks:
+            return self.validated
+        used = [attempt.usage for attempt in self.reasks if attempt.usage is not None]
+        return msgspec.structs.replace(
+            self.validated,
+            reask_tokens=sum(usage.all_input_tokens + usage.all_output_tokens for usage in used),
+            reask_nanousd=sum(attempt.cost_nanousd or 0 for attempt in self.reasks),
+        )
 
     @property
     def cost_nanousd(self) -> int | None:

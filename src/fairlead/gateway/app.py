@@ -29,7 +29,7 @@ from fairlead.gateway.helicone import apply_helicone
 from fairlead.gateway.unknown import unknown
 from fairlead.pipeline import Chunks, Next, Reply
 from fairlead.ports import LogQuery, LogStore
-from fairlead.verdict import RUNGS, Validated
+from fairlead.verdict import RUNGS, Rung, Validated
 from fairlead.wire import Exchange, HeaderBlock
 
 _PRIVATE = HeaderBlock([("cache-control", "no-store, private"), ("vary", "Authorization")])
@@ -407,7 +407,7 @@ def _held(up_to: str, runtime: Runtime) -> Held:
         raise InvalidRequest(f"`x-fairlead-validate` is `off` or the last rung to use: {', '.join(RUNGS)}")
     if not runtime.validates:
         raise InvalidRequest("`x-fairlead-validate`: no model of this gateway has `validation` in the configuration")
-    return Held(up_to=up_to)
+    return Held(up_to=cast("Rung", up_to))
 
 
 def _own_lines(dialect: Dialect, call: Call, reply: Reply, *, whole: bool) -> bytes:

@@ -113,7 +113,7 @@ class Observe:
                 tags=call.tags,
                 session=call.session,
                 degraded=tuple(call.degraded),
-                validated=None if call.validated is None else self._told(call.validated),
+                validated=self._told(call.report),
                 request=None if call.fate.admitted else self._kept(call.body),
                 response=self._answer(source),
             )
@@ -124,9 +124,9 @@ class Observe:
             return None
         return self._kept(source if isinstance(source, bytes) else source.raw())
 
-    def _told(self, validated: Validated) -> Validated:
+    def _told(self, validated: Validated | None) -> Validated | None:
         """As much of it as may be stored: edits and errors quote what the model wrote."""
-        if self._content == "full":
+        if validated is None or self._content == "full":
             return validated
         return msgspec.structs.replace(
             validated,

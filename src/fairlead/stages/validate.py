@@ -180,10 +180,10 @@ class _Climb:
         self._chat = chat
         self._expected = held_to
         self._asked = call.request
+        self._is_unanswered = False
+        """Whether nobody answered when it was asked again."""
         self._refused = _Judged()
         """What was found out about the last output that does not fit."""
-        self._first = 0
-        """How many attempts the first answer took; those after them are re-asks."""
 
     async def run(self) -> Reply:
         """An answer that fits, or a stream that is held to it.
@@ -193,7 +193,7 @@ class _Climb:
             FairleadError: nobody answered the first time.
         """
         reply = await self._fitting(self._asked)
-        self._first = len(self._call.attempts)
+        self._call.answered_first = len(self._call.attempts)
         if reply is None and self._ladder.allows("reask") and STATIC not in self._call.degraded:
             reply = await self._again()
         if reply is None and self._ladder.allows("escalate") and STATIC not in self._call.degraded:
@@ -212,7 +212,7 @@ class _Climb:
             if request is None:
                 return None
             reply = await self._tried(request, "reask")
-            if reply is not None:
+            if reply is not None or self._is_unanswered:
                 return reply
         return None
 
@@ -234,6 +234,7 @@ class _Climb:
         except FairleadError as error:
             told = FieldError(path="", message=f"asking again failed: {error.message}", kind=error.code)
             self._refused = msgspec.structs.replace(self._refused, errors=(*self._refused.errors, told))
+            self._is_unanswered = True
             return None
         finally:
             self._call.request = self._asked
@@ -390,10 +391,10 @@ class _Climb:
     def _exhausted(self) -> OutputInvalid:
         refused = self._refused
         self._call.validated = self._validated(fits=False, rung=refused.rung, edits=refused.edits)
-        return OutputInvalid.of(self._expected.name, refused.errors, tries=len(self._reasks()))
+        return OutputInvalid.of(self._expected.name, refused.errors, tries=len(self._call.reasks))
 
     def _validated(self, *, fits: bool, rung: Rung, edits: tuple[Edit, ...]) -> Validated:
-        name, again = self._expected.name, self._reasks()
+        name = self._expected.name
         return Validated(
             schema=name,
             label=name if name in self._ladder.schemas else "other",
@@ -401,17 +402,12 @@ class _Climb:
             fits=fits,
             edits=edits,
             errors=self._refused.errors,
-            reasks=len(again),
-            reask_tokens=sum(map(_tokens, again)),
-            reask_nanousd=sum(attempt.cost_nanousd or 0 for attempt in again),
+            reasks=len(self._call.reasks),
             output=self._refused.output.encode("utf-8", "replace") or None,
             lost=self._call.attempt.lost,
         )
 
     # --- what a re-ask may take ---
-
-    def _reasks(self) -> Sequence[Attempt]:
-        return self._call.attempts[self._first :] if self._first else ()
 
     def _next_request(self) -> Request | None:
         """The request for a re-ask, as much of the output in it as the window has room for; `None`: none may be sent."""
@@ -442,7 +438,7 @@ class _Climb:
 
     def _may_ask(self, prompt_tokens: int) -> bool:
         """Whether one more attempt, as large as the last one, stays within what all re-asks may take."""
-        ladder, again = self._ladder, self._reasks()
+        ladder, again = self._ladder, self._call.reasks
         if ladder.max_tokens is not None:
             used = sum(map(_tokens, again))
             if used + prompt_tokens + _output_tokens(self._call) > ladder.max_tokens:
