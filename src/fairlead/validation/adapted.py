@@ -6,6 +6,7 @@ This module loads pydantic; it is imported by who needs a type, when it is neede
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -19,6 +20,16 @@ from fairlead.verdict import FieldError
 
 MAX_SHOWN: Final = 100
 """So much of the name of a type is shown, in characters."""
+
+
+_UNDEFINED: Final = "a name in its annotations is not defined where it was made (`model_rebuild()` helps a model)"
+_REASONS: Final[Mapping[str, str]] = {
+    "class-not-fully-defined": _UNDEFINED,
+    "undefined-annotation": _UNDEFINED,
+    "invalid-for-json-schema": "a part of it has no JSON Schema",
+    "typed-dict-version": "it holds a `typing.TypedDict`, which this Python needs from `typing_extensions`",
+}
+"""pydantic's code of an error to what it means here."""
 
 
 class _Schema(GenerateJsonSchema):
@@ -86,15 +97,8 @@ def _shown(kind: Any) -> str:
 
 
 def _why(error: Exception) -> str:
-    if getattr(error, "code", None) in ("class-not-fully-defined", "undefined-annotation") or isinstance(
-        error, NameError
-    ):
-        return "a name in its annotations is not defined where it was made (`model_rebuild()` helps a model)"
-    if getattr(error, "code", None) == "invalid-for-json-schema":
-        return "a part of it has no JSON Schema"
-    if getattr(error, "code", None) == "typed-dict-version":
-        return "it holds a `typing.TypedDict`, which this Python needs from `typing_extensions`"
-    return "it is no type that pydantic reads"
+    code = "undefined-annotation" if isinstance(error, NameError) else getattr(error, "code", None)
+    return _REASONS.get(str(code), "it is no type that pydantic reads")
 
 
 def _of_validator(message: str) -> FieldError:

@@ -42,8 +42,6 @@ def _modern(kind: Any, within: tuple[Any, ...]) -> Any:
 
 
 def _again(kind: Any, within: tuple[Any, ...]) -> Any:
-    if type(kind).__module__ == "typing_extensions":
-        return kind
     fields = {
         name: (Required if name in kind.__required_keys__ else NotRequired)[_modern(_bare(hint), within)]
         for name, hint in get_type_hints(kind, include_extras=True).items()
