@@ -11,21 +11,25 @@ from fairlead.validation.unclear import Unclear
 
 _TAG = re.compile(r"(?P<language>[A-Za-z]{2,3})(?:[-_][A-Za-z]{4})?(?:[-_](?P<region>[A-Za-z]{2}))?")
 
-_DAY_FIRST = frozenset(
-    "bg bs ca cs da de el es et fi fr ga gl hr id is it lv mk ms nb nl nn no pl pt ro ru sk sl sq sr th tr uk vi".split()
+_DAY_FIRST_TEXT = (
+    "bg bs ca cs da de el es et fi fr ga gl hr id is it lv mk ms nb nl nn no pl pt ro ru sk sl sq sr th tr uk vi"
 )
-_DAY_FIRST_ENGLISH = frozenset("AU GB HK IE IN MT NZ SG".split())
+_DAY_FIRST = frozenset(_DAY_FIRST_TEXT.split())
+_DAY_FIRST_ENGLISH = frozenset({"AU", "GB", "HK", "IE", "IN", "MT", "NZ", "SG"})
 _MONTH_FIRST_ENGLISH = frozenset({"US"})
-_COMMA = frozenset(
-    "bg bs ca cs da de el es et fi fr gl hr hu id is it lt lv mk nb nl nn no pl pt ro ru sk sl sq sr sv tr uk vi".split()
-)
-_POINT = frozenset("en ga he ja ko ms th zh".split())
+_COMMA_TEXT = "bg bs ca cs da de el et fi fr gl hr hu id is it lt lv mk nb nl nn no pl pt ro ru sk sl sq sr sv tr uk vi"
+_COMMA = frozenset(_COMMA_TEXT.split())
+_POINT = frozenset({"ga", "he", "ja", "ko", "th", "zh"})
 _POINT_REGIONS = {
-    "es": frozenset("DO GT HN MX NI PA PE PR SV US".split()),
+    "en": frozenset(
+        {None, "AU", "CA", "GB", "GH", "HK", "IE", "IN", "JM", "KE", "MT", "MY", "NG", "NZ", "PH", "PK", "SG", "US"}
+    ),
+    "es": frozenset({"DO", "GT", "HN", "MX", "NI", "PA", "PE", "PR", "SV", "US"}),
     "de": frozenset({"CH", "LI"}),
     "it": frozenset({"CH"}),
+    "ms": frozenset({None, "MY", "SG"}),
 }
-_COMMA_REGIONS = {"en": frozenset("ZA".split())}
+_COMMA_REGIONS = {"es": frozenset({"AR", "BO", "CL", "CO", "EC", "ES", "PY", "UY", "VE"})}
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +69,6 @@ def _order(language: str, region: str | None) -> Literal["day", "month"] | None:
 
 
 def _decimal(language: str, region: str | None) -> Literal[",", "."] | None:
-    if region in _COMMA_REGIONS.get(language, ()):
-        return None
     if language in _POINT or region in _POINT_REGIONS.get(language, ()):
         return "."
-    return "," if language in _COMMA else None
+    return "," if language in _COMMA or region in _COMMA_REGIONS.get(language, ()) else None

@@ -41,5 +41,5 @@ WEEKDAYS: dict[str, int] = {
 }
 """Monday is 0."""
 
-FILLERS = frozenset("of the on de del le el il den der am".split())
+FILLERS = frozenset({"of", "the", "on", "de", "del", "le", "el", "il", "den", "der", "am"})
 """Words between the parts of a date that say nothing."""

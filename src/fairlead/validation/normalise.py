@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,11 @@ LOCALE_KEYWORD = "x-fairlead-locale"
 
 _TIME = re.compile(
     r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]{1,20})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
+)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
+    r"(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])"
 )
 _DIGITS = (None, 0, 3, 6, 1, 2, 4, 5, 7, 8, 9)
 
@@ -89,10 +95,14 @@ def _time_forms(clock: Clock) -> list[str]:
 
 
 def _date(_pattern: str | None, value: str, locale: str | None) -> str:
+    if _DATE.fullmatch(value) and _is_day(value):
+        return value
     return read_date(value, locale).isoformat()
 
 
 def _moment(pattern: str | None, value: str, locale: str | None) -> str:
+    if _MOMENT.fullmatch(value) and _is_day(value[:10]) and (pattern is None or fits(pattern, value)):
+        return value
     moment = read_moment(value, locale)
     if moment.clock.offset is None and not (pattern and fits(pattern, "2026-03-04T14:30:00")):
         raise Unclear(f"{value!r:.60} has no offset from UTC; write it as `2026-03-04T14:30:00+01:00`")
@@ -110,6 +120,14 @@ def _moment_forms(moment: Moment) -> list[str]:
 def _first(pattern: str | None, forms: list[str]) -> str:
     """The first form that the pattern takes; the plain one where it takes none, for the check of the schema to refuse."""
     return next((form for form in forms if pattern and fits(pattern, form)), forms[0])
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _email(_pattern: str | None, value: str, _: str | None) -> str:

@@ -7,13 +7,25 @@ from typing import Any
 
 import msgspec
 
+from fairlead.validation.amounts import read_money, read_percent
 from fairlead.validation.contacts import read_email, read_phone
 from fairlead.validation.dates import read_date, read_moment
+from fairlead.validation.places import read_country, read_currency
 from fairlead.validation.times import read_clock
 from fairlead.validation.unclear import Normaliser, Unclear
 
 _TRUE = frozenset({"true", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "no", "n", "off", "0"})
+
+_MONEY: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "amount": {"type": "string", "pattern": "^-?[0-9]+(\\.[0-9]+)?$"},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+    },
+    "required": ["amount", "currency"],
+    "additionalProperties": False,
+}
 
 
 class FieldType(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,8 +71,12 @@ TYPES: Mapping[str, FieldType] = {
         FieldType(name="Time24", schema={"type": "string", "format": "time"}, read=_time24),
         FieldType(name="ISODate", schema={"type": "string", "format": "date"}, read=_iso_date),
         FieldType(name="DateTimeTZ", schema={"type": "string", "format": "date-time"}, read=_date_time_tz),
+        FieldType(name="Money", schema=_MONEY, read=read_money),
+        FieldType(name="Percent", schema={"type": "number"}, read=read_percent),
         FieldType(name="Phone", schema={"type": "string", "pattern": "^\\+[1-9][0-9]{4,14}$"}, read=read_phone),
         FieldType(name="Email", schema={"type": "string", "format": "email"}, read=read_email),
+        FieldType(name="CountryCode", schema={"type": "string", "pattern": "^[A-Z]{2}$"}, read=read_country),
+        FieldType(name="CurrencyCode", schema={"type": "string", "pattern": "^[A-Z]{3}$"}, read=read_currency),
         FieldType(name="Boolish", schema={"type": "boolean"}, read=_boolish),
     )
 }
