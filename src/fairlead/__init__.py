@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from fairlead._resilient import Retry as Retry
     from fairlead._resilient import resilient as resilient
     from fairlead.client import Client as Client
-    from fairlead.client import Completion as Completion
-    from fairlead.client import Embeddings as Embeddings
-    from fairlead.client import Extracted as Extracted
+    from fairlead._calls import Completion as Completion
+    from fairlead._calls import Embeddings as Embeddings
+    from fairlead._extract import Extracted as Extracted
     from fairlead.errors import CircuitOpen as CircuitOpen
     from fairlead.errors import FairleadError as FairleadError
     from fairlead.errors import OutputInvalid as OutputInvalid
@@ -33,9 +33,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "CircuitOpen": "fairlead.errors",
     "Client": "fairlead.client",
-    "Completion": "fairlead.client",
-    "Embeddings": "fairlead.client",
-    "Extracted": "fairlead.client",
+    "Completion": "fairlead._calls",
+    "Embeddings": "fairlead._calls",
+    "Extracted": "fairlead._extract",
     "FairleadError": "fairlead.errors",
     "OutputInvalid": "fairlead.errors",
     "Retry": "fairlead._resilient",

@@ -321,9 +321,6 @@ class Client:
         return env.from_environment(os.environ) if path is None else load.load(path)
 
 
-__all__ = ["Client", "Completion", "Embeddings", "ExtractStream", "Extracted", "Piece", "Stream"]
-
-
 class Stream:
     """Pieces of one answer; iterate it once."""
 

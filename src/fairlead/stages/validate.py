@@ -271,7 +271,8 @@ class _Climb:
             answer = called_as_text(answer, self._expected.name)
         judged = self._judge(outputs(answer, self._expected))
         if judged.errors:
-            return self._ended(reply, judged)
+            self._refuse(reply, judged)
+            return None
         if judged.texts or is_called:
             reply.source = self._dialect.reply.encode(rewritten(answer, judged.texts))
         self._accept(judged, rung)
@@ -291,7 +292,8 @@ class _Climb:
             events = calls_as_text(events, self._expected.name)
         judged = self._judge(outputs(gathered(events), self._expected))
         if judged.errors:
-            return self._ended(reply, judged)
+            self._refuse(reply, judged)
+            return None
         body = b"".join(chunks)
         if judged.texts or is_called:
             encoder = self._dialect.streams.encoder(include_usage=request.include_usage)
@@ -362,7 +364,7 @@ class _Climb:
 
     # --- the end of an attempt ---
 
-    def _ended(self, reply: Reply, judged: _Judged) -> None:
+    def _refuse(self, reply: Reply, judged: _Judged) -> None:
         """The answer came, and does not fit: its provider did what it was asked to, and is paid."""
         self._refused = judged
         reply.end(Outcome("ok", _INVALID, OutputInvalid.of(self._expected.name, judged.errors)))
