@@ -20,6 +20,7 @@ TOOL = "answer"
 """The tool where the schema's name cannot be that of one."""
 _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 _TOOL_SAYS = "Give the answer. Call this once, with the whole answer as arguments."
+_TOOLS = frozenset({"tools", "functions", "mcp_servers"})
 _SYSTEM = frozenset({"system", "developer"})
 _STRICT = frozenset({"openai", "plain"})
 """The subsets that providers hold to only where `strict` is asked for."""
@@ -59,16 +60,22 @@ def shaped(
         asks_json: whether a request in words may ask for a JSON object, too.
         enforce: whether the provider is told to hold the model to the schema where the caller says nothing of that.
     """
-    if mode == "native" and not (("tools" in without and chat.tools) or ("stream" in without and chat.stream)):
+    has_tools = _has_tools(chat)
+    if mode == "native" and not (("tools" in without and has_tools) or ("stream" in without and chat.stream)):
         found = _native(chat, wanted, subset, enforce=enforce)
         if found is not None:
             return found
-    if mode == "tool" and not chat.tools and (chat.thinking is None or chat.thinking.mode == "disabled"):
+    if mode == "tool" and not has_tools and (chat.thinking is None or chat.thinking.mode == "disabled"):
         try:
             return Shaped(chat=_by_tool(chat, wanted), mode="tool")
         except Unfit:  # in words anything can be asked for
             return _prompted(chat, wanted, asks_json=asks_json)
     return _prompted(chat, wanted, asks_json=asks_json)
+
+
+def _has_tools(chat: Chat) -> bool:
+    """Whether the caller gives the model something to call, also in a form that only the caller's dialect knows."""
+    return bool(chat.tools) or not _TOOLS.isdisjoint(chat.extra)
 
 
 def _native(chat: Chat, wanted: Wanted, subset: Subset, *, enforce: bool) -> Shaped | None:
@@ -121,7 +128,9 @@ def _prompted(chat: Chat, wanted: Wanted, *, asks_json: bool) -> Shaped:
     role: Role = messages[place - 1].role if place else "system"
     text = INSTRUCTION + _compact(wanted.schema)
     said = Message(role=role, parts=(TextPart(text=text),))
-    form = ResponseFormat(type="json_object") if asks_json and not chat.tools and _is_object(wanted.schema) else None
+    form = (
+        ResponseFormat(type="json_object") if asks_json and not _has_tools(chat) and _is_object(wanted.schema) else None
+    )
     changed = msgspec.structs.replace(chat, response_format=form, messages=(*messages[:place], said, *messages[place:]))
     return Shaped(chat=changed, mode="prompted")
 
