@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fairlead.call import Attempt, Candidate, Request
+from fairlead.call import Attempt, Request
 from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.crossing import event_across, reply_across, request_across
 from fairlead.errors import InvalidRequest, StreamTruncated, Untranslatable, UpstreamError, UpstreamProtocol
+from fairlead.providers.shaping import shaped_chat
 from fairlead.types import Chat, ChatEvent, Embed, EmbedReply, Started
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Translation:
         self._provider = provider
         self._quirks = quirks
 
-    def body(self, request: Request, candidate: Candidate) -> tuple[bytes, tuple[str, ...]]:
+    def body(self, request: Request, attempt: Attempt) -> tuple[bytes, tuple[str, ...]]:
         """The request for the provider, and the paths of what it leaves out: what only the caller's dialect means, and
         what the model does not take.
 
@@ -54,7 +55,9 @@ class Translation:
             InvalidRequest: the request is not well formed.
             Untranslatable: the provider's dialect has no form for something in it.
         """
-        asked = self._asked(request)
+        asked, candidate = self._asked(request), attempt.candidate
+        if request.wanted is not None:
+            asked = shaped_chat(asked, request, attempt, enforce=True)
         refused = candidate.refuses | self._provider.leaves_out.keys()
         told: dict[str, Any] = {"model": candidate.model, "extra": self._provider.asks}
         if request.stream:
