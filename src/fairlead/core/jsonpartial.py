@@ -103,9 +103,12 @@ class Partial:
         return self._root if self._shown else None
 
     @property
-    def is_open(self) -> bool:
-        """Whether the last value within the last value, and so on, is a string whose end is not known."""
-        return self._is_torn or self._step == self._in_string
+    def open_levels(self) -> int:
+        """How many values are not complete: the whole, the last value within it, and so on; 0 where all are.
+
+        A string counts where it may go on, so that what is more than its characters is not read too early.
+        """
+        return len(self._stack) + (self._is_torn or self._step == self._in_string)
 
     @property
     def is_over(self) -> bool:
@@ -144,8 +147,11 @@ class Partial:
 
     def _break(self, at: int) -> int:
         """No JSON from here on: nothing more is known, or, if nothing was, another value may begin."""
-        self._step = self._rest if self._shown else self._seek
-        self._stack.clear()
+        if self._shown:
+            self._step = self._rest
+        else:
+            self._stack.clear()
+            self._step = self._seek
         return at
 
     def _open(self, bracket: str) -> None:

@@ -37,6 +37,8 @@ class Target(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False):
     """The type; `None` for a JSON Schema, whose values stay plain data, and for the type of `None`."""
     adapter: Any = None
     """pydantic's `TypeAdapter` of the type; `None` for a JSON Schema."""
+    readers: dict[Any, Any] = msgspec.field(default_factory=dict)
+    """What reads unfinished values of the types in it, by type, made when a stream first asks for it."""
 
     @overload
     @staticmethod
