@@ -10,7 +10,10 @@ from fairlead.validation.unclear import Unclear, tidy
 
 WANTED_EMAIL = "an address of e-mail such as `jane@example.org`"
 WANTED_PHONE = "a telephone number such as `+44 20 7946 0958`"
+NEEDS_EXTRA = "reading telephone numbers needs the extra `fields`; run `pip install 'fairlead[fields]'`"
 
+_PLAIN = re.compile(r"[A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,31})?@[a-z0-9]{1,40}(?:\.[a-z0-9]{1,40}){1,3}")
+"""Most addresses: in their normal form already."""
 _ENCLOSED = re.compile(r"[^<>@]*<([^<>]*)>")
 _LINKED = re.compile(r"\[([^][]*)\]\(mailto:([^()]*)\)", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?P<local>[^\s@<>()\[\],;:\\\"]{1,64})@(?P<domain>[^\s@<>()\[\],;:\\\"/?#]{1,253})")
@@ -24,6 +27,8 @@ def tidy_email(value: Any) -> str:
     Raises:
         Unclear: it is no address, or more than one.
     """
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
     text = tidy(value, WANTED_EMAIL)
     if linked := _LINKED.fullmatch(text):
         if linked[1].casefold() != linked[2].casefold():
@@ -58,30 +63,16 @@ def read_email(value: Any, _: str | None) -> str:
     return address
 
 
-def needs_phonenumbers() -> None:
-    """Nothing, where telephone numbers can be read.
-
-    Raises:
-        ImportError: the extra `fields` is not installed.
-    """
-    try:
-        import phonenumbers  # noqa: F401, PLC0415 - its metadata is large, and few schemas ask for it
-    except ImportError as error:
-        raise ImportError(
-            "reading telephone numbers needs the extra `fields`; run `pip install 'fairlead[fields]'`"
-        ) from error
-
-
 def read_phone(value: Any, locale: str | None) -> str:
     """A number as E.164 writes it; a national one needs the region of a locale.
 
     Raises:
-        Unclear: no number that is given out, or one that needs a region.
-        ImportError: the extra `fields` is not installed.
+        Unclear: no number that is given out, or one that needs a region; or the extra `fields` is not installed.
     """
-    needs_phonenumbers()
-    import phonenumbers  # noqa: PLC0415 - its metadata is large, and few schemas ask for it
-
+    try:
+        import phonenumbers  # noqa: PLC0415 - its metadata is large, and few schemas ask for it
+    except ImportError:
+        raise Unclear(f"cannot be read here: {NEEDS_EXTRA}") from None
     text = tidy(value, WANTED_PHONE)
     if text[:4].casefold() == "tel:":
         text = text[4:]

@@ -19,6 +19,7 @@ _FALSE = frozenset({"false", "no", "n", "off", "0"})
 
 _MONEY: Mapping[str, Any] = {
     "type": "object",
+    "description": "An amount in digits, and its currency of ISO 4217",
     "properties": {
         "amount": {"type": "string", "pattern": "^-?[0-9]+(\\.[0-9]+)?$"},
         "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
@@ -65,18 +66,47 @@ def _boolish(value: Any, _: str | None) -> bool:
     raise Unclear(f"{value!r:.40} is neither true nor false; write one of these")
 
 
+def _text(description: str, **more: str) -> dict[str, str]:
+    return {"type": "string", **more, "description": description}
+
+
 TYPES: Mapping[str, FieldType] = {
     each.name: each
     for each in (
-        FieldType(name="Time24", schema={"type": "string", "format": "time"}, read=_time24),
-        FieldType(name="ISODate", schema={"type": "string", "format": "date"}, read=_iso_date),
-        FieldType(name="DateTimeTZ", schema={"type": "string", "format": "date-time"}, read=_date_time_tz),
+        FieldType(
+            name="Time24",
+            schema=_text("A local time of day in 24 hours, such as 14:30:00", format="time"),
+            read=_time24,
+        ),
+        FieldType(name="ISODate", schema=_text("A day, such as 2026-03-04", format="date"), read=_iso_date),
+        FieldType(
+            name="DateTimeTZ",
+            schema=_text("A moment with its offset from UTC, such as 2026-03-04T14:30:00+01:00", format="date-time"),
+            read=_date_time_tz,
+        ),
         FieldType(name="Money", schema=_MONEY, read=read_money),
-        FieldType(name="Percent", schema={"type": "number"}, read=read_percent),
-        FieldType(name="Phone", schema={"type": "string", "pattern": "^\\+[1-9][0-9]{4,14}$"}, read=read_phone),
-        FieldType(name="Email", schema={"type": "string", "format": "email"}, read=read_email),
-        FieldType(name="CountryCode", schema={"type": "string", "pattern": "^[A-Z]{2}$"}, read=read_country),
-        FieldType(name="CurrencyCode", schema={"type": "string", "pattern": "^[A-Z]{3}$"}, read=read_currency),
+        FieldType(
+            name="Percent",
+            schema={"type": "number", "description": "A number of hundredths, such as 45 for 45 %"},
+            read=read_percent,
+        ),
+        FieldType(
+            name="Phone",
+            schema=_text("A telephone number of E.164, such as +442079460958", pattern="^\\+[1-9][0-9]{4,14}$"),
+            read=read_phone,
+        ),
+        FieldType(name="Email", schema=_text("An address of e-mail", format="email"), read=read_email),
+        FieldType(
+            name="CountryCode",
+            schema=_text("A country's two letters of ISO 3166, such as DE", pattern="^[A-Z]{2}$"),
+            read=read_country,
+        ),
+        FieldType(
+            name="CurrencyCode",
+            schema=_text("A currency's three letters of ISO 4217, such as EUR", pattern="^[A-Z]{3}$"),
+            read=read_currency,
+        ),
         FieldType(name="Boolish", schema={"type": "boolean"}, read=_boolish),
     )
 }
+"""By the name that `x-fairlead-type` gives."""
