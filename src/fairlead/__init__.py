@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fairlead._calls import Completion as Completion
+    from fairlead._calls import Embeddings as Embeddings
+    from fairlead._calls import Piece as Piece
+    from fairlead._extract import Extracted as Extracted
     from fairlead._resilient import Retry as Retry
     from fairlead._resilient import resilient as resilient
     from fairlead.client import Client as Client
-    from fairlead._calls import Completion as Completion
-    from fairlead._calls import Embeddings as Embeddings
-    from fairlead._extract import Extracted as Extracted
     from fairlead.errors import CircuitOpen as CircuitOpen
     from fairlead.errors import FairleadError as FairleadError
     from fairlead.errors import OutputInvalid as OutputInvalid
@@ -24,6 +25,7 @@ __all__ = [
     "Extracted",
     "FairleadError",
     "OutputInvalid",
+    "Piece",
     "Retry",
     "SyncClient",
     "resilient",
@@ -38,6 +40,7 @@ _HOMES = {
     "Extracted": "fairlead._extract",
     "FairleadError": "fairlead.errors",
     "OutputInvalid": "fairlead.errors",
+    "Piece": "fairlead._calls",
     "Retry": "fairlead._resilient",
     "SyncClient": "fairlead.sync",
     "resilient": "fairlead._resilient",

@@ -188,9 +188,9 @@ async def _following(runtime: Runtime, call: Call, wish: Wish[T]) -> AsyncGenera
                 is_cut = is_cut or (isinstance(event, Finished) and event.reason == "length")
                 piece = _written(event)
                 text.append(piece)
-                if piece:
-                    for value in partials.feed(piece):
-                        yield value
+                value = partials.feed(piece) if piece else None
+                if value is not None:
+                    yield value
         call.value = _complete(call, wish, "".join(text), is_cut=is_cut)
         outcome = Outcome("ok", reply.status)
     except FairleadError as error:

@@ -7,9 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
-from fairlead import CircuitOpen, Client, Completion, Embeddings, FairleadError, Retry, SyncClient, resilient
+from fairlead import CircuitOpen, Client, Completion, Embeddings, FairleadError, Piece, Retry, SyncClient, resilient
 from fairlead.call import OK, Call, Outcome
-from fairlead.client import Piece, Stream
+from fairlead.client import Stream
 from fairlead.core.breaker import Policy
 from fairlead.errors import RateLimited, UpstreamError
 from fairlead.pipeline import Next, Reply, Stage, compose
