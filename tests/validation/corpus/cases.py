@@ -17,10 +17,13 @@ BLIND = HERE / "blind"
 class Case:
     """One text for one schema."""
 
+    half: str
+    """The folder that it comes from."""
     id: str
     category: str
     schema: Mapping[str, Any]
     schema_name: str
+    """Its name in the folder's `schemas.json`."""
     text: str
     cut: bool
     """Whether the provider said that the length ended it."""
@@ -35,16 +38,19 @@ class Case:
 def read(folder: Path) -> list[Case]:
     """All cases of a folder, in the order of its files."""
     schemas = json.loads((folder / "schemas.json").read_text())
-    rows = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines() if line]
-    return [case(row, schemas) for row in rows]
+    rows = [
+        json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines() if line
+    ]
+    return [case(folder.name, row, schemas) for row in rows]
 
 
-def case(row: Mapping[str, Any], schemas: Mapping[str, Any]) -> Case:
+def case(half: str, row: Mapping[str, Any], schemas: Mapping[str, Any]) -> Case:
     """One line of a file."""
     unknowable = row.get("unknowable", False)
     if unknowable == ("expected" in row):
         raise ValueError(f"case `{row['id']}` has to have either `expected` or `unknowable`")
     return Case(
+        half=half,
         id=row["id"],
         category=row["category"],
         schema=schemas[row["schema"]],

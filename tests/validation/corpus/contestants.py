@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time
 from pathlib import Path
@@ -13,8 +13,7 @@ from typing import Any
 from tests.validation.corpus import typed
 from tests.validation.corpus.cases import HERE, Case
 
-ROOT = HERE.parent.parent.parent
-INSTRUCTOR = ROOT / ".venv" / "clients" / "instructor" / "bin" / "python"
+INSTRUCTOR = Path(sys.prefix) / "clients" / "instructor" / "bin" / "python"
 
 
 class RefusedType:
@@ -65,11 +64,12 @@ def pydantic() -> Contestant:
 
 
 def instructor(folders: Iterable[Path]) -> Contestant:
-    """instructor's JSON mode, in its own environment."""
+    """The JSON mode of instructor, in its own environment."""
+    assert INSTRUCTOR.exists(), f"no {INSTRUCTOR}; `make scores` makes it"
     command = [INSTRUCTOR, HERE / "with_instructor.py", *folders]
     told = subprocess.run(command, check=True, capture_output=True, timeout=300)
     values = json.loads(told.stdout)
-    return lambda case: values.get(case.id, Refused)
+    return lambda case: values[case.half].get(case.id, Refused)
 
 
 def checked(loads: Callable[[str], Any]) -> Contestant:
@@ -102,20 +102,13 @@ def is_moment(text: Any) -> bool:
 
 
 def by_schema(make: Callable[[Mapping[str, Any]], Any]) -> Callable[[Case], Any]:
-    """Makes one thing a schema, once."""
-
-    @functools.cache
-    def made(raw: str) -> Any:
-        return make(json.loads(raw))
-
-    @functools.cache
-    def raw(identity: int) -> str:
-        return json.dumps(kept[identity])
-
-    kept: dict[int, Mapping[str, Any]] = {}
+    """Makes one thing for each schema, once."""
+    made: dict[tuple[str, str], Any] = {}
 
     def of(case: Case) -> Any:
-        kept[id(case.schema)] = case.schema
-        return made(raw(id(case.schema)))
+        key = (case.half, case.schema_name)
+        if key not in made:
+            made[key] = make(case.schema)
+        return made[key]
 
     return of

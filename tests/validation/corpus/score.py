@@ -24,6 +24,7 @@ class Score:
     """What became of a number of cases."""
 
     cases: int
+    knowable: int
     uncertain: int
     right: int
     refused: int
@@ -38,8 +39,8 @@ class Score:
 
     @property
     def refused_part(self) -> float:
-        """Of all cases."""
-        return self.refused / self.cases
+        """Of the cases that have a value."""
+        return self.refused / self.knowable if self.knowable else 0.0
 
     @property
     def wrong_part(self) -> float:
@@ -74,8 +75,9 @@ def score(told: Iterable[Outcome]) -> Score:
     told = list(told)
     results = Counter(one.result for one in told)
     uncertain = sum(one.case.uncertain for one in told)
+    knowable = sum(one.case.knowable for one in told)
     counts = {result: results[result] for result in ("right", "refused", "wrong")}
-    return Score(cases=len(told), uncertain=uncertain, **counts)
+    return Score(cases=len(told), knowable=knowable, uncertain=uncertain, **counts)
 
 
 def by_category(told: Iterable[Outcome]) -> dict[str, Score]:
@@ -90,7 +92,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--wrong", action="store_true", help="print the cases for which a wrong value is taken")
-    parser.add_argument("--refused", action="store_true", help="print the cases that are refused although they can be known")
+    parser.add_argument(
+        "--refused", action="store_true", help="print the cases that are refused although they can be known"
+    )
     parser.add_argument("--category")
     args = parser.parse_args()
     cases = [case for folder in args.folders for case in read(folder)]

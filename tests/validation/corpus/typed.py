@@ -7,17 +7,25 @@ Only pydantic and the standard library are imported, so that it runs in the envi
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal, Optional, Union
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, TypeAdapter, create_model, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    create_model,
+    model_serializer,
+)
 
 FORMATS: Mapping[str, Any] = {
-    "date": datetime.date,
-    "time": datetime.time,
+    "date": dt.date,
+    "time": dt.time,
     "date-time": pydantic.AwareDatetime,
     "uuid": uuid.UUID,
     "uri": pydantic.AnyUrl,
@@ -80,7 +88,7 @@ class Typist:
         limits = {theirs: schema[ours] for ours, theirs in CONSTRAINTS.items() if ours in schema}
         return Annotated[kind, Field(**limits)] if limits else kind
 
-    def _bare(self, schema: Mapping[str, Any]) -> Any:
+    def _bare(self, schema: Mapping[str, Any]) -> Any:  # noqa: PLR0911  (one for each kind of schema)
         if "$ref" in schema:
             return self._referred(schema["$ref"])
         if "const" in schema:
@@ -99,7 +107,7 @@ class Typist:
             return self._array(schema)
         if kind == "string" and schema.get("format") in FORMATS:
             return FORMATS[schema["format"]]
-        return PLAIN[kind] if kind in PLAIN else Any
+        return PLAIN.get(kind, Any)
 
     def _referred(self, ref: str) -> Any:
         name = ref.rpartition("/")[2]
@@ -132,7 +140,6 @@ class Typist:
                 yield f"field_{number}", (kind, Field(wanted.get("default", ...), alias=key))
             else:
                 yield f"optional_{number}", (Optional[kind], Field(None, alias=key))  # noqa: UP045  (it is computed)
-
 
 
 def written(value: Any) -> Any:

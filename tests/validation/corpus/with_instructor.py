@@ -1,7 +1,7 @@
 """What instructor reads from the cases: run with its own environment's interpreter, given folders.
 
 Each text goes the way of its JSON mode: an answer that the length ended is refused, the last JSON in the text is taken, and
-pydantic reads it.  Prints an object of the values by id; what was refused is not in it.
+pydantic reads it.  Prints the values by folder and id; what was refused is not there.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import typed
 
 def main(folders: list[str]) -> None:
     """Reads all cases of the folders."""
-    adapters: dict[str, Any] = {}
-    values = {}
-    for folder in folders:
-        for case in cases.read(Path(folder)):
-            key = json.dumps(case.schema)
-            adapter = adapters.setdefault(key, None) or typed.Typist(case.schema).adapter()
-            adapters[key] = adapter
+    values: dict[str, dict[str, Any]] = {}
+    for folder in map(Path, folders):
+        adapters: dict[str, Any] = {}
+        values[folder.name] = {}
+        for case in cases.read(folder):
+            if case.schema_name not in adapters:
+                adapters[case.schema_name] = typed.Typist(case.schema).adapter()
             if case.cut:
                 continue
             try:
-                value = adapter.validate_json(extract_json_from_codeblock(case.text))
+                value = adapters[case.schema_name].validate_json(extract_json_from_codeblock(case.text))
             except ValueError:
                 continue
-            values[case.id] = typed.written(value)
+            values[folder.name][case.id] = typed.written(value)
     json.dump(values, sys.stdout)
 
 
