@@ -81,6 +81,10 @@ live: $(DEV) ## Try each feature with the providers whose keys are set, for at m
 docs: $(DEV) ## Write the generated pages of docs/reference
 	$(BIN)/python scripts/generate_docs.py
 
+.PHONY: scores
+scores: $(DEV) $(VENV)/clients/instructor/.installed ## Write the page that tells how well answers are read
+	$(BIN)/python scripts/validation_scores.py
+
 .PHONY: prices
 prices: $(DEV) ## Compile the price table from the installed genai-prices
 	$(BIN)/python scripts/compile_prices.py

@@ -15,9 +15,9 @@ from fairlead.errors import DeadlineExceeded, FairleadError, InvalidRequest, Out
 from fairlead.pipeline import Chunks
 from fairlead.types import ChatEvent, Finished, TextDelta, ToolCallDelta
 from fairlead.validation.ladder import climb
-from fairlead.validation.partials import Partials
 from fairlead.validation.shape import Shapes
-from fairlead.validation.target import Target
+from fairlead.validation.targets.partials import Partials
+from fairlead.validation.targets.target import Target
 from fairlead.verdict import FieldError, Validated, Verdict
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from fairlead.core.money import parse_usd
 from fairlead.dialects.embeddings import OPENAI_EMBEDDINGS
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import InvalidRequest
-from fairlead.validation.target import Target, Targets
+from fairlead.validation.targets.target import Target, Targets
 
 if TYPE_CHECKING:
     from fairlead.config.build import Foundation, Runtime

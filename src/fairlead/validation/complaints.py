@@ -1,130 +1,120 @@
-"""What pydantic finds wrong with a value, in the words of Fairlead."""
+"""What is wrong with a value, in words that a model and a person understand."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from fairlead.verdict import FieldError
+from fairlead.validation.node import Node
+from fairlead.validation.outcome import Outcome, Problem, outcome, shown
 
-MAX_MESSAGE: Final = 300
-"""The longest message, in characters."""
-MAX_INPUT: Final = 60
-"""So much of a value is shown, in characters."""
-MAX_COMPLAINTS: Final = 50
-"""So many errors are given; a list of a thousand wrong elements is wrong in one way."""
+if TYPE_CHECKING:
+    from jsonschema_rs import ValidationError, Validator
 
-_KINDS: Final[Mapping[str, str]] = {
-    "missing": "required",
-    "extra_forbidden": "additionalProperties",
-    "enum": "enum",
-    "literal_error": "enum",
-    "greater_than": "exclusiveMinimum",
-    "greater_than_equal": "minimum",
-    "less_than": "exclusiveMaximum",
-    "less_than_equal": "maximum",
-    "multiple_of": "multipleOf",
-    "string_too_short": "minLength",
-    "string_too_long": "maxLength",
-    "string_pattern_mismatch": "pattern",
-    "too_short": "minItems",
-    "too_long": "maxItems",
-    "value_error": "validator",
-    "assertion_error": "validator",
-    "union_tag_invalid": "discriminator",
-    "union_tag_not_found": "discriminator",
-    "recursion_loop": "validator",
+_NAMES: Final = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "null": "null",
+    "number": "a number",
+    "object": "an object",
+    "string": "a string",
 }
-"""pydantic's kind to the keyword of JSON Schema that says the same."""
-
-_WORDS: Final[Mapping[str, str]] = {
-    "missing": "is required, and missing",
-    "extra_forbidden": "is a property that the type does not have",
-    "model_type": "should be an object",
-    "model_attributes_type": "should be an object",
-    "dataclass_type": "should be an object",
-    "typed_dict_type": "should be an object",
-    "dict_type": "should be an object",
-    "mapping_type": "should be an object",
-    "list_type": "should be a list",
-    "tuple_type": "should be a list",
-    "set_type": "should be a list",
-    "frozen_set_type": "should be a list",
-    "recursion_loop": "is nested too deeply to be checked",
-    "json_invalid": "holds half of a surrogate pair, or is nested too deeply to be checked",
+_MAX_LISTED: Final = 12
+_LIMITS: Final = {
+    "exclusiveMaximum": "must be less than {}",
+    "exclusiveMinimum": "must be more than {}",
+    "maxItems": "must have at most {} elements",
+    "maxLength": "must be at most {} characters long",
+    "maxProperties": "must have at most {} properties",
+    "maximum": "must be at most {}",
+    "minItems": "must have at least {} elements",
+    "minLength": "must be at least {} characters long",
+    "minProperties": "must have at least {} properties",
+    "minimum": "must be at least {}",
+    "multipleOf": "must be a multiple of {}",
+    "pattern": "must match the pattern {}",
+    "format": "must be written as the format {} says",
 }
-"""Where pydantic's words speak of Python."""
-
-_PREFIXES: Final = ("Value error, ", "Assertion failed, ", "Input ")
-_WITHOUT_INPUT: Final = frozenset(
-    {"missing", "extra_forbidden", "recursion_loop", "json_invalid", "value_error", "assertion_error"}
-)
 
 
-def complaints(value: Any, errors: Iterable[Mapping[str, Any]]) -> tuple[FieldError, ...]:
-    """Each of pydantic's errors as one of ours, at most `MAX_COMPLAINTS`.
-
-    Args:
-        value: what was validated: which parts of a location are in it, and which name a member of a union.
-    """
-    found: dict[tuple[str, str], FieldError] = {}
-    for error in errors:
-        ours = FieldError(
-            path=_pointer(value, error["loc"], is_missing=error["type"] == "missing"),
-            message=_message(error),
-            kind=_kind(error["type"]),
-        )
-        found.setdefault((ours.path, ours.message), ours)
-        if len(found) == MAX_COMPLAINTS:
-            break
-    return tuple(found.values())
+def must(node: Node) -> str:
+    """What a place asks for."""
+    if node.kinds is None or not node.kinds:
+        return "must fit the schema"
+    return "must be " + " or ".join(sorted(_NAMES.get(kind, kind) for kind in node.kinds))
 
 
-def _kind(theirs: str) -> str:
-    if (kind := _KINDS.get(theirs)) is not None:
-        return kind
-    return "type" if theirs.endswith(("_type", "_parsing", "_from_float")) else "schema"
+def type_of(node: Node, value: Any) -> Outcome:
+    """The value is of another type."""
+    message = f"{must(node)}; it is {_told(value)}"
+    return outcome(value, problems=(Problem(kind="type", message=message),))
 
 
-def _message(error: Mapping[str, Any]) -> str:
-    kind = error["type"]
-    message: str = _WORDS.get(kind) or error["msg"]
-    for prefix in _PREFIXES:
-        message = message.removeprefix(prefix)
-    if kind not in _WITHOUT_INPUT:
-        message = f"{message}; it is {_shown(error['input'])}"
-    return _clipped(message, MAX_MESSAGE)
+def nothing(node: Node, value: Any) -> Outcome:
+    """What stands there says that there is no value."""
+    message = f"{must(node)}; {shown(value)} is no value"
+    return outcome(value, problems=(Problem(kind="unclear", message=message),), is_absent=True)
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
+def option(node: Node, value: Any) -> Outcome:
+    """The value is none of those that the schema lists."""
+    from fairlead.validation.words import is_nothing  # noqa: PLC0415 - words knows nothing of nodes; kept apart
+
+    found = listed(value, node.options or ())
+    if value is None or (isinstance(value, str) and is_nothing(value)):
+        return outcome(found.value, problems=found.problems, is_absent=True)
+    return found
+
+
+def listed(value: Any, options: Sequence[Any]) -> Outcome:
+    """The value is none of these."""
+    names = ", ".join(shown(each) for each in options[:_MAX_LISTED])
+    more = ", ..." if len(options) > _MAX_LISTED else ""
+    message = f"must be one of {names}{more}; it is {_told(value)}"
+    return outcome(value, problems=(Problem(kind="enum", message=message),))
+
+
+def none_of(node: Node, value: Any) -> str:
+    """No member of the union fits."""
+    kinds = sorted({_NAMES.get(kind, kind) for branch in node.branches for kind in branch.kinds or ()})
+    return f"must be {' or '.join(kinds) or 'as the schema says'}; it is {_told(value)}"
+
+
+def reason(error: ValueError) -> str:
+    """Why a value has no one form, clipped."""
+    text = str(error) or "cannot be read in one way only"
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def keeps(check: Validator, value: Any) -> bool:
+    """Whether the value keeps to the rules; one that cannot be checked does not."""
     try:
-        # Only so much is written as is shown.
-        return _clipped(
-            json.dumps(value[: MAX_INPUT + 1] if isinstance(value, str) else value, ensure_ascii=False), MAX_INPUT
-        )
-    except (TypeError, ValueError, RecursionError):
-        return "no plain data"
+        return check.is_valid(value)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
-def _clipped(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+def broken(check: Validator, value: Any) -> tuple[Problem, ...]:
+    """The rules that the value breaks."""
+    try:
+        found = tuple(_in_words(error) for error in check.iter_errors(value))
+    except (ValueError, TypeError, RecursionError):
+        found = ()
+    return found or (Problem(kind="schema", message="cannot be checked"),)
 
 
-def _pointer(value: Any, location: Iterable[str | int], *, is_missing: bool) -> str:
-    """The location as a JSON Pointer: parts that are not in the value name unions and validators, and are left out."""
-    parts = tuple(location)
-    pointer = ""
-    for number, part in enumerate(parts):
-        if isinstance(value, dict) and (key := str(part)) in value:
-            value = value[key]
-        elif isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value):
-            value = value[part]
-        elif not (is_missing and number == len(parts) - 1):
-            continue
-        pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
-    return pointer
+def _in_words(error: ValidationError) -> Problem:
+    kind = error.kind.name
+    limit = next(iter(error.kind.as_dict().values()), None)
+    if kind in _LIMITS:
+        return Problem(kind=kind, message=_LIMITS[kind].format(shown(limit)))
+    if kind == "uniqueItems":
+        return Problem(kind=kind, message="must not have an element twice")
+    return Problem(kind=kind, message=f"breaks the rule `{kind}`")
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return shown(value)

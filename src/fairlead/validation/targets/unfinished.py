@@ -20,8 +20,8 @@ import typing_extensions
 from pydantic import AliasChoices, BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
 
-from fairlead.validation.partials import snapshot
-from fairlead.validation.typed_dicts import modern
+from fairlead.validation.targets.partials import snapshot
+from fairlead.validation.targets.typed_dicts import modern
 
 Memo = dict[int, Any]
 

@@ -14,8 +14,8 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
 from fairlead.errors import InvalidRequest
-from fairlead.validation.complaints import complaints
-from fairlead.validation.typed_dicts import modern
+from fairlead.validation.targets.complaints import complaints
+from fairlead.validation.targets.typed_dicts import modern
 from fairlead.verdict import FieldError
 
 MAX_SHOWN: Final = 100

@@ -55,7 +55,7 @@ class Target(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False):
         """
         if isinstance(kind, Mapping):
             return Target(name=_name(kind.get("title")), schema=_written(kind))
-        from fairlead.validation import adapted  # noqa: PLC0415 - pydantic is not loaded for a JSON Schema
+        from fairlead.validation.targets import adapted  # noqa: PLC0415 - pydantic is not loaded for a JSON Schema
 
         adapter, schema = adapted.adapter_of(kind)
         return Target(name=_name(adapted.words(kind)), schema=_written(schema), kind=kind, adapter=adapter)
@@ -69,7 +69,7 @@ class Target(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False):
         """
         if self.adapter is None:
             return value, ()
-        from fairlead.validation import adapted  # noqa: PLC0415 - loaded already where there is an adapter
+        from fairlead.validation.targets import adapted  # noqa: PLC0415 - loaded already where there is an adapter
 
         return adapted.judge(self.adapter, value, context)
 

@@ -22,7 +22,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo,
 from typing_extensions import TypedDict
 
 from fairlead.errors import InvalidRequest
-from fairlead.validation.target import MAX_HELD, MAX_NAME, Target, Targets
+from fairlead.validation.targets.target import MAX_HELD, MAX_NAME, Target, Targets
 
 Item = TypeVar("Item")
 
@@ -394,7 +394,7 @@ def test_the_oldest_target_is_let_go():
 def test_pydantic_is_loaded_for_a_type_alone():
     """The module and targets of a JSON Schema do without."""
     code = (
-        "import sys; from fairlead.validation.target import Target; Target.of({'type': 'string'}).judge('a'); "
+        "import sys; from fairlead.validation.targets.target import Target; Target.of({'type': 'string'}).judge('a'); "
         "print('pydantic' in sys.modules); Target.of(int); print('pydantic' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)

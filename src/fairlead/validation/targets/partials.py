@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fairlead.core.jsonpartial import Partial
-from fairlead.validation.target import Target
+from fairlead.validation.targets.target import Target
 
 _ROOTS: Final[Mapping[Any, tuple[str, tuple[type, ...]]]] = {
     "object": ("{", (dict,)),
@@ -73,7 +73,7 @@ def snapshot(value: Any, levels: int) -> Any:
 def _reader_of(target: Target[Any]) -> Any:
     if target.adapter is None:
         return None
-    from fairlead.validation import unfinished  # noqa: PLC0415 - pydantic is loaded already where there is an adapter
+    from fairlead.validation.targets import unfinished  # noqa: PLC0415 - pydantic is loaded already where there is an adapter
 
     return unfinished.reader_of(target.kind, target.readers)
 

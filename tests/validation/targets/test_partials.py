@@ -21,8 +21,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from fairlead.core.jsonpartial import Partial, extends
-from fairlead.validation.partials import Partials
-from fairlead.validation.target import Target
+from fairlead.validation.targets.partials import Partials
+from fairlead.validation.targets.target import Target
 
 Item = TypeVar("Item")
 
