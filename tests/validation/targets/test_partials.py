@@ -20,7 +20,7 @@ from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, ConfigD
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
-from fairlead.core.jsonpartial import Partial, extends
+from fairlead.core.jsonpartial import extends
 from fairlead.validation.targets.partials import Partials
 from fairlead.validation.targets.target import Target
 
@@ -288,6 +288,23 @@ def test_a_partial_does_not_change_later():
         assert plain(first) == copy
 
 
+def test_a_dataclass_that_cannot_be_compared_yet_is_given():
+    """Its own comparison may need what is not there."""
+
+    @dataclasses.dataclass(eq=False)
+    class Sized:
+        size: int
+        name: str
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Sized) and self.size + 1 == other.size + 1
+
+        __hash__ = None
+
+    partials = Partials(Target.of(Sized))
+    assert [partials.feed(piece).name for piece in ('{"name": "a', "b")] == ["a", "ab"]
+
+
 def test_partial_models_are_made_once():
     """For each model of a target."""
     target = Target.of(Node)
@@ -333,12 +350,17 @@ def test_each_partial_is_extended_by_the_next_and_by_the_answer(node, size):
         assert partials[-1] == node
 
 
+TARGETS = [Target.of(kind) for kind in (Node, Booking, list[int], {"type": "object"})]
+
+
 @given(st.text(alphabet='{}[]",:\\ namechildr12', max_size=60))
 def test_no_text_makes_it_fail(text):
     """Any text gives partials or none."""
-    for kind in (Node, Booking, Cat | Dog, list[int], {"type": "object"}):
-        for partial in stream(kind, text, 3):
-            assert partial is not None
+    for target in TARGETS:
+        partials = Partials(target)
+        for at in range(0, len(text), 3):
+            partial = partials.feed(text[at : at + 3])
+            assert partial is None or type(partial).__name__ in ("PartialNode", "PartialBooking", "list", "dict")
 
 
 @pytest.mark.parametrize(
@@ -354,12 +376,9 @@ def test_a_long_answer_in_small_pieces_costs_little_more(kind, document):
     """100 KB in pieces of 4 characters: what is complete is read once."""
     text = json.dumps(document)
     pieces = [text[at : at + 4] for at in range(0, len(text), 4)]
-    partials, reader = Partials(Target.of(kind)), Partial()
+    partials, latest = Partials(Target.of(kind)), None
     started = time.process_time()
     for piece in pieces:
-        partials.feed(piece)
-    taken = time.process_time() - started
-    for piece in pieces:
-        reader.feed(piece)
-    assert taken < 3
-    assert reader.value == document
+        latest = partials.feed(piece) or latest
+    assert time.process_time() - started < 3
+    assert plain(latest) == document

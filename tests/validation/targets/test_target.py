@@ -18,7 +18,16 @@ from typing import Annotated, Any, Generic, Literal, NotRequired, Optional, Type
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 from typing_extensions import TypedDict
 
 from fairlead.errors import InvalidRequest
@@ -258,6 +267,32 @@ def test_every_title_becomes_a_name(title):
 def test_errors_say_where_and_what(kind, value, expected):
     """As JSON Pointers into the value, in plain words, with nothing of the application but its own messages."""
     assert errors_of(kind, value) == expected
+
+
+def test_what_is_missing_inside_what_is_missing_is_named_in_full():
+    """Where an alias leads to an element of a list."""
+
+    class Inner(BaseModel):
+        first: int = Field(validation_alias=AliasPath("values", 0))
+
+    class Outer(BaseModel):
+        inner: Inner
+
+    assert [path for path, *_ in errors_of(Outer, {"inner": {}})] == ["/inner/values/0"]
+
+
+def test_an_error_that_cannot_be_told_is_an_error_all_the_same():
+    """An application's exception may not even have a message."""
+
+    class MuteError(ValueError):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    def fail(value: int) -> int:
+        raise MuteError
+
+    [(path, kind, _)] = errors_of(Annotated[int, AfterValidator(fail)], 1)
+    assert (path, kind) == ("", "validator")
 
 
 def test_each_member_of_a_union_complains_at_its_place():

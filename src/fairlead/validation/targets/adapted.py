@@ -64,9 +64,10 @@ def adapter_of(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
 def judge(adapter: TypeAdapter[Any], value: Any, context: Any | None) -> tuple[Any, tuple[FieldError, ...]]:
     """The value as the type has it, or what is wrong with it."""
     try:
-        return _validated(adapter, value, context), ()
-    except ValidationError as error:
-        return None, complaints(value, error.errors(include_url=False))
+        try:
+            return _validated(adapter, value, context), ()
+        except ValidationError as error:
+            return None, complaints(value, error.errors(include_url=False))
     except RecursionError:
         return None, (_of_validator("is nested too deeply to be checked"),)
     except Exception as error:  # noqa: BLE001 - an application's validator may raise anything, and never breaks it

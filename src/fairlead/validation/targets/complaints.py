@@ -118,13 +118,15 @@ def _clipped(text: str, limit: int) -> str:
 def _pointer(value: Any, location: Iterable[str | int], *, is_missing: bool) -> str:
     """The location as a JSON Pointer: parts that are not in the value name unions and validators, and are left out."""
     parts = tuple(location)
+    # What is missing ends the location; where that is an element, the list that it belongs to is missing too.
+    named = len(parts) if not is_missing else 0 if isinstance(parts[-1], int) else len(parts) - 1
     pointer = ""
     for number, part in enumerate(parts):
         if isinstance(value, dict) and (key := str(part)) in value:
             value = value[key]
-        elif isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value):
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
-        elif not (is_missing and number == len(parts) - 1):
+        elif number < named:
             continue
         pointer += "/" + str(part).replace("~", "~0").replace("/", "~1")
     return pointer

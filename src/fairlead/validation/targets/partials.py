@@ -48,12 +48,20 @@ class Partials:
         levels = self._partial.open_levels
         try:
             typed = snapshot(value, levels) if self._reader is None else self._reader.read(value, levels, self._memo)
-            is_new = typed is not None and typed != self._last
         except RecursionError:
             # It is deeper than the stack of who asks has room for.
             return None
-        self._last = typed if is_new else self._last
-        return typed if is_new else None
+        if typed is None or _is_same(typed, self._last):
+            return None
+        self._last = typed
+        return typed
+
+
+def _is_same(typed: Any, before: Any) -> bool:
+    try:
+        return bool(typed == before)
+    except Exception:  # noqa: BLE001 - a dataclass may compare as it likes, of fields that are not there yet too
+        return False
 
 
 def snapshot(value: Any, levels: int) -> Any:

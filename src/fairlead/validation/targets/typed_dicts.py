@@ -32,13 +32,9 @@ def _modern(kind: Any, within: tuple[Any, ...]) -> Any:
     newer = tuple(_modern(part, within) for part in parts)
     if newer == parts:
         return kind
-    return (
-        reduce(or_, newer)
-        if origin is UnionType
-        else kind.copy_with(newer)
-        if hasattr(kind, "copy_with")
-        else origin[newer]
-    )
+    if origin is UnionType:
+        return reduce(or_, newer)
+    return kind.copy_with(newer) if hasattr(kind, "copy_with") else origin[newer]
 
 
 def _again(kind: Any, within: tuple[Any, ...]) -> Any:
