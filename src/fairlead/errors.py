@@ -51,7 +51,7 @@ from typing import Any, ClassVar, Final, Self
 from fairlead.types import ErrorClass
 from fairlead.verdict import FieldError
 
-_SHOWN_ERRORS: Final = 3
+_SHOWN_ERRORS: Final = 5
 
 
 class FairleadError(Exception):

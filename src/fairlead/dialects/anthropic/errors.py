@@ -105,7 +105,7 @@ def encode(error: FairleadError) -> bytes:
     message = error.message
     if isinstance(error, ContextWindowExceeded) and _TOO_LONG not in message.lower():
         message = f"{_TOO_LONG}: {message}"  # clients know this case by these words alone
-    return msgspec.json.encode({"type": "error", "error": {"type": _type(error), "message": message} | error.further})
+    return msgspec.json.encode({"type": "error", "error": {"type": _type(error), "message": message}})
 
 
 def encode_event(error: FairleadError) -> bytes:
