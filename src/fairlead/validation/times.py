@@ -25,6 +25,8 @@ _REST = re.compile(
 )
 _OFFSET = re.compile(r"(?P<name>utc|gmt)? ?(?P<sign>[+-]) ?(?P<hours>[0-9]{1,2}):?(?P<minutes>[0-9]{2})?")
 _MOST_OFFSET_HOURS = 14
+_PARTS = {"in the morning": range(1, 12), "in the afternoon": range(12, 19), "in the evening": range(16, 24)}
+"""The hours that are called so by everybody."""
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,13 +120,12 @@ def _hour(value: Any, hour: int, half: str | None) -> int:
     if half is None:
         return hour
     morning = half.startswith("a") or half.endswith("morning")
-    if half.startswith("in") and (hour == 12 if not half.endswith("afternoon") else 6 < hour < 12):
-        raise Unclear(f"{value!r:.60} has two readings; write it as `14:30:00`")
     if (morning and hour > 12) or (not morning and hour == 0):
         raise Unclear(f"{value!r:.60} contradicts itself; write it as `14:30:00`")
-    if morning:
-        return hour % 12
-    return hour if hour >= 12 else hour + 12
+    found = hour % 12 if morning else hour if hour >= 12 else hour + 12
+    if half in _PARTS and found not in _PARTS[half]:
+        raise Unclear(f"{value!r:.60} has two readings; write it as `14:30:00`")
+    return found
 
 
 def _checked(value: Any, clock: Clock) -> Clock:
