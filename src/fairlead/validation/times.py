@@ -40,8 +40,6 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """The digits behind the point."""
     offset: str | None = None
     """`Z` or `+02:00`; `None` for a local time."""
-    bare: bool = False
-    """It is written with a colon alone, as a length of time may be."""
 
     def written(self, *, seconds: bool = True, digits: int | None = None) -> str:
         """`14:30:00`, with its fraction and offset; `digits` is how many stand behind the point."""
@@ -80,7 +78,6 @@ def read_clock(value: Any, *, iso: bool = False) -> Clock:
         second=None if second is None else int(second),
         fraction=parts.get("fraction") or "",
         offset=read_offset(rest["offset"], bare_minus=iso or second is not None),
-        bare=sep == ":" and not (rest["half"] or rest["mark"]),
     )
     return _checked(value, clock)
 
