@@ -45,8 +45,8 @@ class _Located(str):
 
     @classmethod
     def mark(cls, value: Any, locale: str) -> Any:
-        """The value with each text in it marked, but for those that are marked already."""
-        if isinstance(value, str) and not isinstance(value, cls):
+        """The value with each text in it marked; the last mark is that of the nearest field."""
+        if isinstance(value, str):
             marked = cls(value)
             marked.locale = locale
             return marked
