@@ -22,20 +22,6 @@ from fairlead.validation.locales import habits
 from fairlead.validation.normalise import LOCALE_KEYWORD, TYPE_KEYWORD, Unclear
 from fairlead.validation.types import TYPES
 
-__all__ = [
-    "Boolish",
-    "CountryCode",
-    "CurrencyCode",
-    "DateTimeTZ",
-    "Email",
-    "ISODate",
-    "Locale",
-    "Money",
-    "Percent",
-    "Phone",
-    "Time24",
-]
-
 
 class _Located(str):
     """A text with the locale that it is written in."""

@@ -13,9 +13,8 @@ from fairlead.validation.dates import Moment, read_date, read_moment
 from fairlead.validation.patterns import fits, meaning
 from fairlead.validation.times import Clock, read_clock
 from fairlead.validation.types import TYPES
-from fairlead.validation.unclear import Normaliser, Unclear
-
-__all__ = ["FORMATS", "LOCALE_KEYWORD", "TYPE_KEYWORD", "Normaliser", "Unclear", "normaliser_for"]
+from fairlead.validation.unclear import Normaliser as Normaliser  # noqa: PLC0414 - who reads values takes both from here
+from fairlead.validation.unclear import Unclear as Unclear  # noqa: PLC0414 - as above
 
 TYPE_KEYWORD = "x-fairlead-type"
 """Names one of `TYPES` in a JSON Schema."""

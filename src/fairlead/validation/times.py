@@ -18,8 +18,9 @@ _CLOCK = re.compile(
     r" ?(?P<rest>[^0-9.,:].*|)"
 )
 _MILITARY = re.compile(r"(?P<hour>[0-9]{2})(?P<minute>[0-9]{2}) ?(?:h|hours|hrs)(?P<rest>)")
+"""Hours beside four digits are a time; beside fewer, a length of time."""
 _REST = re.compile(
-    r"(?P<mark>uhr|h|hours|hrs|hr|o'clock|o’clock)?\.? ?"  # noqa: RUF001 - a curly apostrophe is meant
+    r"(?P<mark>uhr|h|o'clock|o’clock)?\.? ?"  # noqa: RUF001 - a curly apostrophe is meant
     r"(?P<half>a\.? ?m\.?|p\.? ?m\.?|in the (?:morning|afternoon|evening))? ?"
     r"\(?(?P<offset>z|utc|gmt|(?:utc|gmt)? ?[+-] ?[0-9]{1,2}(?::?[0-9]{2})?)?\)?"
 )
@@ -70,8 +71,10 @@ def read_clock(value: Any, *, iso: bool = False) -> Clock:
     sep, second = (parts.get("sep") or "").strip(), parts.get("second")
     if sep == "." and not (rest["half"] or rest["mark"]):
         raise Unclear(f"{value!r:.60} may be a time or a number; write `14:30:00`")
-    if not parts.get("minute") and not (sep or rest["half"]) and rest["mark"] in (None, "o'clock", "o’clock"):  # noqa: RUF001
+    if not (parts.get("minute") or rest["half"]):
         return _on_the_hour(value, int(parts["hour"]), rest)
+    if sep == ":" and rest["mark"] == "h":
+        raise Unclear(f"{value!r:.60} may be a time of day or a length of time; write `14:30:00`")
     clock = Clock(
         hour=_hour(value, int(parts["hour"]), rest["half"]),
         minute=int(parts.get("minute") or 0),
@@ -106,7 +109,7 @@ def read_offset(text: str | None, *, bare_minus: bool = True) -> str | None:
 
 
 def _on_the_hour(value: Any, hour: int, rest: re.Match[str]) -> Clock:
-    """An hour alone is clear where it says `o'clock` and is past noon, as 14 is."""
+    """An hour alone is clear where it says that it is one and is past noon, as in `14h` and `14 Uhr`."""
     if rest["mark"] and 13 <= hour <= 23:
         return Clock(hour=hour, offset=read_offset(rest["offset"], bare_minus=False))
     raise Unclear(f"{value!r:.60} may be in the morning or in the afternoon; write `07:00:00` or `7 pm`")
