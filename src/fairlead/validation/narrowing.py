@@ -292,29 +292,36 @@ def _merged(schema: Schema) -> Schema:
     Raises:
         Unfit: they do.
     """
-    members = schema["allOf"]
-    if not isinstance(members, list) or not all(isinstance(each, dict) for each in members):
-        raise Unfit("allOf")
-    found = without(schema, "allOf")
-    for member in members:
-        more = _merged(member) if "allOf" in member else member
-        for name, value in more.items():
-            known = found.get(name, type(value)())
-            if name == "properties" and _are(dict, known, value) and not value.keys() & known.keys():
-                found[name] = {**known, **value}
-            elif name == "required" and _are(list, known, value):
-                found[name] = [*known, *(each for each in value if each not in known)]
-            elif name not in _NOTES and found.get(name, value) != value:
+    found: Schema = {}
+    properties: Schema = {}
+    required: dict[str, None] = {}
+    for member in _members(schema):
+        for name, value in member.items():
+            if name == "properties" and isinstance(value, dict) and properties.keys().isdisjoint(value):
+                properties |= value
+            elif name == "required" and isinstance(value, list) and all(isinstance(each, str) for each in value):
+                required |= dict.fromkeys(value)
+            elif name in {"properties", "required"} or (name not in _NOTES and found.get(name, value) != value):
                 raise Unfit("allOf")
             else:
                 found.setdefault(name, value)
+    if properties:
+        found["properties"] = properties
+    if required:
+        found["required"] = list(required)
     if "$ref" in found and found.keys() & (_STRUCTURE | {"additionalProperties"}):
         raise Unfit("allOf")
     return found
 
 
-def _are(kind: type, *values: Any) -> bool:
-    return all(isinstance(value, kind) for value in values)
+def _members(schema: Schema) -> Iterator[Schema]:
+    """A schema without its `allOf`, and what stands in that, however deep."""
+    yield without(schema, "allOf")
+    inner = schema.get("allOf", [])
+    if not isinstance(inner, list) or not all(isinstance(each, dict) for each in inner):
+        raise Unfit("allOf")
+    for each in inner:
+        yield from _members(each)
 
 
 def _nullable(schema: Schema) -> Schema:

@@ -155,7 +155,12 @@ def enclosed(schema: bytes) -> bytes:
     from fairlead.validation.schema_walk import under_value  # noqa: PLC0415 - most calls need no schema at all
 
     asked = _object(schema)
-    return schema if asked.get("type") == "object" else msgspec.json.encode(under_value(asked))
+    if asked.get("type") == "object":
+        return schema
+    try:
+        return msgspec.json.encode(under_value(asked))
+    except (RecursionError, OverflowError):
+        raise Unfit("a schema is not that deep") from None
 
 
 def _object(schema: bytes) -> dict[str, Any]:
