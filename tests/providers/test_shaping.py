@@ -18,6 +18,7 @@ from fairlead.dialects import dialect
 from fairlead.errors import InvalidRequest, UpstreamError
 from fairlead.providers import facts
 from fairlead.providers.http import HttpProvider
+from fairlead.providers.shaping import shaped_request
 from fairlead.testing import answers
 from fairlead.testing.clock import VirtualClock
 from fairlead.testing.transport import FakeTransport
@@ -315,3 +316,13 @@ def test_a_server_of_which_only_the_dialect_is_known_is_asked_in_words(spoken: D
     """It may take nothing else."""
     known = facts.load()
     assert known.mode(known.stand_ins[spoken], "gpt-4o") == "prompted"
+
+
+async def test_what_is_no_chat_is_sent_as_it_is():
+    """A schema that is wanted of embeddings means nothing."""
+    raw = json.dumps({"model": "m", "input": "x"}).encode()
+    request = dialect("openai_embeddings").request.read(raw)
+    request.wanted = WANTED
+    call = Call("id", request.dialect, request, started_ns=0, started_at_ns=0, body=raw)
+    attempt = call.open_attempt(Candidate(provider="p", model="m", structured="tool"), 0)
+    assert shaped_request(request, attempt, dialect("openai_embeddings")) is request

@@ -62,7 +62,7 @@ async def test_a_reservation_covers_a_schema_that_is_put_into_the_prompt() -> No
     await bench.see_through(await bench.run(call))
 
     (hold,) = ledger.holds
-    assert hold.amount_nanousd == (call.request.input_bytes + 2 * len(wanted.schema) + 1_024) * 1_000 + 50 * 2_000
+    assert hold.amount_nanousd == (call.request.input_bytes + 3 * len(wanted.schema) + 1_024) * 1_000 + 50 * 2_000
 
 
 @pytest.mark.parametrize(("window", "most"), [(8_000, 8_000), (None, 1_048_576)])

@@ -385,6 +385,13 @@ def test_a_schema_over_a_limit_does_not_fit(subset, fitting, large):
     assert not narrow(large, subset).fits
 
 
+def test_a_schema_that_would_grow_out_of_its_reservation_does_not_fit():
+    """Constants that may be null take four times the room."""
+    schema = {"type": "object", "properties": {f"p{n}": {"const": 1} for n in range(500)}}
+    raw = json.dumps(schema, separators=(",", ":")).encode()
+    assert narrowed(raw, "openai") == Narrowed(schema=raw, fits=False)
+
+
 def test_a_grammar_keeps_patterns_that_match_a_whole_string():
     """And properties that are only called so."""
     schema = of(pattern={"type": "string", "pattern": "^a$"}, b={"type": "string", "default": {"pattern": "x"}})
@@ -406,6 +413,8 @@ def test_the_arguments_of_a_tool_are_an_object():
         enclosed(b"[]")
     with pytest.raises(Unfit):
         enclosed(b"{")
+    with pytest.raises(Unfit):
+        enclosed(b'{"items":' * 100_000 + b"{}" + b"}" * 100_000)
 
 
 KEYWORDS = st.sampled_from(

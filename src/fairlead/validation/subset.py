@@ -17,7 +17,7 @@ import msgspec
 from fairlead.call import Subset
 
 _MOST_ADDED = 512
-"""Bytes that a narrowed schema may have beside twice those of the schema; see `Wanted.most_bytes`."""
+"""Bytes that a narrowed schema may have beside thrice those of the schema; see `Wanted.most_bytes`."""
 MOST_DEPTH = 60
 """The deepest nesting that is walked through; bodies are no deeper."""
 
@@ -141,7 +141,7 @@ def narrowed(schema: bytes, subset: Subset) -> Narrowed:
         encoded = schema if found == asked else msgspec.json.encode(found)
     except (ValueError, RecursionError, OverflowError):
         return Narrowed(schema=schema, fits=False)
-    if len(encoded) > 2 * len(schema) + _MOST_ADDED:
+    if len(encoded) > 3 * len(schema) + _MOST_ADDED:
         return Narrowed(schema=schema, fits=False)
     return Narrowed(schema=encoded, lost=tuple(lost))
 
@@ -154,20 +154,15 @@ def enclosed(schema: bytes) -> bytes:
     """
     from fairlead.validation.schema_walk import under_value  # noqa: PLC0415 - most calls need no schema at all
 
-    asked = _object(schema)
-    if asked.get("type") == "object":
-        return schema
     try:
-        return msgspec.json.encode(under_value(asked))
-    except (RecursionError, OverflowError):
-        raise Unfit("a schema is not that deep") from None
+        asked = _object(schema)
+        return schema if asked.get("type") == "object" else msgspec.json.encode(under_value(asked))
+    except (ValueError, RecursionError, OverflowError):
+        raise Unfit("a schema is an object in JSON") from None
 
 
 def _object(schema: bytes) -> dict[str, Any]:
-    try:
-        asked = msgspec.json.decode(schema)
-    except (ValueError, RecursionError):
-        raise Unfit("a schema is JSON") from None
+    asked = msgspec.json.decode(schema)
     if not isinstance(asked, dict):
         raise Unfit("a schema is an object")
     return asked
