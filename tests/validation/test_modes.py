@@ -216,6 +216,14 @@ def test_words_are_the_same_for_the_same_schema():
     assert first == again == INSTRUCTION + '{"type":"number","minimum":1.50}'
 
 
+def test_a_json_object_is_not_asked_for_where_no_form_goes_with_the_request():
+    """Groq streams none."""
+    for stream, kind in ((True, None), (False, "json_object")):
+        found = shaped(chat(stream=stream), wanting(), "prompted", without=frozenset({"stream"}), asks_json=True)
+        form = found.chat.response_format
+        assert (None if form is None else form.type) == kind
+
+
 @pytest.mark.parametrize(
     ("schema", "fields", "kind"),
     [(FITTING, {}, "json_object"), (LIST, {}, None), (FITTING, {"tools": (F,)}, None)],

@@ -359,7 +359,7 @@ def nested(levels: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("subset", "fitting", "large"),
     [
-        ("openai", nested(5), nested(6)),
+        ("openai", nested(10), nested(11)),
         (
             "openai",
             of(a={"type": "integer", "enum": [*range(1_000)]}),
@@ -376,6 +376,8 @@ def nested(levels: int) -> dict[str, Any]:
             of(**{f"p{n}": {"type": ["string", "null"]} for n in range(16)}),
             of(**{f"p{n}": {"type": ["string", "null"]} for n in range(17)}),
         ),
+        ("openai", of(a={"enum": ["x" * 60] * 250}), of(a={"enum": ["x" * 60] * 251})),
+        ("openai", of(**{"x" * 119_000: {"type": "string"}}), of(**{"x" * 121_000: {"type": "string"}})),
         ("plain", nested(50), nested(70)),
     ],
 )

@@ -22,6 +22,9 @@ MOST_DEPTH = 60
 """The deepest nesting that is walked through; bodies are no deeper."""
 
 
+MANY_VALUES = 250
+
+
 class Lost(msgspec.Struct, frozen=True):
     """One thing that a narrowed schema does not say."""
 
@@ -79,6 +82,10 @@ class Rules:
     """Of objects in objects."""
     properties: int = 5_000
     enum_values: int = 1_000
+    characters: int | None = None
+    """Of all names and values together."""
+    long_enum: int | None = None
+    """Characters of the values of an enum that has more than `MANY_VALUES`."""
     optional: int = 5_000
     unions: int = 5_000
 
@@ -94,7 +101,9 @@ RULES: dict[Subset, Rules] = {
         root_object=True,
         type_lists=True,
         definitions=True,
-        levels=5,
+        levels=10,
+        characters=120_000,
+        long_enum=15_000,
     ),
     # platform.claude.com/docs/en/build-with-claude/structured-outputs, "JSON Schema limitations", and what its SDK leaves
     "anthropic": Rules(
