@@ -162,7 +162,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def most_bytes(self) -> int:
         """The most that asking for it adds to a prompt, in whichever way; shaping keeps to it."""
-        return 2 * len(self.schema) + 1_024
+        return 3 * len(self.schema) + 1_024
 
 
 class Request(msgspec.Struct, kw_only=True):

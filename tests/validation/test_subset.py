@@ -359,7 +359,7 @@ def nested(levels: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("subset", "fitting", "large"),
     [
-        ("openai", nested(5), nested(6)),
+        ("openai", nested(10), nested(11)),
         (
             "openai",
             of(a={"type": "integer", "enum": [*range(1_000)]}),
@@ -376,6 +376,8 @@ def nested(levels: int) -> dict[str, Any]:
             of(**{f"p{n}": {"type": ["string", "null"]} for n in range(16)}),
             of(**{f"p{n}": {"type": ["string", "null"]} for n in range(17)}),
         ),
+        ("openai", of(a={"enum": ["x" * 60] * 250}), of(a={"enum": ["x" * 60] * 251})),
+        ("openai", of(**{"x" * 119_000: {"type": "string"}}), of(**{"x" * 121_000: {"type": "string"}})),
         ("plain", nested(50), nested(70)),
     ],
 )
@@ -383,6 +385,13 @@ def test_a_schema_over_a_limit_does_not_fit(subset, fitting, large):
     """It would be refused."""
     assert narrow(fitting, subset).fits
     assert not narrow(large, subset).fits
+
+
+def test_a_schema_that_would_grow_out_of_its_reservation_does_not_fit():
+    """Constants that may be null take four times the room."""
+    schema = {"type": "object", "properties": {f"p{n}": {"const": 1} for n in range(500)}}
+    raw = json.dumps(schema, separators=(",", ":")).encode()
+    assert narrowed(raw, "openai") == Narrowed(schema=raw, fits=False)
 
 
 def test_a_grammar_keeps_patterns_that_match_a_whole_string():
@@ -406,6 +415,8 @@ def test_the_arguments_of_a_tool_are_an_object():
         enclosed(b"[]")
     with pytest.raises(Unfit):
         enclosed(b"{")
+    with pytest.raises(Unfit):
+        enclosed(b'{"items":' * 100_000 + b"{}" + b"}" * 100_000)
 
 
 KEYWORDS = st.sampled_from(

@@ -56,21 +56,21 @@ def shaped(
 
     Args:
         subset: what of JSON Schema the native way takes.
-        without: what a request must not have for the native way: `tools`, `stream`.
+        without: what a request must not have for the native way, nor for a JSON object: `tools`, `stream`.
         asks_json: whether a request in words may ask for a JSON object, too.
         enforce: whether the provider is told to hold the model to the schema where the caller says nothing of that.
     """
     has_tools = _has_tools(chat)
-    if mode == "native" and not (("tools" in without and has_tools) or ("stream" in without and chat.stream)):
-        found = _native(chat, wanted, subset, enforce=enforce)
+    if not (("tools" in without and has_tools) or ("stream" in without and chat.stream)):
+        found = _native(chat, wanted, subset, enforce=enforce) if mode == "native" else None
         if found is not None:
             return found
+    else:
+        asks_json = False
     if mode == "tool" and not has_tools and (chat.thinking is None or chat.thinking.mode == "disabled"):
-        try:
+        with suppress(Unfit):  # in words anything can be asked for
             return Shaped(chat=_by_tool(chat, wanted), mode="tool")
-        except Unfit:  # in words anything can be asked for
-            return _prompted(chat, wanted, asks_json=asks_json)
-    return _prompted(chat, wanted, asks_json=asks_json)
+    return _prompted(chat, wanted, asks_json=asks_json and not has_tools)
 
 
 def _has_tools(chat: Chat) -> bool:
@@ -128,9 +128,7 @@ def _prompted(chat: Chat, wanted: Wanted, *, asks_json: bool) -> Shaped:
     role: Role = messages[place - 1].role if place else "system"
     text = INSTRUCTION + _compact(wanted.schema)
     said = Message(role=role, parts=(TextPart(text=text),))
-    form = (
-        ResponseFormat(type="json_object") if asks_json and not _has_tools(chat) and _is_object(wanted.schema) else None
-    )
+    form = ResponseFormat(type="json_object") if asks_json and _is_object(wanted.schema) else None
     changed = msgspec.structs.replace(chat, response_format=form, messages=(*messages[:place], said, *messages[place:]))
     return Shaped(chat=changed, mode="prompted")
 

@@ -16,7 +16,7 @@ from fairlead.validation.schema_walk import (
     under_value,
     without,
 )
-from fairlead.validation.subset import MOST_DEPTH, Lost, Rules, Unfit
+from fairlead.validation.subset import MANY_VALUES, MOST_DEPTH, Lost, Rules, Unfit
 from fairlead.validation.subset_words import said
 
 _BESIDE_REF = frozenset({"$ref", "$schema", "$id", "$comment", "$anchor", *DEFS})
@@ -50,7 +50,7 @@ class Narrowing:
         self.lost: list[Lost] = []
         self._rules = rules
         self._asked = asked
-        self._properties = self._enum_values = self._optional = self._unions = 0
+        self._properties = self._enum_values = self._optional = self._unions = self._characters = 0
 
     def root(self) -> Schema:
         """The whole schema.
@@ -71,15 +71,16 @@ class Narrowing:
         else:
             found |= defs
         self.lost = list(dict.fromkeys(self.lost))
-        counted = (self._properties, self._enum_values, self._optional, self._unions)
-        limits = (rules.properties, rules.enum_values, rules.optional, rules.unions)
-        if any(count > limit for count, limit in zip(counted, limits, strict=True)):
+        counted = (self._properties, self._enum_values, self._optional, self._unions, self._characters)
+        limits = (rules.properties, rules.enum_values, rules.optional, rules.unions, rules.characters)
+        if any(limit is not None and count > limit for count, limit in zip(counted, limits, strict=True)):
             raise Unfit("too large")
         return found
 
     def _definitions(self, name: str, named: Any) -> Schema:
         if not isinstance(named, dict):
             raise Unfit(name)
+        self._characters += sum(map(len, named))
         return {each: self._node(found, f"/{name}/{escaped(each)}", 1) for each, found in named.items()}
 
     def _node(self, schema: Any, at: str, depth: int, level: int = 0) -> Schema:
@@ -180,6 +181,7 @@ class Narrowing:
         if rules.closed and (any(name not in named for name in required) or (not named and not _is_closed(schema))):
             raise Unfit(at)
         self._properties += len(named)
+        self._characters += sum(map(len, named))
         found: Schema = {}
         properties = {
             name: self._node(each, f"{at}/properties/{escaped(name)}", depth + 1, level) for name, each in named.items()
@@ -235,7 +237,12 @@ class Narrowing:
             raise Unfit(at)
         if not all(type(each) in self._rules.enum_types for each in values):
             return {}
+        characters = sum(len(each) for each in values if isinstance(each, str))
+        most = self._rules.long_enum
+        if most is not None and len(values) > MANY_VALUES and characters > most:
+            raise Unfit(at)
         self._enum_values += len(values)
+        self._characters += characters
         return {"enum": values}
 
     def _keyword(
@@ -292,29 +299,36 @@ def _merged(schema: Schema) -> Schema:
     Raises:
         Unfit: they do.
     """
-    members = schema["allOf"]
-    if not isinstance(members, list) or not all(isinstance(each, dict) for each in members):
-        raise Unfit("allOf")
-    found = without(schema, "allOf")
-    for member in members:
-        more = _merged(member) if "allOf" in member else member
-        for name, value in more.items():
-            known = found.get(name, type(value)())
-            if name == "properties" and _are(dict, known, value) and not value.keys() & known.keys():
-                found[name] = {**known, **value}
-            elif name == "required" and _are(list, known, value):
-                found[name] = [*known, *(each for each in value if each not in known)]
-            elif name not in _NOTES and found.get(name, value) != value:
+    found: Schema = {}
+    properties: Schema = {}
+    required: dict[str, None] = {}
+    for member in _members(schema):
+        for name, value in member.items():
+            if name == "properties" and isinstance(value, dict) and properties.keys().isdisjoint(value):
+                properties |= value
+            elif name == "required" and isinstance(value, list) and all(isinstance(each, str) for each in value):
+                required |= dict.fromkeys(value)
+            elif name in {"properties", "required"} or (name not in _NOTES and found.get(name, value) != value):
                 raise Unfit("allOf")
             else:
                 found.setdefault(name, value)
+    if properties:
+        found["properties"] = properties
+    if required:
+        found["required"] = list(required)
     if "$ref" in found and found.keys() & (_STRUCTURE | {"additionalProperties"}):
         raise Unfit("allOf")
     return found
 
 
-def _are(kind: type, *values: Any) -> bool:
-    return all(isinstance(value, kind) for value in values)
+def _members(schema: Schema) -> Iterator[Schema]:
+    """A schema without its `allOf`, and what stands in that, however deep."""
+    yield without(schema, "allOf")
+    inner = schema.get("allOf", [])
+    if not isinstance(inner, list) or not all(isinstance(each, dict) for each in inner):
+        raise Unfit("allOf")
+    for each in inner:
+        yield from _members(each)
 
 
 def _nullable(schema: Schema) -> Schema:

@@ -31,11 +31,9 @@ def rewritten(schema: Any, change: Callable[[Schema, str], Schema], at: str = ""
     """A schema with `change` made to it and to each in it; `change` is told where that is."""
     if not isinstance(schema, dict):
         return schema
-    found = change(schema, at)
-    found = {name: _copied(value) if name in _MAPS | _LISTS else value for name, value in found.items()}
-    for way, each in inner(schema):
-        if way[0] not in found:
-            continue
+    changed = change(schema, at)
+    found = {name: _copied(value) if name in _MAPS | _LISTS else value for name, value in changed.items()}
+    for way, each in inner(changed):
         new = rewritten(each, change, "/".join((at, *map(escaped, way))))
         if len(way) == 1:
             found[way[0]] = new

@@ -17,9 +17,12 @@ import msgspec
 from fairlead.call import Subset
 
 _MOST_ADDED = 512
-"""Bytes that a narrowed schema may have beside twice those of the schema; see `Wanted.most_bytes`."""
+"""Bytes that a narrowed schema may have beside thrice those of the schema; see `Wanted.most_bytes`."""
 MOST_DEPTH = 60
 """The deepest nesting that is walked through; bodies are no deeper."""
+
+
+MANY_VALUES = 250
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -79,6 +82,10 @@ class Rules:
     """Of objects in objects."""
     properties: int = 5_000
     enum_values: int = 1_000
+    characters: int | None = None
+    """Of all names and values together."""
+    long_enum: int | None = None
+    """Characters of the values of an enum that has more than `MANY_VALUES`."""
     optional: int = 5_000
     unions: int = 5_000
 
@@ -94,7 +101,9 @@ RULES: dict[Subset, Rules] = {
         root_object=True,
         type_lists=True,
         definitions=True,
-        levels=5,
+        levels=10,
+        characters=120_000,
+        long_enum=15_000,
     ),
     # platform.claude.com/docs/en/build-with-claude/structured-outputs, "JSON Schema limitations", and what its SDK leaves
     "anthropic": Rules(
@@ -141,7 +150,7 @@ def narrowed(schema: bytes, subset: Subset) -> Narrowed:
         encoded = schema if found == asked else msgspec.json.encode(found)
     except (ValueError, RecursionError, OverflowError):
         return Narrowed(schema=schema, fits=False)
-    if len(encoded) > 2 * len(schema) + _MOST_ADDED:
+    if len(encoded) > 3 * len(schema) + _MOST_ADDED:
         return Narrowed(schema=schema, fits=False)
     return Narrowed(schema=encoded, lost=tuple(lost))
 
@@ -154,15 +163,15 @@ def enclosed(schema: bytes) -> bytes:
     """
     from fairlead.validation.schema_walk import under_value  # noqa: PLC0415 - most calls need no schema at all
 
-    asked = _object(schema)
-    return schema if asked.get("type") == "object" else msgspec.json.encode(under_value(asked))
+    try:
+        asked = _object(schema)
+        return schema if asked.get("type") == "object" else msgspec.json.encode(under_value(asked))
+    except (ValueError, RecursionError, OverflowError):
+        raise Unfit("a schema is an object in JSON") from None
 
 
 def _object(schema: bytes) -> dict[str, Any]:
-    try:
-        asked = msgspec.json.decode(schema)
-    except (ValueError, RecursionError):
-        raise Unfit("a schema is JSON") from None
+    asked = msgspec.json.decode(schema)
     if not isinstance(asked, dict):
         raise Unfit("a schema is an object")
     return asked
