@@ -1,0 +1,98 @@
+"""One label out of several, for a text that is not quite any of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+MAX_CHARS: Final = 64
+"""Longer labels are compared as they are, or not at all."""
+
+_LEAST_CHARS: Final = 4
+"""Below, a letter more or less is another word."""
+_LONG_CHARS: Final = 8
+"""From here on, two letters may differ."""
+_SEPARATORS = re.compile(r"[\s_-]+")
+_DIGITS = re.compile(r"[0-9]+")
+_OPPOSITES: Final = (
+    ("er", "ee"),
+    ("hyper", "hypo"),
+    ("inter", "intra"),
+    ("macro", "micro"),
+    ("max", "min"),
+    ("or", "ee"),
+    ("over", "under"),
+    ("pre", "pro"),
+    ("pre", "post"),
+    ("un", "in"),
+)
+"""Beginnings and endings that differ by little and turn the meaning round."""
+
+
+def plain(text: str) -> str:
+    """The text without regard to case, accents, and what separates its words."""
+    decomposed = unicodedata.normalize("NFKD", text.strip()) if not text.isascii() else text.strip()
+    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return _SEPARATORS.sub(" ", bare.casefold()).strip()
+
+
+def joined(text: str) -> str:
+    """A name without regard to case, accents, and where its words part."""
+    return plain(text).replace(" ", "")
+
+
+def nearest(text: str, labels: Sequence[str]) -> str | None:
+    """The one label that a slip of the pen may have made of this text, all in their plain form; `None` if in doubt.
+
+    It is within a distance of 1 (2 from eight letters on), and no other is within that distance plus one.
+    """
+    if not _LEAST_CHARS <= len(text) <= MAX_CHARS:
+        return None
+    scored = sorted((far, label) for label in set(labels) if (far := distance(text, label, 3)) <= 3)
+    if not scored:
+        return None
+    far, label = scored[0]
+    limit = 2 if min(len(text), len(label)) >= _LONG_CHARS else 1
+    if far > limit or (len(scored) > 1 and scored[1][0] <= far + 1) or not _is_slip(text, label):
+        return None
+    return label
+
+
+def is_near(text: str, labels: Iterable[str]) -> bool:
+    """Whether the text may have been meant as any of these, in doubt."""
+    return any(
+        distance(text, label, 2) <= (2 if max(len(text), len(label)) >= _LONG_CHARS else 1)
+        for label in labels
+        if len(text) <= MAX_CHARS
+    )
+
+
+def _is_slip(text: str, label: str) -> bool:
+    """Whether the difference is one that slips make, and not one that makes another word."""
+    if len(label) < _LEAST_CHARS or text[0] != label[0]:
+        return False
+    if _DIGITS.findall(text) != _DIGITS.findall(label):
+        return False
+    return not any(_turned(text, label, one, other) or _turned(label, text, one, other) for one, other in _OPPOSITES)
+
+
+def _turned(text: str, label: str, one: str, other: str) -> bool:
+    starts = text.startswith(one) and label.startswith(other)
+    ends = text.endswith(one) and label.endswith(other)
+    return starts or ends
+
+
+def distance(one: str, other: str, most: int) -> int:
+    """How many letters must be put in, taken out or replaced; `most + 1` where it is more than `most`."""
+    if abs(len(one) - len(other)) > most or max(len(one), len(other)) > MAX_CHARS:
+        return most + 1
+    row = list(range(len(other) + 1))
+    for at, char in enumerate(one, start=1):
+        before, row[0] = row[0], at
+        for across, opposite in enumerate(other, start=1):
+            before, row[across] = row[across], min(row[across] + 1, row[across - 1] + 1, before + (char != opposite))
+        if min(row) > most:
+            return most + 1
+    return min(row[-1], most + 1)
