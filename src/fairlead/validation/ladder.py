@@ -6,6 +6,7 @@ What comes out fits the schema, or it is refused: where two readings are possibl
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from fairlead.core.jsonx import Candidate, bare, find, whole
 from fairlead.validation import outcome as outcomes
 from fairlead.validation.choosing import Reading, chosen
 from fairlead.validation.coerce import WRAPPED, TooMuch, Walk
+from fairlead.validation.node import same
 from fairlead.validation.outcome import Outcome, Problem, outcome, shown
 from fairlead.validation.scalars import unlabelled
 from fairlead.validation.shape import Shape
@@ -22,6 +24,7 @@ from fairlead.validation.written import Written
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
 
 _ELISION: Final = ('"..."', '"\u2026"')
+_BETWEEN_ELEMENTS: Final = re.compile(r"[\s,;]*(?:[-*\u2022]|[0-9]{1,6}[.)])?\s*")
 _CUT: Final = FieldError(path="", message="the text ends before the answer does", kind="cut")
 _NO_JSON: Final = FieldError(path="", message="there is no JSON in the text", kind="no_json")
 _AMBIGUOUS: Final = FieldError(
@@ -41,6 +44,8 @@ class _Fit(msgspec.Struct, frozen=True, kw_only=True):
     value: Any
     errors: tuple[FieldError, ...]
     between: str = ""
+    is_unusable: bool = False
+    """It may hold the answer, and nobody can read it."""
 
 
 def climb(
@@ -133,18 +138,15 @@ class _Climb:
             return Verdict(rung=last, errors=(_NO_JSON,))
         joined = self._joined(candidates)
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
-        fitting, between = list[_Fit](), ""
-        for fit in fits:
-            between += fit.between
-            if not fit.errors:
-                fitting.append(msgspec.structs.replace(fit, between=between))
-                between = ""
-        if not fitting:
-            return self._verdict(min(reversed(fits), key=lambda fit: len(fit.errors)), last=last)
-        place = chosen([Reading(value=fit.value, between=fit.between) for fit in fitting])
+        if all(fit.errors for fit in fits):
+            return self._verdict(_nearest(fits), last=last)
+        counting = _counting(fits)
+        # What cannot be read may have been what counts: it is equal to nothing.
+        values = [object() if fit.is_unusable else fit.value for fit in counting]
+        place = chosen([Reading(value=value, between=fit.between) for value, fit in zip(values, counting, strict=True)])
         if place is None:
             return Verdict(rung=last, errors=(_AMBIGUOUS,))
-        return self._verdict(fitting[place], last=last)
+        return self._verdict(counting[place], last=last)
 
     def _joined(self, candidates: list[Candidate]) -> _Fit | None:
         """For a list: objects one after another as its elements."""
@@ -152,7 +154,7 @@ class _Climb:
             return None
         if any(not isinstance(each.value, dict) or each.left_open != () for each in candidates):
             return None
-        if any(each.between.strip(" \t\r\n,;") for each in candidates[1:]):
+        if not all(_BETWEEN_ELEMENTS.fullmatch(each.between) for each in candidates[1:]):
             return None
         edit = Edit(rung="extract", kind="one_after_another", confidence=1.0)
         edits = tuple(edit for each in candidates for edit in each.edits)
@@ -198,7 +200,7 @@ class _Climb:
     def _best(self, candidate: Candidate) -> _Fit:
         """A candidate as it is, or what stands in its wrapper."""
         if candidate.left_open is None:
-            return _Fit(edits=candidate.edits, value=candidate.value, errors=(_CUT,), between=candidate.between)
+            return _unusable(candidate)
         outer = self._held(candidate)
         if not outer.errors and not _is_moved(outer):
             return outer
@@ -207,10 +209,12 @@ class _Climb:
             return outer
         if outer.errors or not _is_moved(inner):
             return inner
+        if same(outer.value, inner.value):
+            return min(outer, inner, key=lambda fit: len(fit.edits))
         return msgspec.structs.replace(outer, errors=(_AMBIGUOUS,))
 
     def _unwrapped(self, candidate: Candidate, layers: int) -> _Fit | None:
-        layer = opened(candidate.value)
+        layer = opened(candidate.value, self._shape.names)
         if layer is None or not layers:
             return None
         confidence = 1.0 if layer.kind == "encoded_twice" else WRAPPED
@@ -247,6 +251,39 @@ class _Climb:
             return walk.fit(self._shape.root, value)
         except (TooMuch, RecursionError):
             return None
+
+
+def _unusable(candidate: Candidate) -> _Fit:
+    """What was cut, has an elision, or cannot be read with certainty."""
+    last = candidate.edits[-1] if candidate.edits else None
+    if last is None or last.kind == "cut":
+        error = _CUT
+    elif last.kind == "not_json":
+        error = FieldError(path=last.path, message="the text is not well-formed JSON", kind="no_json")
+    else:
+        error = FieldError(path=last.path, message=f"cannot be read in one way only: {last.kind}", kind="unclear")
+    return _Fit(
+        edits=candidate.edits, value=candidate.value, errors=(error,), between=candidate.between, is_unusable=True
+    )
+
+
+def _counting(fits: list[_Fit]) -> list[_Fit]:
+    """Those that may be the answer, each with all the words since the one before it."""
+    found, between = list[_Fit](), ""
+    for fit in fits:
+        between += fit.between
+        if fit.is_unusable or not fit.errors:
+            found.append(msgspec.structs.replace(fit, between=between))
+            between = ""
+    return found
+
+
+def _nearest(fits: list[_Fit]) -> _Fit:
+    """Of those that do not fit, the one whose errors help most."""
+    if fits[-1].is_unusable:
+        return fits[-1]
+    usable = [fit for fit in fits if not fit.is_unusable]
+    return min(reversed(usable), key=lambda fit: len(fit.errors))
 
 
 def _is_moved(fit: _Fit) -> bool:

@@ -31,6 +31,8 @@ class Shape:
         """Whether a value that fits may still be written in another form."""
         self.kinds: frozenset[str] | None = _kinds(self.root, 0)
         """The JSON types that may fit; `None` for any."""
+        self.names: frozenset[str] = _names(self.root, 0)
+        """The properties that an object may have, in any member of a union."""
 
     @property
     def is_scalar(self) -> bool:
@@ -115,6 +117,12 @@ def _validator(schema: WholeSchema) -> Validator:
     except ValueError as error:
         reason = str(error).partition("\n")[0]
         raise InvalidSchema(f"the schema is no JSON Schema: {reason[:200]}") from None
+
+
+def _names(node: Node, depth: int) -> frozenset[str]:
+    if depth > 8:
+        return frozenset()
+    return frozenset(node.names).union(*(_names(branch, depth + 1) for branch in node.branches))
 
 
 def _kinds(node: Node, depth: int) -> frozenset[str] | None:

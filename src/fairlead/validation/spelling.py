@@ -11,7 +11,7 @@ MAX_CHARS: Final = 64
 """Longer labels are compared as they are, or not at all."""
 
 _LEAST_CHARS: Final = 4
-"""Below, a letter more or less is another word."""
+"""The longer of two words has as many; below, another letter is another word."""
 _LONG_CHARS: Final = 8
 """From here on, two letters may differ."""
 _SEPARATORS = re.compile(r"[\s_-]+")
@@ -48,7 +48,7 @@ def nearest(text: str, labels: Sequence[str]) -> str | None:
 
     It is within a distance of 1 (2 from eight letters on), and no other is within that distance plus one.
     """
-    if not _LEAST_CHARS <= len(text) <= MAX_CHARS:
+    if not text or len(text) > MAX_CHARS:
         return None
     scored = sorted((far, label) for label in set(labels) if (far := distance(text, label, 3)) <= 3)
     if not scored:
@@ -71,7 +71,7 @@ def is_near(text: str, labels: Iterable[str]) -> bool:
 
 def _is_slip(text: str, label: str) -> bool:
     """Whether the difference is one that slips make, and not one that makes another word."""
-    if len(label) < _LEAST_CHARS or text[0] != label[0]:
+    if max(len(text), len(label)) < _LEAST_CHARS or text[0] != label[0]:
         return False
     if _DIGITS.findall(text) != _DIGITS.findall(label):
         return False

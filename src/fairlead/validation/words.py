@@ -221,7 +221,7 @@ def _cardinal(words: list[str]) -> int | None:
         if word not in _SCALES:
             group.append(word)
             continue
-        amount = _below_ten_thousand(group, first=at == len(group))
+        amount = 1 if group == ["a"] and not total else _below_ten_thousand(group, first=at == len(group))
         if not amount or amount > 999 or _SCALES[word] >= below:
             return None
         total, below, group = total + amount * _SCALES[word], _SCALES[word], []
@@ -235,8 +235,8 @@ def _below_ten_thousand(words: list[str], *, first: bool) -> int | None:
     """`two hundred and five`, `twelve hundred`, `forty two`; with `and` in front where it is not the first."""
     if not first and words[:1] == ["and"]:
         words = words[1:]
-    if words[:1] in (["a"], ["an"]):
-        words = ["one", *words[1:]] if len(words) > 1 and words[1] == "hundred" else ["one"] if len(words) == 1 else []
+    if words[:2] == ["a", "hundred"]:
+        words = ["one", *words[1:]]
     if "hundred" not in words:
         return _below_hundred(words)
     at = words.index("hundred")

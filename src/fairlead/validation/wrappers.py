@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -24,7 +25,6 @@ _NO_ANSWERS: Final = frozenset(
         "examples",
         "message",
         "not",
-        "properties",
         "question",
         "reasoning",
         "refusal",
@@ -45,8 +45,12 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     value: Any
 
 
-def opened(value: Any) -> Layer | None:
-    """What stands in the wrapper that this value is; `None` where it is none."""
+def opened(value: Any, names: Collection[str]) -> Layer | None:
+    """What stands in the wrapper that this value is; `None` where it is none.
+
+    Args:
+        names: the properties that the schema has: one of them is no wrapper.
+    """
     if isinstance(value, list):
         return Layer(kind="single_element", value=value[0]) if len(value) == 1 else None
     if isinstance(value, str):
@@ -55,7 +59,7 @@ def opened(value: Any) -> Layer | None:
         return None
     if len(value) == 1:
         name, inner = next(iter(value.items()))
-        return None if name.casefold() in _NO_ANSWERS else Layer(kind="wrapper", value=inner)
+        return None if name.casefold() in _NO_ANSWERS or name in names else Layer(kind="wrapper", value=inner)
     return _called(value)
 
 
