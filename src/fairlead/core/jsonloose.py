@@ -29,15 +29,14 @@ _SURE = frozenset({
 _BRACKETS = frozenset({"missing_brace", "wrong_bracket", "extra_bracket"})
 _CLOSES = {"{": "}", "[": "]"}
 
-_SPACE = re.compile(r"[\s\ufeff]*+(?:(?://|#)[^\r\n]*|/\*(?:(?!\*/).)*+\*/)?+", re.DOTALL)
-_COMMENT = re.compile(r"(?://|#)[^\r\n]*|/\*(?:(?!\*/).)*+\*/", re.DOTALL)
+_SPACE = re.compile(r"[\s\ufeff]*+(?:(?://|#)[^\r\n]*|/\*(?:(?!\*/).){0,4000}+\*/)?+", re.DOTALL)
 _LEFT_OUT = re.compile(
     r"\.\.\.|…|\b(?:etc|and so on|omitted|truncated|(?:rest|remaining|remainder|more|other|additional|same)\b"
     r".*\b(?:items?|fields?|elements?|entries|values?|rows?|as above|of the|here)|continue[sd]?)\b",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"[\w$][\w$.-]{0,63}(?: [\w$.-]{1,63}){0,4}(?=\s*(?::|=))")
-_QUOTED_NAME_END = re.compile(r"\s*(?::|=>?)")
+_NAME_START = re.compile(r"[\w$.-]*\s*")
 _SEPARATOR = re.compile(r"\s*(:|=>|=)")
 _CLOSERS = re.compile(r"(?:\s*[}\]])+")
 
@@ -168,11 +167,11 @@ class _Reader:
 
     def path(self) -> str:
         """Where the item is that is being read."""
-        parts = []
-        for frame in self.stack:
-            part = frame.key if isinstance(frame.value, dict) else str(len(frame.value))
-            parts.append(part)
-        return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+        if not self.stack:
+            return ""
+        frame = self.stack[-1]
+        part = frame.key if isinstance(frame.value, dict) else str(len(frame.value))
+        return f"{self._place_path()}/{_escaped(part)}"
 
     def _place_path(self) -> str:
         """Where the innermost container is."""
@@ -323,8 +322,8 @@ class _Reader:
 
     def _cut_or_unclear(self) -> _Fault:
         rest = self.text[self.at : min(self.at + 128, self.limit)]
-        is_name = self.at + len(rest) == self.limit and re.fullmatch(r"[\w$.-]*\s*", rest)
-        return _Fault("cut" if is_name else "unclear", self.at)
+        is_name = self.at + len(rest) == self.limit and _NAME_START.fullmatch(rest) is not None
+        return _Fault("cut" if is_name or rest.startswith("/*") else "unclear", self.at)
 
     def _quoted_name(self, *, first: bool) -> str:
         try:
@@ -393,8 +392,12 @@ def _pointers(stack: list[_Frame]) -> list[str]:
     pointers = [""]
     for frame in stack[:-1]:
         part = frame.key if isinstance(frame.value, dict) else str(len(frame.value) - 1)
-        pointers.append(f"{pointers[-1]}/{part.replace('~', '~0').replace('/', '~1')}")
+        pointers.append(f"{pointers[-1]}/{_escaped(part)}")
     return pointers
+
+
+def _escaped(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
 
 
 def _clip(text: str) -> str:
