@@ -65,6 +65,9 @@ def page() -> str:
     blind = sum(case.half == BLIND.name for case in cases)
     text = HEAD.format(cases=len(cases), uncertain=everything.uncertain, blind=blind, knowable=knowable)
     text += "".join(reader_row(name, outcome) for name, outcome in told.items())
+    only = [one for one in told["Fairlead"] if one.case.half == BLIND.name]
+    text += "\nOf the half that was written from the policy alone:\n\n| reader | right | refused | wrong |\n|---|---:|---:|---:|\n"
+    text += reader_row("Fairlead", only)
     return text + FOOT + "".join(category_row(*item) for item in by_category(told["Fairlead"]).items())
 
 
