@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from string import ascii_letters, digits, whitespace
+from typing import Any, Final
 
 import msgspec
 
@@ -19,7 +20,7 @@ _ASKED_FORMAT = re.compile(
 _BACKWARD = re.compile(r"\b(?:above|before|previous|earlier|prior|first|old)\b", re.IGNORECASE)
 _LONE = re.compile(r"\b(?:examples?|template|for instance|placeholders?)\b|\be\.g\.", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n\s*\n|\n(?=\s*\S)")
-_MARKUP = re.compile(r"[`*#>_~]+[a-z0-9]*\s*$", re.IGNORECASE)
+_MARKUP: Final = "`*#>_~"
 _MAX_CHARS = 2_000
 
 
@@ -47,8 +48,15 @@ def chosen(readings: Sequence[Reading]) -> int | None:
 
 def introduction(between: str) -> str:
     """The last sentence or line of some words, which introduces what follows."""
-    pieces = [piece for piece in _SENTENCE.split(_MARKUP.sub("", between[-_MAX_CHARS:]).rstrip()) if piece.strip()]
+    pieces = [piece for piece in _SENTENCE.split(_without_fence(between[-_MAX_CHARS:])) if piece.strip()]
     return pieces[-1] if pieces else ""
+
+
+def _without_fence(between: str) -> str:
+    """Words without the fence, its language and the markup at their end."""
+    words = between.rstrip()
+    opening = words.rstrip(ascii_letters + digits)
+    return (opening if opening.endswith("`") else words).rstrip(_MARKUP + whitespace)
 
 
 def is_no_answer(between: str) -> bool:

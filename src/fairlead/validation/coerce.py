@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.validation import complaints, labels, words
-from fairlead.validation.names import matched
+from fairlead.validation import complaints, words
+from fairlead.validation.labels import Listed, Meant
+from fairlead.validation.names import MAX_COMPARED, matched
 from fairlead.validation.node import Node, kind_of, same
 from fairlead.validation.outcome import Outcome, Problem, Step, after, outcome, shown
 from fairlead.validation.written import Written
 
-MAX_STEPS: Final = 50_000
+MAX_STEPS: Final = 20_000
 MAX_DEPTH: Final = 100
 
 CLEAR: Final = 0.95
@@ -86,7 +87,7 @@ class Walk:
     def _one(self, node: Node, value: Any, name: str | None, depth: int) -> Outcome:
         if node.never:
             return _wrong(value, "schema", "must not be there")
-        if isinstance(value, str) and value.strip() in _ELISIONS and not _is_listed(node, value):
+        if isinstance(value, str) and value.strip() in _ELISIONS and not node.lists(value):
             return _wrong(value, "unclear", "is an elision; the value itself must stand here")
         if node.options is not None:
             return self._option(node, value, name)
@@ -104,17 +105,23 @@ class Walk:
         return self._list(node, value, depth) if isinstance(value, list) else _checked(node, value)
 
     def _option(self, node: Node, value: Any, name: str | None) -> Outcome:
-        options = node.options or ()
-        if any(same(value, option) for option in options):
+        self._spend(len(node.options or ()) // 16)
+        if node.lists(value):
             return _checked(node, value)
         if self._moves:
-            self._spend(len(options) // 8)
-            found = labels.option(value, options, name)
+            found = self._meant(node.listed, value, name)
             if found is not None:
                 kind, meant = found
                 step = Step(kind=kind, confidence=NAMED if kind == "spelling" else CLEAR, before=value, after=meant)
                 return after((step,), _checked(node, meant))
         return complaints.option(node, value)
+
+    def _meant(self, listed: Listed, value: Any, name: str | None) -> Meant | None:
+        found = listed.read(value, name)
+        if found is None and isinstance(value, str):
+            self._spend(len(listed.options))
+            found = listed.nearest(value)
+        return found
 
     def _normalised(self, node: Node, value: Any, *, fits: bool) -> Outcome:
         if isinstance(value, str) and words.is_nothing(value):
@@ -168,7 +175,7 @@ class Walk:
         renamed: dict[str, str] = {}
         doubtful: frozenset[str] = frozenset()
         if self._moves and unknown:
-            self._spend(len(unknown) + len(missing))
+            self._spend(min(len(unknown) * len(missing), MAX_COMPARED) // 4 + len(unknown))
             meant = matched(unknown, missing, [name for name in node.names if name in value])
             renamed, doubtful = meant.renamed, meant.doubtful
         parts: list[tuple[str | int, Outcome]] = []
@@ -301,7 +308,7 @@ class Walk:
     def _union(self, node: Node, value: Any, name: str | None, depth: int) -> Outcome:
         branches = node.branches
         if isinstance(value, dict) and (told := node.discriminator) is not None and told.name in value:
-            chosen = self._told(told.labels, value[told.name], told.name)
+            chosen = self._told(told.listed, value[told.name], told.name)
             if isinstance(chosen, Outcome):
                 return outcome(value, parts=((told.name, chosen),))
             branches = (told.branches[chosen],)
@@ -323,14 +330,14 @@ class Walk:
             return best[0]
         return _wrong(value, "unclear", "can be read in more than one way")
 
-    def _told(self, listed: tuple[str, ...], value: Any, name: str) -> int | Outcome:
+    def _told(self, listed: Listed, value: Any, name: str) -> int | Outcome:
         """Which member of the union a discriminator names."""
-        if value in listed:
-            return listed.index(value)
-        found = labels.option(value, listed, name) if self._moves else None
+        if isinstance(value, str) and value in listed.options:
+            return listed.options.index(value)
+        found = self._meant(listed, value, name) if self._moves else None
         if found is None:
-            return complaints.listed(value, listed)
-        return listed.index(found[1])
+            return complaints.listed(value, listed.options)
+        return listed.options.index(found[1])
 
     def _spend(self, steps: int) -> None:
         self._steps += steps
@@ -340,10 +347,6 @@ class Walk:
 
 def _wrong(value: Any, kind: str, message: str) -> Outcome:
     return outcome(value, problems=(Problem(kind=kind, message=message),))
-
-
-def _is_listed(node: Node, value: str) -> bool:
-    return node.options is not None and value in node.options
 
 
 def _checked(node: Node, value: Any, found: Outcome | None = None) -> Outcome:

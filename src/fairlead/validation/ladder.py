@@ -24,7 +24,8 @@ from fairlead.validation.written import Written
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
 
 _ELISION: Final = ('"..."', '"\u2026"')
-_BETWEEN_ELEMENTS: Final = re.compile(r"[\s,;]*(?:[-*\u2022]|[0-9]{1,6}[.)])?\s*")
+_BETWEEN: Final = " \t\r\n,;"
+_BULLET: Final = re.compile(r"[-*\u2022]?|[0-9]{1,6}[.)]")
 _CUT: Final = FieldError(path="", message="the text ends before the answer does", kind="cut")
 _NO_JSON: Final = FieldError(path="", message="there is no JSON in the text", kind="no_json")
 _AMBIGUOUS: Final = FieldError(
@@ -154,7 +155,7 @@ class _Climb:
             return None
         if any(not isinstance(each.value, dict) or each.left_open != () for each in candidates):
             return None
-        if not all(_BETWEEN_ELEMENTS.fullmatch(each.between) for each in candidates[1:]):
+        if not all(_BULLET.fullmatch(each.between.strip(_BETWEEN)) for each in candidates[1:]):
             return None
         edit = Edit(rung="extract", kind="one_after_another", confidence=1.0)
         edits = tuple(edit for each in candidates for edit in each.edits)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from fairlead.validation.bounds import WholeSchema, same_place, target
+from fairlead.validation.labels import Listed
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
@@ -62,7 +63,7 @@ class Discriminator(msgspec.Struct, frozen=True, kw_only=True):
     """The property that says which member of a union an object is."""
 
     name: str
-    labels: tuple[str, ...]
+    listed: Listed
     branches: tuple[Node, ...]
 
 
@@ -83,6 +84,7 @@ class Node:
         self._all = parts
         self.parts: tuple[Mapping[str, Any], ...] = tuple(part for part in parts if isinstance(part, Mapping))
         self._kind = kind
+        self._children: dict[str, Node] = {}
         self._taken = taken
 
     @staticmethod
@@ -152,6 +154,15 @@ class Node:
         return tuple(one for one in found if _is_kind(one, self._kind))
 
     @cached_property
+    def listed(self) -> Listed:
+        """The same values, for those that are not quite one of them."""
+        return Listed(self.options or ())
+
+    def lists(self, value: Any) -> bool:
+        """Whether the value is one of those that are listed."""
+        return any(same(value, option) for option in self.options or ())
+
+    @cached_property
     def names(self) -> dict[str, None]:
         """The properties that the schema names, in its order."""
         return {name: None for part in self.parts for name in _mapping(part, "properties")}
@@ -177,6 +188,14 @@ class Node:
 
     def child(self, name: str) -> Node:
         """What may stand in this property."""
+        child = self._children.get(name)
+        if child is None:
+            child = self._at(*self._of_property(name))
+            if name in self.names:
+                self._children[name] = child
+        return child
+
+    def _of_property(self, name: str) -> list[Any]:
         found: list[Any] = []
         for part in self.parts:
             at = len(found)
@@ -190,7 +209,7 @@ class Node:
             )
             if at == len(found) and isinstance(part.get("additionalProperties"), Mapping):
                 found.append(part["additionalProperties"])
-        return self._at(*found)
+        return found
 
     def element(self, index: int) -> Node:
         """What may stand in this place of a list."""
@@ -265,7 +284,7 @@ class Node:
             labels = [_label(branch, name) for branch in objects]
             if None not in labels and len(set(labels)) == len(labels):
                 known = tuple(label for label in labels if label is not None)
-                return Discriminator(name=name, labels=known, branches=tuple(objects))
+                return Discriminator(name=name, listed=Listed(known), branches=tuple(objects))
         return None
 
     def normalises_below(self) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from fairlead.validation.labels import bare
+
+MAX_CHARS: Final = 1_000
+"""In front of longer texts no label is looked for."""
 
 _LABEL = re.compile(r"(?P<label>[^\W\d](?:[\w'/-]|[ _](?=\S)){0,40}?)\s*[*_`]*\s*[:=]\s*(?P<rest>\S.*)", re.DOTALL)
 _SENTENCE = re.compile(
@@ -20,6 +24,8 @@ _OTHERWISE = re.compile(
 def unlabelled(text: str) -> str:
     """The text without a label in front of it, and without what is only put around it."""
     told = bare(text)
+    if len(told) > MAX_CHARS:
+        return told
     match = _SENTENCE.fullmatch(told) or _LABEL.fullmatch(told)
     if match is None:
         return told

@@ -33,9 +33,9 @@ _OPPOSITES: Final = (
 
 def plain(text: str) -> str:
     """The text without regard to case, accents, and what separates its words."""
-    decomposed = unicodedata.normalize("NFKD", text.strip()) if not text.isascii() else text.strip()
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return _SEPARATORS.sub(" ", bare.casefold()).strip()
+    if not text.isascii():
+        text = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    return _SEPARATORS.sub(" ", text.casefold()).strip()
 
 
 def joined(text: str) -> str:
