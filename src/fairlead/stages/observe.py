@@ -15,7 +15,7 @@ from fairlead.errors import Cancelled, FairleadError, InternalError, Overloaded
 from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
 from fairlead.record import Admitted, AttemptRecord, Ended
-from fairlead.verdict import Validated
+from fairlead.verdict import Validated, recorded
 
 Content = Literal["full", "hash", "off"]
 
@@ -126,13 +126,16 @@ class Observe:
 
     def _told(self, validated: Validated | None) -> Validated | None:
         """As much of it as may be stored: edits and errors quote what the model wrote."""
-        if validated is None or self._content == "full":
-            return validated
+        if validated is None:
+            return None
+        output = None if validated.output is None else self._kept(validated.output)
+        told = msgspec.structs.replace(recorded(validated), output=output)
+        if self._content == "full":
+            return told
         return msgspec.structs.replace(
-            validated,
-            edits=tuple(msgspec.structs.replace(edit, before=None, after=None) for edit in validated.edits),
-            errors=tuple(msgspec.structs.replace(error, message="") for error in validated.errors),
-            output=None if validated.output is None else self._kept(validated.output),
+            told,
+            edits=tuple(msgspec.structs.replace(edit, before=None, after=None) for edit in told.edits),
+            errors=tuple(msgspec.structs.replace(error, message="") for error in told.errors),
         )
 
     def _kept(self, content: bytes) -> bytes | None:
