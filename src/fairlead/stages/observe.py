@@ -11,7 +11,7 @@ import msgspec
 
 from fairlead.call import Attempt, Call, Outcome, total_usage
 from fairlead.core.clip import CONTENT_BYTES, clip
-from fairlead.errors import Cancelled, FairleadError, InternalError, Overloaded
+from fairlead.errors import Cancelled, FairleadError, InternalError, OutputInvalid, Overloaded
 from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
 from fairlead.record import Admitted, AttemptRecord, Ended
@@ -104,7 +104,7 @@ class Observe:
                 outcome=outcome.kind,
                 error_class=None if error is None else error.error_class,
                 error_code=None if error is None else error.code,
-                error_message=None if error is None else error.message,
+                error_message=None if error is None else self._words(error),
                 attempts=tuple([_attempt_record(attempt, call.started_ns) for attempt in attempts]),
                 usage=usage,
                 usage_source=usage_source,
@@ -123,6 +123,12 @@ class Observe:
         if source is None or self._content == "off":
             return None
         return self._kept(source if isinstance(source, bytes) else source.raw())
+
+    def _words(self, error: FairleadError) -> str:
+        """The error's message, as much of it as may be stored: one about an answer's fields quotes what the model wrote."""
+        if isinstance(error, OutputInvalid) and self._content != "full":
+            return "the answer does not fit its schema"
+        return error.message
 
     def _told(self, validated: Validated | None) -> Validated | None:
         """As much of it as may be stored: edits and errors quote what the model wrote."""

@@ -20,13 +20,13 @@ _BY_SCHEMA: Final = """
         total(json_extract(validated, '$.reasks')) AS reasks,
         total(json_extract(validated, '$.reask_tokens')) AS reask_tokens,
         sum(coalesce(json_extract(validated, '$.reask_nanousd'), 0)) AS reask_nanousd
-    FROM calls WHERE validated IS NOT NULL AND started_at_ns >= ? GROUP BY name
+    FROM calls WHERE validated IS NOT NULL AND started_at_ns >= ? GROUP BY 1
 """
 _BY_FIELD: Final = """
     SELECT json_extract(validated, '$.schema') AS name, coalesce(json_extract(error.value, '$.path'), '') AS path,
         coalesce(json_extract(error.value, '$.kind'), 'schema') AS kind, count(*) AS errors
     FROM calls, json_each(validated, '$.errors') AS error
-    WHERE validated IS NOT NULL AND started_at_ns >= ? GROUP BY name, path, kind
+    WHERE validated IS NOT NULL AND started_at_ns >= ? GROUP BY 1, 2, 3
 """
 _INDEX: Final = re.compile(r"/[0-9]+(?=/|$)")
 """An element of a list, in a JSON Pointer."""
