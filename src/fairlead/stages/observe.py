@@ -11,11 +11,11 @@ import msgspec
 
 from fairlead.call import Attempt, Call, Outcome, total_usage
 from fairlead.core.clip import CONTENT_BYTES, clip
-from fairlead.errors import Cancelled, FairleadError, InternalError, Overloaded
+from fairlead.errors import Cancelled, FairleadError, InternalError, OutputInvalid, Overloaded
 from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
 from fairlead.record import Admitted, AttemptRecord, Ended
-from fairlead.verdict import Validated
+from fairlead.verdict import Validated, recorded
 
 Content = Literal["full", "hash", "off"]
 
@@ -104,7 +104,7 @@ class Observe:
                 outcome=outcome.kind,
                 error_class=None if error is None else error.error_class,
                 error_code=None if error is None else error.code,
-                error_message=None if error is None else error.message,
+                error_message=None if error is None else self._words(error),
                 attempts=tuple([_attempt_record(attempt, call.started_ns) for attempt in attempts]),
                 usage=usage,
                 usage_source=usage_source,
@@ -124,15 +124,24 @@ class Observe:
             return None
         return self._kept(source if isinstance(source, bytes) else source.raw())
 
+    def _words(self, error: FairleadError) -> str:
+        """The error's message, as much of it as may be stored: one about an answer's fields quotes what the model wrote."""
+        if isinstance(error, OutputInvalid) and self._content != "full":
+            return "the answer does not fit its schema"
+        return error.message
+
     def _told(self, validated: Validated | None) -> Validated | None:
         """As much of it as may be stored: edits and errors quote what the model wrote."""
-        if validated is None or self._content == "full":
-            return validated
+        if validated is None:
+            return None
+        output = None if validated.output is None else self._kept(validated.output)
+        told = msgspec.structs.replace(recorded(validated), output=output)
+        if self._content == "full":
+            return told
         return msgspec.structs.replace(
-            validated,
-            edits=tuple(msgspec.structs.replace(edit, before=None, after=None) for edit in validated.edits),
-            errors=tuple(msgspec.structs.replace(error, message="") for error in validated.errors),
-            output=None if validated.output is None else self._kept(validated.output),
+            told,
+            edits=tuple(msgspec.structs.replace(edit, before=None, after=None) for edit in told.edits),
+            errors=tuple(msgspec.structs.replace(error, message="") for error in told.errors),
         )
 
     def _kept(self, content: bytes) -> bytes | None:

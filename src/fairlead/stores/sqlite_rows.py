@@ -143,8 +143,14 @@ def ended_call(record: Ended, totals: Totals, request: bytes | None) -> tuple[An
 
     Args:
         request: where it is known.
+
+    Raises:
+        ValueError: re-asks that cannot be.
     """
-    who, attempts = record.identity, record.attempts
+    who, attempts, validated = record.identity, record.attempts, record.validated
+    if validated is not None and not is_plausible(validated):
+        msg = "re-asks that cannot be"
+        raise ValueError(msg)
     return (
         record.call_id,
         record.started_at_ns,
@@ -179,8 +185,8 @@ def ended_call(record: Ended, totals: Totals, request: bytes | None) -> tuple[An
         _json(attempts),
         blob(request),
         blob(record.response),
-        "" if record.validated is None else _json(msgspec.structs.replace(record.validated, output=None)),
-        blob(None if record.validated is None else record.validated.output),
+        "" if validated is None else _json(msgspec.structs.replace(validated, output=None)),
+        blob(None if validated is None else validated.output),
     )
 
 

@@ -1,6 +1,8 @@
 -- How the answer was held to its schema, as JSON; NULL where it was not.  The output that was refused is a content.
 ALTER TABLE calls ADD COLUMN validated TEXT;
 ALTER TABLE calls ADD COLUMN refused BLOB;
+-- Questions about verdicts look at no other call.
+CREATE INDEX calls_validated ON calls (started_at_ns) WHERE validated IS NOT NULL;
 
 DROP VIEW all_calls;
 CREATE VIEW all_calls AS
