@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from fairlead.validation.normalise import Unclear, normaliser_for
-from fairlead.validation.types import TYPES
+from fairlead.validation.fields.normalise import Unclear, normaliser_for
+from fairlead.validation.fields.types import TYPES
 
 OPENING = """\
 Types for pydantic that read what models write, from `fairlead.fields`.

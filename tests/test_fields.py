@@ -27,8 +27,8 @@ from fairlead.fields import (
     Phone,
     Time24,
 )
-from fairlead.validation.normalise import FORMATS, normaliser_for
-from fairlead.validation.types import TYPES
+from fairlead.validation.fields.normalise import FORMATS, normaliser_for
+from fairlead.validation.fields.types import TYPES
 
 
 class Booking(BaseModel):

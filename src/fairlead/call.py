@@ -34,7 +34,7 @@ Mode = Literal["native", "tool", "prompted"]
 """How a model is asked for an answer that fits a schema: by its provider's own parameter for that, by the arguments of a
 tool that it has to call, or in words."""
 Subset = Literal["full", "openai", "anthropic", "gemini", "grammar", "plain"]
-"""What of JSON Schema a provider takes, see `fairlead.validation.subset`."""
+"""What of JSON Schema a provider takes, see `fairlead.validation.shaping.subset`."""
 
 OutcomeKind = Literal["ok", "error", "cancelled", "truncated", "crashed"]
 """`truncated`: broke after content had gone out.  `crashed`: the process died; only an ingester says so."""

@@ -16,11 +16,11 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from fairlead.validation.amounts import read_money
-from fairlead.validation.contacts import NEEDS_EXTRA
-from fairlead.validation.locales import habits
-from fairlead.validation.normalise import LOCALE_KEYWORD, TYPE_KEYWORD, Unclear
-from fairlead.validation.types import TYPES
+from fairlead.validation.fields.amounts import read_money
+from fairlead.validation.fields.contacts import NEEDS_EXTRA
+from fairlead.validation.fields.locales import habits
+from fairlead.validation.fields.normalise import LOCALE_KEYWORD, TYPE_KEYWORD, Unclear
+from fairlead.validation.fields.types import TYPES
 
 
 class _Located(str):

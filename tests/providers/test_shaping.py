@@ -23,7 +23,7 @@ from fairlead.testing import answers
 from fairlead.testing.clock import VirtualClock
 from fairlead.testing.transport import FakeTransport
 from fairlead.types import DialectName
-from fairlead.validation.modes import INSTRUCTION
+from fairlead.validation.shaping.modes import INSTRUCTION
 from gemini_official import check_request
 
 SCHEMA = {

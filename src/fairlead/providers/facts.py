@@ -59,7 +59,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     native_without: frozenset[str] = frozenset()
     """What a request must not have for that: `tools`, `stream`."""
     subset: Subset = "full"
-    """What of JSON Schema it takes, see `fairlead.validation.subset`."""
+    """What of JSON Schema it takes, see `fairlead.validation.shaping.subset`."""
     asks_json: bool = False
     """Whether all of its models take the response format `json_object`."""
 

@@ -8,7 +8,7 @@ from fairlead.call import Attempt, Request
 from fairlead.core.jsontop import top_level
 from fairlead.dialects.codec import Dialect
 from fairlead.types import Chat, Embed
-from fairlead.validation.modes import shaped
+from fairlead.validation.shaping.modes import shaped
 
 _SAID_APART = frozenset({"model", "stream"})
 """What some dialects say in the path."""

@@ -15,7 +15,7 @@ from fairlead.validation.labels import Listed
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
 
-    from fairlead.validation.normalise import Normaliser
+    from fairlead.validation.fields.normalise import Normaliser
 
 _KINDS: Final = {str: "string", bool: "boolean", int: "integer", dict: "object", list: "array", type(None): "null"}
 _LOCAL: Final = frozenset(
@@ -258,7 +258,7 @@ class Node:
     @cached_property
     def normaliser(self) -> Normaliser | None:
         """What writes a value in its one form."""
-        from fairlead.validation.normalise import normaliser_for  # noqa: PLC0415 - for schemas that have a format
+        from fairlead.validation.fields.normalise import normaliser_for  # noqa: PLC0415 - for schemas that have a format
 
         for part in self.parts:
             if _SHAPED & part.keys() and (found := normaliser_for(part)) is not None:
@@ -374,7 +374,7 @@ def _is_kind(value: Any, kind: str) -> bool:
 def _compiled(schema: Mapping[str, Any]) -> Validator:
     import jsonschema_rs  # noqa: PLC0415 - a megabyte of code, for answers that have a schema
 
-    from fairlead.validation.normalise import FORMATS  # noqa: PLC0415 - as above
+    from fairlead.validation.fields.normalise import FORMATS  # noqa: PLC0415 - as above
 
     return jsonschema_rs.Draft202012Validator(
         schema,  # type: ignore[arg-type]  # its stub asks for a dict where a mapping does

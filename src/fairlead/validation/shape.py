@@ -104,7 +104,7 @@ def _read(schema: bytes | Mapping[str, Any]) -> Mapping[str, Any] | bool:
 def _validator(schema: WholeSchema) -> Validator:
     import jsonschema_rs  # noqa: PLC0415 - a megabyte of code, for answers that have a schema
 
-    from fairlead.validation.normalise import FORMATS  # noqa: PLC0415 - as above
+    from fairlead.validation.fields.normalise import FORMATS  # noqa: PLC0415 - as above
 
     try:
         return jsonschema_rs.validator_for(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.normalise import FORMATS, Unclear, normaliser_for
-from fairlead.validation.patterns import meaning
-from fairlead.validation.types import TYPES
+from fairlead.validation.fields.normalise import FORMATS, Unclear, normaliser_for
+from fairlead.validation.fields.patterns import meaning
+from fairlead.validation.fields.types import TYPES
 
 # What Zod 4 writes.
 ZOD_TIME = r"^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?$"

@@ -9,7 +9,7 @@ import msgspec
 
 from fairlead.call import Mode, Subset, Wanted
 from fairlead.types import Chat, Message, ResponseFormat, Role, TextPart, Tool, ToolChoice
-from fairlead.validation.subset import Unfit, enclosed, narrowed
+from fairlead.validation.shaping.subset import Unfit, enclosed, narrowed
 
 INSTRUCTION = (
     "Answer with one JSON value that fits the JSON Schema below, and with nothing else: no words around it, no code "

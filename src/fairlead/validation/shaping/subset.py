@@ -135,7 +135,7 @@ know, patterns apart.  `plain` is what vendors have in common that name few keyw
 
 def narrowed(schema: bytes, subset: Subset) -> Narrowed:
     """A schema for a provider that takes a subset of JSON Schema."""
-    from fairlead.validation.narrowing import Narrowing, anchored  # noqa: PLC0415 - most calls need no schema at all
+    from fairlead.validation.shaping.narrowing import Narrowing, anchored  # noqa: PLC0415 - most calls need no schema at all
 
     if subset == "full":
         return Narrowed(schema=schema)
@@ -161,7 +161,7 @@ def enclosed(schema: bytes) -> bytes:
     Raises:
         Unfit: it is no schema.
     """
-    from fairlead.validation.schema_walk import under_value  # noqa: PLC0415 - most calls need no schema at all
+    from fairlead.validation.shaping.schema_walk import under_value  # noqa: PLC0415 - most calls need no schema at all
 
     try:
         asked = _object(schema)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.dates import read_date, read_moment
-from fairlead.validation.types import TYPES
-from fairlead.validation.unclear import Unclear
+from fairlead.validation.fields.dates import read_date, read_moment
+from fairlead.validation.fields.types import TYPES
+from fairlead.validation.fields.unclear import Unclear
 
 DAY = TYPES["ISODate"].read
 MOMENT = TYPES["DateTimeTZ"].read

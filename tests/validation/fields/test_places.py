@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.country_table import COUNTRIES
-from fairlead.validation.currency_table import CURRENCIES
-from fairlead.validation.types import TYPES
-from fairlead.validation.unclear import Unclear
+from fairlead.validation.fields.country_table import COUNTRIES
+from fairlead.validation.fields.currency_table import CURRENCIES
+from fairlead.validation.fields.types import TYPES
+from fairlead.validation.fields.unclear import Unclear
 
 COUNTRY = TYPES["CountryCode"].read
 CURRENCY = TYPES["CurrencyCode"].read

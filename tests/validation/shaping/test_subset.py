@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.call import Wanted
-from fairlead.validation.subset import RULES, Narrowed, Unfit, enclosed, narrowed
+from fairlead.validation.shaping.subset import RULES, Narrowed, Unfit, enclosed, narrowed
 
 SUBSETS = ("full", "grammar", *RULES)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from fairlead.validation.amounts import read_money, read_percent
-from fairlead.validation.contacts import read_email, read_phone
-from fairlead.validation.dates import read_date, read_moment
-from fairlead.validation.places import read_country, read_currency
-from fairlead.validation.times import read_clock
-from fairlead.validation.unclear import Normaliser, Unclear
+from fairlead.validation.fields.amounts import read_money, read_percent
+from fairlead.validation.fields.contacts import read_email, read_phone
+from fairlead.validation.fields.dates import read_date, read_moment
+from fairlead.validation.fields.places import read_country, read_currency
+from fairlead.validation.fields.times import read_clock
+from fairlead.validation.fields.unclear import Normaliser, Unclear
 
 _TRUE = frozenset({"true", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "no", "n", "off", "0"})

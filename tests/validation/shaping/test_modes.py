@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fairlead.call import Mode, Subset, Wanted
 from fairlead.types import Chat, Message, ResponseFormat, TextPart, Thinking, Tool, ToolChoice
-from fairlead.validation.modes import INSTRUCTION, Shaped, shaped, tool_name
+from fairlead.validation.shaping.modes import INSTRUCTION, Shaped, shaped, tool_name
 
 FITTING = (
     b'{"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false}'

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.validation.unclear import Unclear, tidy
+from fairlead.validation.fields.unclear import Unclear, tidy
 
 WANTED = "a time of day such as `14:30:00` or `2:30 pm`"
 

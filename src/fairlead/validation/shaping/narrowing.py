@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fairlead.validation.schema_walk import (
+from fairlead.validation.shaping.schema_walk import (
     DEFS,
     Schema,
     escaped,
@@ -16,8 +16,8 @@ from fairlead.validation.schema_walk import (
     under_value,
     without,
 )
-from fairlead.validation.subset import MANY_VALUES, MOST_DEPTH, Lost, Rules, Unfit
-from fairlead.validation.subset_words import said
+from fairlead.validation.shaping.subset import MANY_VALUES, MOST_DEPTH, Lost, Rules, Unfit
+from fairlead.validation.shaping.subset_words import said
 
 _BESIDE_REF = frozenset({"$ref", "$schema", "$id", "$comment", "$anchor", *DEFS})
 _STRUCTURE = frozenset({"type", "enum", "anyOf", "oneOf", "allOf", "properties", "required", "items", "prefixItems"})

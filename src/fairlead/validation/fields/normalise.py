@@ -8,13 +8,13 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from fairlead.validation.contacts import tidy_email
-from fairlead.validation.dates import Moment, read_date, read_moment
-from fairlead.validation.patterns import fits, meaning
-from fairlead.validation.times import Clock, read_clock
-from fairlead.validation.types import TYPES
-from fairlead.validation.unclear import Normaliser as Normaliser  # noqa: PLC0414 - who reads values takes both from here
-from fairlead.validation.unclear import Unclear as Unclear  # noqa: PLC0414 - as above
+from fairlead.validation.fields.contacts import tidy_email
+from fairlead.validation.fields.dates import Moment, read_date, read_moment
+from fairlead.validation.fields.patterns import fits, meaning
+from fairlead.validation.fields.times import Clock, read_clock
+from fairlead.validation.fields.types import TYPES
+from fairlead.validation.fields.unclear import Normaliser as Normaliser  # noqa: PLC0414 - who reads values takes both from here
+from fairlead.validation.fields.unclear import Unclear as Unclear  # noqa: PLC0414 - as above
 
 TYPE_KEYWORD = "x-fairlead-type"
 """Names one of `TYPES` in a JSON Schema."""

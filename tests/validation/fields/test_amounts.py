@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.amounts import read_number
-from fairlead.validation.types import TYPES
-from fairlead.validation.unclear import Unclear
+from fairlead.validation.fields.amounts import read_number
+from fairlead.validation.fields.types import TYPES
+from fairlead.validation.fields.unclear import Unclear
 
 MONEY = TYPES["Money"].read
 PERCENT = TYPES["Percent"].read

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from fairlead.validation.country_table import COUNTRIES
-from fairlead.validation.currency_table import CURRENCIES
-from fairlead.validation.locales import habits
-from fairlead.validation.unclear import Unclear, tidy
+from fairlead.validation.fields.country_table import COUNTRIES
+from fairlead.validation.fields.currency_table import CURRENCIES
+from fairlead.validation.fields.locales import habits
+from fairlead.validation.fields.unclear import Unclear, tidy
 
 WANTED_COUNTRY = "a country's code of ISO 3166 such as `DE`, or its English name"
 WANTED_CURRENCY = "a currency's code of ISO 4217 such as `EUR`, or its English name"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.types import TYPES
-from fairlead.validation.unclear import Unclear
+from fairlead.validation.fields.types import TYPES
+from fairlead.validation.fields.unclear import Unclear
 
 READ = TYPES["Time24"].read
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.types import TYPES
-from fairlead.validation.unclear import Unclear
+from fairlead.validation.fields.types import TYPES
+from fairlead.validation.fields.unclear import Unclear
 
 EMAIL = TYPES["Email"].read
 PHONE = TYPES["Phone"].read
@@ -213,7 +213,7 @@ def test_without_the_extra_the_remedy_is_named():
     """A schema may name telephone numbers where they cannot be read."""
     code = (
         "import sys; sys.modules['phonenumbers'] = None\n"
-        "from fairlead.validation.normalise import Unclear, normaliser_for\n"
+        "from fairlead.validation.fields.normalise import Unclear, normaliser_for\n"
         "try: normaliser_for({'x-fairlead-type': 'Phone'})('+442079460958', None)\n"
         "except Unclear as error: print(error)"
     )

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from fairlead.validation.locales import habits
-from fairlead.validation.months import FILLERS, MONTHS, WEEKDAYS
-from fairlead.validation.times import Clock, read_clock
-from fairlead.validation.unclear import Unclear, tidy
+from fairlead.validation.fields.locales import habits
+from fairlead.validation.fields.months import FILLERS, MONTHS, WEEKDAYS
+from fairlead.validation.fields.times import Clock, read_clock
+from fairlead.validation.fields.unclear import Unclear, tidy
 
 WANTED = "a date such as `2026-03-04`"
 WANTED_MOMENT = "a date and time with an offset, such as `2026-03-04T14:30:00Z`"

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from fairlead.validation.locales import habits
-from fairlead.validation.places import possible_currencies, read_currency
-from fairlead.validation.unclear import Unclear, tidy
+from fairlead.validation.fields.locales import habits
+from fairlead.validation.fields.places import possible_currencies, read_currency
+from fairlead.validation.fields.unclear import Unclear, tidy
 
 WANTED_PERCENT = "a percentage such as `45%`, or the number 45"
 WANTED_MONEY = "an amount with its currency, such as `12.50 EUR`"

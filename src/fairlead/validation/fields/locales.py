@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from fairlead.validation.unclear import Unclear
+from fairlead.validation.fields.unclear import Unclear
 
 _TAG = re.compile(r"(?P<language>[A-Za-z]{2,3})(?:[-_][A-Za-z]{4})?(?:[-_](?P<region>[A-Za-z]{2}))?")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fairlead.validation.locales import habits
-from fairlead.validation.unclear import Unclear, tidy
+from fairlead.validation.fields.locales import habits
+from fairlead.validation.fields.unclear import Unclear, tidy
 
 WANTED_EMAIL = "an address of e-mail such as `jane@example.org`"
 WANTED_PHONE = "a telephone number such as `+44 20 7946 0958`"
