@@ -523,7 +523,7 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     )
 
     def expand(model: str) -> tuple[Candidate, ...]:
-        return (Candidate(provider="gateway", model=model),)
+        return (Candidate(provider="gateway", model=model, structured="native"),)
 
     stages: dict[str, Stage] = {
         "resolve": Resolve({}, expand),
