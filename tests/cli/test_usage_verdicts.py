@@ -68,3 +68,15 @@ def test_a_name_cannot_steer_the_terminal():
         out.print(verdict_table("field", [{"schema": "a\x1b[2Jb", "path": "", "kind": "cut", "errors": 1_000}], 80))
     assert "\x1b[2J" not in shown.get()
     assert shown.get().splitlines()[1].split() == ["ab", "/", "cut", "1,000"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 65, 66, 80])
+def test_a_narrow_terminal_keeps_names_whole(width):
+    """Columns go before the name of a schema is broken."""
+    row = {"schema": "Booking", "calls": 2, "failed": 1, "edited": 1, "reasks": 2, "reask_tokens": 340}
+    out = Console(width=width)
+    with out.capture() as shown:
+        out.print(verdict_table("schema", [{**row, "reask_cost_usd": "0.0012"}], width))
+    lines = shown.get().splitlines()
+    assert lines[1].startswith("Booking ")
+    assert ("re-ask tokens" in lines[0]) is (width >= 66)

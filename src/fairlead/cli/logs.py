@@ -222,8 +222,12 @@ def _printer(failed: ErrorClass | None) -> Callable[[Row], None]:
 
 def _print_verdict(row: Row) -> None:
     _print_line(row)
-    if row.get("validated") is not None:
-        console().print(verdict(row, room()), soft_wrap=False)
+    if row.get("validated") is None:
+        return
+    out = console()
+    with out.capture() as told:
+        out.print(verdict(row, room()), soft_wrap=False)
+    typer.echo("\n".join(each.rstrip() for each in told.get().splitlines()))
 
 
 def _show(found: Sequence[Row], call_id: str | None, *, json: bool) -> None:

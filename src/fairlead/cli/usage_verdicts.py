@@ -46,7 +46,9 @@ def verdict_table(by: str, rows: Sequence[dict[str, Any]], width: int | None = N
         is_word = name in ("path", "kind")
         columns.append(Column(title, justify="left" if is_word else "right", overflow="fold", no_wrap=not is_word))
     cells = [[cell(row["schema"]), *(cell(_shown(name, row[name])) for name in titles)] for row in rows]
-    return fitted(columns, cells, spare=("re-ask tokens", "edited") if by == "schema" else ("kind",), width=width)
+    return fitted(
+        columns, cells, spare=("re-ask tokens", "edited", "re-asks") if by == "schema" else ("kind",), width=width
+    )
 
 
 def _shown(name: str, value: object) -> object:

@@ -44,16 +44,16 @@ def verdict(row: Row, width: int | None) -> RenderableType:
     from rich.text import Text
 
     validated: Any = row["validated"]
-    told = Text(heading(validated), style="yellow" if validated["fits"] else "red")
+    told = Padding(Text(heading(validated), style="yellow" if validated["fits"] else "red"), (0, 0, 0, _INDENT // 2))
     errors, output = Text("\n".join(error_lines(validated))), _excerpt(row)
     if width is None or width < SIDE_BY_SIDE:
-        parts = (Padding(each, (0, 0, 0, _INDENT)) for each in (errors, output))
-        return Group(Padding(told, (0, 0, 0, _INDENT // 2)), *parts)
+        title = Padding(Text("refused output:"), (0, 0, 0, _INDENT // 2))
+        return Group(told, Padding(errors, (0, 0, 0, _INDENT)), title, Padding(output, (0, 0, 0, _INDENT)))
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     for _ in range(2):
         table.add_column(ratio=1, overflow="fold")
     table.add_row(errors, output)
-    return Group(Padding(told, (0, 0, 0, _INDENT // 2)), Padding(table, (0, 0, 0, _INDENT)))
+    return Group(told, Padding(table, (0, 0, 0, _INDENT)))
 
 
 def details(validated: Validated) -> list[tuple[str, str]]:
