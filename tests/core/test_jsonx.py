@@ -112,12 +112,14 @@ def test_any_json_survives_prose_fences_and_tags(value, indent, data):
         ('{"a": 1}\n{"a": 2}\n', [{"a": 1}, {"a": 2}]),
         ('{"a": 1}, {"a": 2}', [{"a": 1}, {"a": 2}]),
         ("[1] says [2](http://x) and a[3] - [ ] do\n- [x] done", [[1]]),
+        ('1. {"a": 1}\n2. {"a": 2}', [{"a": 1}, {"a": 2}]),
         ("5", [5]),
         ('```\n"a"\n```', ["a"]),
         ("I cannot [see policy].", []),
         ("Note: [see policy]", []),
         ("f() { return x; } and {name} and [", []),
         ("[1 2 3]", []),
+        ("[a (b, c), d]", []),
         ("Sorry, no.", []),
         ("[,1]", []),
         ('{"a" what}', []),
@@ -132,8 +134,8 @@ def test_json_is_found_where_it_counts(text, values):
 
 def test_the_words_before_each_candidate_are_told():
     """Without marks of fences, tags and reasoning; punctuation alone is no words."""
-    text = "Draft:\n```json\n[1]\n```\n<think>x</think>Final <answer>[2]</answer>, [3]. End"
-    assert [one.between for one in find(text, repair=True)] == ["Draft:", "Final", ""]
+    text = "Draft:\n```json\n[1]\n```\n<think>x</think>Final <answer>[2]</answer>, [3]\n* [4]. End"
+    assert [one.between for one in find(text, repair=True)] == ["Draft:", "Final", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -246,6 +248,12 @@ def test_each_construct_that_is_not_json_is_read(text, value, kind):
         ('{"a": 1, "b" 2}', "unclear"),
         ("{a: 1, what is this}", "unclear"),
         ("[1, 2\nthree]", "unclear"),
+        ("[red, green, and blue]", "unclear"),
+        ("{a: Decimal('1.5')}", "unclear"),
+        ("{a: b'x'}", "unclear"),
+        ('["a, "b", c"]', "unclear"),
+        ('{"a": "C:\\Users\\new"}', "unclear"),
+        ('{"a": "b"\n\nNote: that is all\n', "unclear"),
         ("{price: 1,234}", "unclear"),
         ('{"a": {"b": [1, 2}, "c": 3}', "unclear"),
         ('{"a": {"b": 1}}, "c": 2}', "unclear"),

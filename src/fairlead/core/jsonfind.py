@@ -27,7 +27,8 @@ MAX_LOOSE_CHARS = 262_144
 MAX_SKIPPED_BRACKETS = 20_000
 
 _FENCE_TAIL = "` \t\r\n"
-_SEPARATORS = " ,;\t\r\n"
+_NO_WORDS = re.compile(r"[\s,;*\u2022>-]*(?:\d{1,4}[.)]\s*)?")
+"""What may stand between the items of a list: bullets, numbers, commas."""
 _CHECKBOX = re.compile(r"\[[ xX]?\](?=[ \t]+\S)")
 _ESCAPED = re.compile(r'[{\[]\s*(?:[{\[]\s*)*\\"')
 _ESCAPED_RUN = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -144,7 +145,7 @@ class _Search:
 
     def _take_words(self, until: int) -> None:
         words = self.text[self.word_at : until]
-        if words.strip(_SEPARATORS):
+        if not _NO_WORDS.fullmatch(words):
             self.words.append(words)
             self.has_words = True
 
