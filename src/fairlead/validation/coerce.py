@@ -119,7 +119,7 @@ class Walk:
     def _meant(self, listed: Listed, value: Any, name: str | None) -> Meant | None:
         found = listed.read(value, name)
         if found is None and isinstance(value, str):
-            self._spend(len(listed.options))
+            self._spend(4 * len(listed.options))
             found = listed.nearest(value)
         return found
 
@@ -147,7 +147,8 @@ class Walk:
         try:
             moved = self._to_scalar(kinds, value)
         except words.Unclear as error:
-            return _wrong(value, "unclear", f"{complaints.must(node)}; {shown(value)} {error}")
+            found = _wrong(value, "unclear", f"{complaints.must(node)}; {shown(value)} {error}")
+            return msgspec.structs.replace(found, is_doubtful=isinstance(error, words.Doubtful))
         if moved is msgspec.UNSET:
             return complaints.type_of(node, value)
         kind, form = moved
@@ -170,6 +171,7 @@ class Walk:
     # Objects
 
     def _object(self, node: Node, value: dict[str, Any], depth: int) -> Outcome:
+        self._spend(1)
         missing = [name for name in node.names if name not in value]
         unknown = [name for name in value if not node.knows(name)]
         renamed: dict[str, str] = {}
@@ -273,14 +275,14 @@ class Walk:
         split = self._split(node, value, depth) if isinstance(value, str) else None
         if split is None or not split.fits:
             return single
-        if single.fits or self._is_one_number(node, value):
-            return _wrong(value, "unclear", "can be read as one element and as several")
+        if single.fits or any(part.is_doubtful for _, part in single.parts):
+            return _doubtful(value)
         return split
 
     def _single(self, node: Node, value: Any, depth: int) -> Outcome:
         element = node.element(0)
         if isinstance(value, str) and element.is_free_text and len(_lines(value)) > 1 and _BULLET.match(value):
-            return _wrong(value, "unclear", "can be read as one element and as several")
+            return _doubtful(value)
         made = [value]
         step = Step(kind="single", confidence=CLEAR, before=value, after=made)
         found = self.fit(element, value, None, depth + 1)
@@ -297,11 +299,6 @@ class Walk:
             return None
         step = Step(kind="split", confidence=CLEAR, before=value, after=pieces)
         return after((step,), self.fit(node, pieces, None, depth + 1))
-
-    def _is_one_number(self, node: Node, value: str) -> bool:
-        """Whether a string with commas may be one number, whichever."""
-        element = node.element(0)
-        return bool(element.kinds) and "string" not in (element.kinds or ()) and words.may_be_one_number(value)
 
     # Unions
 
@@ -326,9 +323,10 @@ class Walk:
             return _closest(node, value, failed)
         least = min(found.cost for found in fitting)
         best = [found for found in fitting if found.cost == least]
-        if all(same(best[0].value, found.value) for found in best[1:]):
-            return best[0]
-        return _wrong(value, "unclear", "can be read in more than one way")
+        is_doubtful = any(found.is_doubtful for _, found in failed)
+        if is_doubtful or not all(same(best[0].value, found.value) for found in best[1:]):
+            return _wrong(value, "unclear", "can be read in more than one way")
+        return best[0]
 
     def _told(self, listed: Listed, value: Any, name: str) -> int | Outcome:
         """Which member of the union a discriminator names."""
@@ -347,6 +345,11 @@ class Walk:
 
 def _wrong(value: Any, kind: str, message: str) -> Outcome:
     return outcome(value, problems=(Problem(kind=kind, message=message),))
+
+
+def _doubtful(value: Any) -> Outcome:
+    found = _wrong(value, "unclear", "can be read as one element and as several")
+    return msgspec.structs.replace(found, is_doubtful=True)
 
 
 def _checked(node: Node, value: Any, found: Outcome | None = None) -> Outcome:
