@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
+from fairlead.core.jsonplace import without_reasoning
 from fairlead.core.jsonx import Candidate, bare, find, whole
 from fairlead.validation import outcome as outcomes
-from fairlead.validation.choosing import Reading, chosen
+from fairlead.validation.choosing import Reading, chosen, is_example, is_marked, is_no_answer
 from fairlead.validation.coerce import WRAPPED, TooMuch, Walk
 from fairlead.validation.node import same
 from fairlead.validation.outcome import Outcome, Problem, outcome, shown
@@ -32,6 +33,9 @@ _AMBIGUOUS: Final = FieldError(
     path="",
     message="there are several different answers in the text, and nothing says which one counts",
     kind="ambiguous",
+)
+_EXAMPLE: Final = FieldError(
+    path="", message="what fits is introduced as an example, and there is no other answer in the text", kind="ambiguous"
 )
 _TOO_MUCH: Final = FieldError(
     path="", message="the answer is too large or nested too deeply to be moved towards its schema", kind="unclear"
@@ -111,9 +115,12 @@ class _Climb:
             fit = self._fitted(value, moves=False)
             if not fit.errors or not self._may("extract"):
                 return self._verdict(fit, last="parse")
-        if not parsed and not self._may("extract"):
+        if not self._may("extract"):
             return Verdict(rung="parse", errors=(_NO_JSON,))
         last = RUNGS[self._height]
+        if self._shape.is_text:
+            text = bare(self._text)
+            return self._verdict(self._as_text(text), last=last) if text else Verdict(rung=last, errors=(_NO_JSON,))
         if parsed:
             fit = self._best(Candidate(value=parsed[0], edits=(), left_open=(), between=""))
             return self._verdict(fit, last=last)
@@ -141,13 +148,8 @@ class _Climb:
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
         if all(fit.errors for fit in fits):
             return self._verdict(_nearest(fits), last=last)
-        counting = _counting(fits)
-        # What cannot be read may have been what counts: it is equal to nothing.
-        values = [object() if fit.is_unusable else fit.value for fit in counting]
-        place = chosen([Reading(value=value, between=fit.between) for value, fit in zip(values, counting, strict=True)])
-        if place is None:
-            return Verdict(rung=last, errors=(_AMBIGUOUS,))
-        return self._verdict(counting[place], last=last)
+        fit = _chosen(fits)
+        return Verdict(rung=last, errors=(_AMBIGUOUS,)) if fit is None else self._verdict(fit, last=last)
 
     def _joined(self, candidates: list[Candidate]) -> _Fit | None:
         """For a list: objects one after another as its elements."""
@@ -159,6 +161,9 @@ class _Climb:
             return None
         edit = Edit(rung="extract", kind="one_after_another", confidence=1.0)
         edits = tuple(edit for each in candidates for edit in each.edits)
+        if all(same(candidates[0].value, each.value) for each in candidates[1:]):
+            # One element written again, or as many elements?
+            return _Fit(edits=edits, value=None, errors=(_AMBIGUOUS,))
         fit = self._fitted([each.value for each in candidates], moves=self._may("coerce"))
         return msgspec.structs.replace(fit, edits=(*edits, edit, *fit.edits), between=candidates[0].between)
 
@@ -167,8 +172,6 @@ class _Climb:
         text = bare(self._text)
         if not text.strip():
             return None
-        if self._shape.root.is_free_text:
-            return self._as_text(text)
         told = unlabelled(text)
         kept = Edit(rung="extract", kind="bare", before=shown(self._text), after=shown(told))
         fit = self._told(told)
@@ -178,10 +181,23 @@ class _Climb:
         try:
             value = whole(text)
         except ValueError:
-            value = text
-        edits = () if value is self._text else (Edit(rung="extract", kind="bare"),)
-        fit = self._best(Candidate(value=value, edits=edits, left_open=(), between=""))
-        return fit if not fit.errors else self._fitted(text, moves=False)
+            return self._as_prose(text)
+        edits = () if text == self._text else (Edit(rung="extract", kind="bare"),)
+        candidate = Candidate(value=value, edits=edits, left_open=(), between="")
+        return self._held(candidate) if isinstance(value, list) else self._best(candidate)
+
+    def _as_prose(self, text: str) -> _Fit:
+        """The whole text as a string, unless an answer stands in it."""
+        kept = without_reasoning(self._text).strip()
+        if text in kept:
+            # Fences and tags stood around it, and not within.
+            kept = text
+        within = [self._best(each) for each in find(self._text, repair=False) if isinstance(each.value, dict)]
+        if any(not fit.errors for fit in within):
+            return _Fit(edits=(), value=kept, errors=(_AMBIGUOUS,))
+        edits = () if kept == self._text else (Edit(rung="extract", kind="bare"),)
+        fit = self._fitted(kept, moves=False)
+        return msgspec.structs.replace(fit, edits=(*edits, *fit.edits))
 
     def _told(self, told: str) -> _Fit | None:
         """A word or number as JSON, if it is that; else as a string."""
@@ -268,15 +284,24 @@ def _unusable(candidate: Candidate) -> _Fit:
     )
 
 
-def _counting(fits: list[_Fit]) -> list[_Fit]:
-    """Those that may be the answer, each with all the words since the one before it."""
-    found, between = list[_Fit](), ""
-    for fit in fits:
-        between += fit.between
-        if fit.is_unusable or not fit.errors:
-            found.append(msgspec.structs.replace(fit, between=between))
-            between = ""
-    return found
+def _chosen(fits: list[_Fit]) -> _Fit | None:
+    """The one that counts; `None` where nobody knows."""
+    counting = [at for at, fit in enumerate(fits) if fit.is_unusable or not fit.errors]
+    # What cannot be read may have been what counts: it is equal to nothing.
+    place = chosen(
+        [
+            Reading(value=object() if fits[at].is_unusable else fits[at].value, between=fits[at].between)
+            for at in counting
+        ]
+    )
+    if place is None:
+        return None
+    at = counting[place]
+    between = fits[at].between
+    if len(counting) == 1 and (is_example(between) or (len(fits) > 1 and is_no_answer(between))):
+        return msgspec.structs.replace(fits[at], errors=(_EXAMPLE,))
+    corrected = [fit for fit in fits[at + 1 :] if fit.errors and is_marked(fit.between)]
+    return corrected[-1] if corrected else fits[at]
 
 
 def _nearest(fits: list[_Fit]) -> _Fit:
