@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.validation import complaints, words
+from fairlead.validation.elision import is_elision
 from fairlead.validation.labels import Listed, Meant
 from fairlead.validation.names import MAX_COMPARED, matched
 from fairlead.validation.node import Node, kind_of, same
@@ -20,6 +21,9 @@ from fairlead.validation.outcome import Outcome, Problem, Step, after, outcome, 
 from fairlead.validation.written import Written
 
 MAX_STEPS: Final = 20_000
+"""So many a walk takes that moves values."""
+MAX_LOOKS: Final = 200_000
+"""So many a walk takes that only looks."""
 MAX_DEPTH: Final = 100
 
 CLEAR: Final = 0.95
@@ -29,7 +33,6 @@ NAMED: Final = 0.9
 WRAPPED: Final = 0.8
 """The confidence of what was put around a value, or left off."""
 
-_ELISIONS: Final = frozenset({"...", "\u2026", "[...]", "{...}", "<...>"})
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|[0-9]{1,3}[.)])\s+")
 
 
@@ -59,7 +62,7 @@ class Walk:
         self._locale = locale
         self._written = written or Written("")
         self._left_open = left_open
-        self._steps = 0
+        self._steps_left = MAX_STEPS if moves else MAX_LOOKS
         self._found: dict[tuple[int, int, str | None], tuple[Node, Any, Outcome]] = {}
 
     def fit(self, node: Node, value: Any, name: str | None = None, depth: int = 0) -> Outcome:
@@ -75,8 +78,8 @@ class Walk:
         known = self._found.get(key)
         if known is not None:
             return known[2]
-        self._steps += 1
-        if self._steps > MAX_STEPS or depth > MAX_DEPTH:
+        self._spend(1)
+        if depth > MAX_DEPTH:
             raise TooMuch
         found = self._union(node, value, name, depth) if node.branches else self._one(node, value, name, depth)
         self._found[key] = (node, value, found)
@@ -87,7 +90,7 @@ class Walk:
     def _one(self, node: Node, value: Any, name: str | None, depth: int) -> Outcome:
         if node.never:
             return _wrong(value, "schema", "must not be there")
-        if isinstance(value, str) and value.strip() in _ELISIONS and not node.lists(value):
+        if isinstance(value, str) and is_elision(value) and not node.lists(value):
             return _wrong(value, "unclear", "is an elision; the value itself must stand here")
         if node.options is not None:
             return self._option(node, value, name)
@@ -131,7 +134,7 @@ class Walk:
         except ValueError as error:
             return _wrong(value, "unclear", complaints.reason(error))
         if same(form, value):
-            return _checked(node, value)
+            return _checked(node, value) if fits else complaints.type_of(node, value)
         step = Step(kind=node.form, confidence=CLEAR, before=value, after=form, rung="parse" if fits else "coerce")
         return after((step,), _checked(node, form))
 
@@ -338,8 +341,8 @@ class Walk:
         return listed.options.index(found[1])
 
     def _spend(self, steps: int) -> None:
-        self._steps += steps
-        if self._steps > MAX_STEPS:
+        self._steps_left -= steps
+        if self._steps_left < 0:
             raise TooMuch
 
 

@@ -16,6 +16,7 @@ from fairlead.core.jsonx import Candidate, bare, find, whole
 from fairlead.validation import outcome as outcomes
 from fairlead.validation.choosing import Reading, chosen, is_example, is_marked, is_no_answer
 from fairlead.validation.coerce import WRAPPED, TooMuch, Walk
+from fairlead.validation.elision import goes_on, is_elision, strings
 from fairlead.validation.node import same
 from fairlead.validation.outcome import Outcome, Problem, outcome, shown
 from fairlead.validation.scalars import unlabelled
@@ -24,7 +25,6 @@ from fairlead.validation.wrappers import MAX_LAYERS, opened
 from fairlead.validation.written import Written
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
 
-_ELISION: Final = ('"..."', '"\u2026"')
 _BETWEEN: Final = " \t\r\n,;"
 _BULLET: Final = re.compile(r"[-*\u2022]?|[0-9]{1,6}[.)]")
 _CUT: Final = FieldError(path="", message="the text ends before the answer does", kind="cut")
@@ -76,7 +76,7 @@ def climb(
         parsed = False
     else:
         parsed = True
-        if not (cut or shape.normalises or any(mark in text for mark in _ELISION)) and shape.is_valid(value):
+        if not (cut or shape.normalises) and shape.is_valid(value) and not _holds_elision(text, value):
             return Verdict(value=value)
     if cut:
         return Verdict(rung="parse", errors=(_CUT,))
@@ -84,6 +84,11 @@ def climb(
     if verdict.fits and verdict.confidence < min_confidence:
         return _below(verdict, min_confidence)
     return verdict
+
+
+def _holds_elision(text: str, value: Any) -> bool:
+    """Whether a string of the value may be an elision, looked at closely only where the text has dots."""
+    return ("..." in text or "\u2026" in text or "\\u2026" in text) and any(map(is_elision, strings(value)))
 
 
 def _below(verdict: Verdict, least: float) -> Verdict:
@@ -144,6 +149,8 @@ class _Climb:
         candidates = find(self._text, repair=self._may("repair"))
         if not candidates:
             return Verdict(rung=last, errors=(_NO_JSON,))
+        if self._takes_lists() and goes_on(self._text):
+            candidates = [_elided(each) if isinstance(each.value, dict) else each for each in candidates]
         joined = self._joined(candidates)
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
         if all(fit.errors for fit in fits):
@@ -151,9 +158,12 @@ class _Climb:
         fit = _chosen(fits)
         return Verdict(rung=last, errors=(_AMBIGUOUS,)) if fit is None else self._verdict(fit, last=last)
 
+    def _takes_lists(self) -> bool:
+        return self._shape.kinds is not None and "array" in self._shape.kinds
+
     def _joined(self, candidates: list[Candidate]) -> _Fit | None:
         """For a list: objects one after another as its elements."""
-        if self._shape.kinds is None or "array" not in self._shape.kinds or len(candidates) < 2:
+        if not self._takes_lists() or len(candidates) < 2:
             return None
         if any(not isinstance(each.value, dict) or each.left_open != () for each in candidates):
             return None
@@ -268,6 +278,12 @@ class _Climb:
             return walk.fit(self._shape.root, value)
         except (TooMuch, RecursionError):
             return None
+
+
+def _elided(candidate: Candidate) -> Candidate:
+    """An element behind which others were left out."""
+    edit = Edit(rung="extract", kind="elision", confidence=0.0)
+    return msgspec.structs.replace(candidate, edits=(*candidate.edits, edit), left_open=None)
 
 
 def _unusable(candidate: Candidate) -> _Fit:
