@@ -119,6 +119,9 @@ def test_any_json_survives_prose_fences_and_tags(value, indent, data):
         ("f() { return x; } and {name} and [", []),
         ("[1 2 3]", []),
         ("Sorry, no.", []),
+        ("[,1]", []),
+        ('{"a" what}', []),
+        ('"a { or ["', ["a { or ["]),
         ("", []),
     ],
 )
@@ -137,7 +140,7 @@ def test_the_words_before_each_candidate_are_told():
     ("text", "expected"),
     [('\ufeff{"a": 1}', {"byte_order_mark"}), ("```\n[1]\n```", {"fence"}), ("<output>[1]</output>", {"tag"}),
      ("<think>x</think>[1]", {"reasoning"}), ("[1] is it", {"prose"}), ("x [1]", {"prose"}), ('"[1]"', {"encoded_twice"}),
-     ("[1]", set()), ("```5```", {"fence"})],
+     ("[1]", set()), ("```5```", {"fence"}), ("<think>x</think>5", {"reasoning"}), ("<answer>5</answer>", {"tag"})],
 )  # fmt: skip
 def test_what_was_left_out_around_it_is_an_edit(text, expected):
     """Each kind of surroundings has its edit, which costs no confidence."""
@@ -198,6 +201,7 @@ def test_bare_text_is_what_a_scalar_answer_is_read_from(text, words):
         ("{zip: 01234}", {"zip": "01234"}, "bare_text"),
         ('{"a": [1, 2}', {"a": [1, 2]}, "wrong_bracket"),
         ('{"a": 1]', {"a": 1}, "wrong_bracket"),
+        ('{"a": [1 }\n]', {"a": [1]}, "wrong_bracket"),
         ('{"a": [{"b": 1]}', {"a": [{"b": 1}]}, "wrong_bracket"),
         ('{{"a": {{"b": 1}}}}', {"a": {"b": 1}}, "doubled_braces"),
         ('{"a": 1}}', {"a": 1}, "extra_bracket"),
@@ -235,6 +239,7 @@ def test_each_construct_that_is_not_json_is_read(text, value, kind):
         ('{"a": "foo, "b": bar"}', "unclear"),
         ('{"a": "the " mark"}', "unclear"),
         ('{"a": "\\ud800"}', "unclear"),
+        ('{"a": "b\\\nc"}', "unclear"),
         ('{"a": 1e999}', "unclear"),
         ("{a: " + "1" * 500 + "}", "unclear"),
         ('{"a": 5 // or 6\n}'.replace("5", "five"), "unclear"),
@@ -254,6 +259,10 @@ def test_each_construct_that_is_not_json_is_read(text, value, kind):
         ('{"a":', "cut"),
         ('{"a', "cut"),
         ('{"a": 1, b', "cut"),
+        ('{"a"', "cut"),
+        ('{"a": 1, "b"', "cut"),
+        ('{"a": 1, "b\nc": 2}', "unclear"),
+        ('{"a": "x "y z "w" v"}', "unclear"),
         ("[1, 2", "cut"),
         ('[{"a": 1}', "cut"),
         ('{"a": [1', "cut"),

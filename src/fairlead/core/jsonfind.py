@@ -12,7 +12,7 @@ from fairlead.core import jsonloose, jsonplace, jsonstrict
 from fairlead.core.jsonloose import Reading
 from fairlead.verdict import Edit
 
-MAX_CANDIDATES = 4_096
+MAX_CANDIDATES = 1_024
 """Of a text with more, nothing is known."""
 
 MAX_MISSES = 1_000
@@ -32,7 +32,7 @@ _CHECKBOX = re.compile(r"\[[ xX]?\](?=[ \t]+\S)")
 _ESCAPED = re.compile(r'[{\[]\s*(?:[{\[]\s*)*\\"')
 _ESCAPED_RUN = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _STANDS_FOR_MORE = re.compile(r'"(?:\.\.\.|…)"')
-_CLOSERS = re.compile(r"(?:\s*[}\]])+")
+_CLOSERS = re.compile(r"(?:\s*[}\]]){1,1000}+")
 _RUNS_ON = re.compile(
     r"""\s*(?:,\s*)?(?:"[^"\n]{0,200}"|'[^'\n]{0,200}')\s*:|\s*,\s*[\w$]{1,64}\s*:"""
     r"""|\s*,\s*(?:"[^"\n]{0,200}"|'[^'\n]{0,200}'|-?\d[\d.]*)\s*[,\]}]"""
@@ -85,6 +85,8 @@ def around(text: str, *, had_reasoning: bool = False, in_fence: bool = False, in
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate, and where it stands."""
+
     value: Any
     end: int
     edits: tuple[Edit, ...] = ()
@@ -92,6 +94,11 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     in_fence: bool = False
     in_tag: bool = False
     between: str = ""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it could not be read even with repairs."""
+        return self.left_open is None and self.edits[-1].kind != "not_json"
 
 
 class _Search:
@@ -184,7 +191,7 @@ class _Search:
         if one is None or (self.text[at] == "[" and self.text.startswith("(", one.end)):
             self.misses += 1
             return at + 1
-        if one.left_open is None and self._orphan_close(at) < len(self.text):
+        if one.is_broken and self._orphan_close(at) < len(self.text):
             return self.orphan_at
         self._take_words(at)
         between = " ".join(self.words).strip()
@@ -236,9 +243,8 @@ class _Search:
 
     def _escaped(self, at: int) -> _Found | None:
         """JSON in which each quote has a backslash before it."""
-        if self.loose_chars > MAX_LOOSE_CHARS or not _ESCAPED.match(self.text, at, at + 64):
-            return None
-        run = _ESCAPED_RUN.match(self.text, at)
+        is_spent = self.loose_chars > MAX_LOOSE_CHARS
+        run = None if is_spent or not _ESCAPED.match(self.text, at, at + 64) else _ESCAPED_RUN.match(self.text, at)
         if run is None:
             return None
         try:

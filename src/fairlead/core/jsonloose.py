@@ -38,7 +38,7 @@ _LEFT_OUT = re.compile(
 _NAME = re.compile(r"[\w$][\w$.-]{0,63}(?: [\w$.-]{1,63}){0,4}(?=\s*(?::|=))")
 _NAME_START = re.compile(r"[\w$.-]*\s*")
 _SEPARATOR = re.compile(r"\s*(:|=>|=)")
-_CLOSERS = re.compile(r"(?:\s*[}\]])+")
+_CLOSERS = re.compile(r"(?:\s*[}\]]){1,1000}+")
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,27 +167,25 @@ class _Reader:
 
     def path(self) -> str:
         """Where the item is that is being read."""
-        if not self.stack:
-            return ""
         frame = self.stack[-1]
         part = frame.key if isinstance(frame.value, dict) else str(len(frame.value))
         return f"{self._place_path()}/{_escaped(part)}"
 
     def _place_path(self) -> str:
         """Where the innermost container is."""
-        return _pointers(self.stack)[-1] if self.stack else ""
+        return _pointers(self.stack)[-1]
 
     def _space(self) -> None:
         while True:
-            match = _SPACE.match(self.text, self.at, self.limit)
-            if match is None or match.end() == self.at:
+            end = self._behind(_SPACE, self.at)
+            if end == self.at:
                 break
-            skipped = match[0].strip()
+            skipped = self.text[self.at : end].strip()
             if skipped:
                 if comment_leaves_out(skipped):
                     raise _Fault("elision", self.at)
                 self.edit("comment", path=self._place_path(), before=skipped)
-            self.at = match.end()
+            self.at = end
         if self.text.startswith("```", self.at, self.limit):
             self.limit = self.at
 
@@ -199,6 +197,8 @@ class _Reader:
             for pointer in pointers:
                 self.edit("missing_brace", path=pointer)
             return pointers
+        if not self.root:
+            raise NoJson
         raise _Fault("cut", self.limit)
 
     def _open(self, char: str) -> None:
@@ -237,18 +237,19 @@ class _Reader:
 
     def _close_rest(self) -> None:
         """A bracket of the wrong kind: read where nothing but brackets follow, for then all readings are the same."""
-        match = _CLOSERS.match(self.text, self.at, self.limit)
-        if match is None:
-            raise _Fault("unclear", self.at)
-        behind = _SPACE.match(self.text, match.end(), self.limit)
-        end = behind.end() if behind else match.end()
-        if self.text[end : min(end + 1, self.limit)] in (",", ";", ":", '"', "'"):
-            raise _Fault("unclear", self.at)
-        self.edit("wrong_bracket", path=self._place_path(), before=match[0])
-        for at in range(match.start(), match.end()):
+        start, end = self.at, self._behind(_CLOSERS, self.at)
+        behind = self._behind(_SPACE, end)
+        if self.text[behind : min(behind + 1, self.limit)] in (",", ";", ":", '"', "'"):
+            raise _Fault("unclear", start)
+        self.edit("wrong_bracket", path=self._place_path(), before=self.text[start:end])
+        for at in range(start, end):
             if self.text[at] in "}]" and self.stack:
                 self.at = at + 1
                 self._close_nearest(self.text[at])
+
+    def _behind(self, pattern: re.Pattern[str], at: int) -> int:
+        match = pattern.match(self.text, at, self.limit)
+        return match.end() if match else at
 
     def _close_nearest(self, char: str) -> None:
         wanted = dict if char == "}" else list

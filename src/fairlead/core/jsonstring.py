@@ -25,7 +25,7 @@ _QUOTED = r"""(?:"[^"\n]{0,200}"|'[^'\n]{0,200}'|`[^`\n]{0,200}`|[“”][^“�
 _KEY = rf"(?:{_QUOTED}|[\w$][\w$.-]{{0,63}})\s*(?::|=)"
 _OVER = r"[}\]]|\Z|//|/\*|#|```"
 _AFTER = {
-    "key": re.compile(r"\s*(?::|=)"),
+    "key": re.compile(""),
     "property": re.compile(rf"\s*(?:[,;]\s*(?:{_KEY}|{_OVER}|,|\.\.\.|…)|{_OVER}|{_QUOTED}\s*(?::|=)|(?<=\s){_KEY})"),
     "element": re.compile(rf"\s*(?:[,;]|{_OVER}|(?<=\s)(?:{_QUOTED}|[{{\[]))"),
 }
@@ -88,8 +88,6 @@ def _end(text: str, at: int, limit: int, place: Place) -> tuple[int, bool]:
             continue
         if not inside and after.match(text, quote + 1, limit):
             return quote, inner > 0
-        if place == "key":
-            raise Unclear("a name is not followed by a colon")
         before, behind = text[quote - 1], text[quote + 1 : min(quote + 2, limit)]
         if text[quote] in "'\u2019" and before.isalnum() and (behind.isalnum() or (before == "s" and behind == " ")):
             continue
@@ -124,6 +122,8 @@ def _unescaped(raw: str) -> tuple[str, bool]:
             return plain
         if len(escape) > 1:
             return chr(int(escape[1:], 16))
+        if escape in "\r\n":
+            raise Unclear("a backslash stands before a line's end")
         wrong = True
         return escape if escape in _CLOSING else match[0]
 

@@ -64,4 +64,10 @@ def _scalar(text: str, value: Any, *, repair: bool, opened: int) -> list[Candida
         if found:
             edit = Edit(rung="extract", kind="encoded_twice")
             return [msgspec.structs.replace(one, edits=(edit, *one.edits)) for one in found]
-    return [Candidate(value=value, edits=jsonfind.around(text, in_fence="```" in text), left_open=(), between="")]
+    edits = jsonfind.around(
+        text,
+        had_reasoning=jsonplace.without_reasoning(text) != text,
+        in_fence=jsonplace.has_fence(text),
+        in_tag=jsonplace.has_tag(text),
+    )
+    return [Candidate(value=value, edits=edits, left_open=(), between="")]
