@@ -86,6 +86,8 @@ NO_PRICES = [
     "1,234 EUR",
     "EUR 1.234",
     "1.2.3 EUR",
+    "1.234,567.89 EUR",
+    "1 23,4,5 EUR",
     "1,23 4 EUR",
     "12.34.56 EUR",
     "0,123,456 EUR",
@@ -339,6 +341,7 @@ def test_what_could_be_another_percentage_is_refused(value):
 def test_a_number_in_json_is_a_percentage_already(number):
     """As it was written."""
     assert PERCENT(number, "de-DE") is number
+    assert PERCENT(10**5000, None) == 10**5000
 
 
 def test_the_marks_of_a_percentage_are_those_of_its_locale():

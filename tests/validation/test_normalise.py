@@ -102,6 +102,8 @@ def test_a_value_gets_the_form_that_its_schema_asks_for(schema, value, expected)
     [
         ({"format": "time"}, "7"),
         ({"format": "date"}, "03/04/2026"),
+        ({"format": "date"}, "2026-02-30"),
+        ({"format": "date-time"}, "2026-02-30T14:30:00Z"),
         ({"format": "date-time"}, "2026-03-04T14:30:00"),
         ({"format": "date-time", "pattern": ZOD_UTC}, "2026-03-04 14:30"),
         ({"pattern": r"^\d{2}:\d{2}:\d{2}$"}, "14:30"),
@@ -123,6 +125,14 @@ def test_a_value_of_two_readings_has_no_form(schema, value):
 def test_what_fits_a_loose_pattern_stays(pattern, value):
     """It may be a score, a length of time or a number of something."""
     assert normal({"pattern": pattern}, value) == value
+
+
+def test_a_number_that_python_does_not_write_has_no_form():
+    """Its error does not write it either."""
+    with pytest.raises(Unclear):
+        normal({"x-fairlead-type": "Boolish"}, 10**5000)
+    with pytest.raises(Unclear):
+        normal({"x-fairlead-type": "Money"}, {"amount": 10**5000, "currency": "EUR"})
 
 
 def test_a_time_that_the_pattern_cannot_hold_is_not_cut():
