@@ -40,7 +40,9 @@ _RUNS_ON = re.compile(
 )
 _AFTER_NAME = re.compile(r"""["'\w]\s*:\s*\Z""")
 _LABEL = re.compile(r"(?:[-*#>\s]*[^\[\]{}\n]{0,80}[:=]\s*)?\s*")
-_TOKENS = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]]|```')
+_TOKENS = re.compile(
+    r"""\"(?:[^"\\\n]|\\.)*+"|(?<=[\s\[{,:(=])(?:'(?:[^'\\\n]|\\.)*+'|`(?:[^`\\\n]|\\.)++`)|[{}\[\]]|```"""
+)
 
 _LENIENT = json.JSONDecoder(strict=False)
 
