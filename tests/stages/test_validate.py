@@ -13,7 +13,7 @@ from fairlead.call import Call, Candidate, Held
 from fairlead.dialects import static_reply
 from fairlead.errors import InvalidRequest, OutputInvalid, StreamTruncated, UpstreamUnavailable
 from fairlead.pipeline import Reply
-from fairlead.stages.validate import Ladder, Validate
+from fairlead.stages.validate import Validate
 from fairlead.testing import (
     Answer,
     FakeTransport,
@@ -24,6 +24,7 @@ from fairlead.testing import (
     tokens,
 )
 from fairlead.testing.pipeline import Bench, candidate
+from fairlead.validation.rules import Ladder
 from fairlead.verdict import FieldError
 
 SCHEMA = {

@@ -52,7 +52,7 @@ from fairlead.stages.pace import Pace
 from fairlead.stages.resolve import Resolve
 from fairlead.stages.retry import Retry
 from fairlead.stages.route import Plan, Route
-from fairlead.stages.validate import Ladder, Validate
+from fairlead.stages.validate import Validate
 from fairlead.stores.ingest import Ingester
 from fairlead.stores.keycache import CachedKeys
 from fairlead.stores.memory import MemoryLedger, MemoryLimits
@@ -61,6 +61,7 @@ from fairlead.stores.spool import Spool
 from fairlead.stores.sqlite import SqliteStore
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
+from fairlead.validation.rules import Ladder
 from fairlead.wire import AllowPrivate, Origin, Pool
 
 ORDER = (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from fairlead.call import FALLBACK_VALUE, STATIC, Attempt, Call, Candidate, Held, Outcome, Request, Wanted
+from fairlead.call import FALLBACK_VALUE, STATIC, Attempt, Call, Candidate, Outcome, Request, Wanted
 from fairlead.core.jsontop import top_level
 from fairlead.dialects import DIALECTS, Dialect
 from fairlead.dialects.once import Once
@@ -17,7 +17,6 @@ from fairlead.ports import Clock, Rng
 from fairlead.types import Chat, ChatEvent
 from fairlead.validation.answers import (
     Output,
-    Place,
     called_as_text,
     calls_as_text,
     gathered,
@@ -26,11 +25,12 @@ from fairlead.validation.answers import (
     rewritten_events,
 )
 from fairlead.validation.expected import Expected, expected
-from fairlead.validation.ladder import climb
+from fairlead.validation.judged import Judged, judged
 from fairlead.validation.reask import SIZES, asked_again, complaint
+from fairlead.validation.rules import Ladder, merged
 from fairlead.validation.shape import Shapes
 from fairlead.validation.watched import Watched
-from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Validated, Verdict
+from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Validated
 
 _INVALID: Final = 200
 """The status of an answer that came and does not fit."""
@@ -42,36 +42,6 @@ Static = Callable[[Call, str], Reply | None]
 """A reply that no provider gave, in the caller's dialect."""
 Expand = Callable[[str], tuple[Candidate, ...]]
 """The candidates behind a name of `[models]`."""
-
-
-class Ladder(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the answers of one alias are brought towards their schemas."""
-
-    up_to: Rung = "reask"
-    attempts: int = 2
-    """The most re-asks."""
-    max_tokens: int | None = None
-    """The most tokens of all re-asks."""
-    max_nanousd: int | None = None
-    """The most that all re-asks may cost."""
-    min_confidence: float = 0.0
-    """What the least certain edit must reach."""
-    locale: str | None = None
-    stream: Literal["buffer", "final"] | None = None
-    """`buffer` holds a stream back until its answer fits; `final` lets it pass and ends it with an error where it does
-    not.  `None`: `final` where the provider holds the model to the schema, else `buffer`."""
-    is_cut_repaired: bool = False
-    """Whether an output that the length cut is closed as well as it can be."""
-    escalate: str | None = None
-    """The model that is asked when asking again fails."""
-    fallback: bytes | None = None
-    """The value that is given at last, as JSON."""
-    schemas: Collection[str] = frozenset()
-    """The schemas that metrics name."""
-
-    def allows(self, rung: Rung) -> bool:
-        """Whether it goes as far as that."""
-        return RUNGS.index(rung) <= RUNGS.index(self.up_to)
 
 
 class Validate:
@@ -116,7 +86,7 @@ class Validate:
             return ladder
         if held.up_to == "off":
             return None
-        return _merged(Ladder() if ladder is None else ladder, held)
+        return merged(Ladder() if ladder is None else ladder, held)
 
     def _chat(self, request: Request, dialect: Dialect) -> Chat | None:
         """The request in neutral form; one that is not well formed is the provider's to refuse."""
@@ -146,19 +116,6 @@ class Validate:
         return self._clock.monotonic_ns()
 
 
-class _Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ladder says of an answer."""
-
-    edits: tuple[Edit, ...] = ()
-    texts: Mapping[Place, str] = {}
-    """What is written in place of what stood there."""
-    rung: Rung = "parse"
-    value: Any = None
-    errors: tuple[FieldError, ...] = ()
-    output: str = ""
-    """The text that does not fit."""
-
-
 class _Climb:
     """One call on its way up."""
 
@@ -182,7 +139,7 @@ class _Climb:
         self._asked = call.request
         self._is_unanswered = False
         """Whether nobody answered when it was asked again."""
-        self._refused = _Judged()
+        self._refused = Judged()
         """What was found out about the last output that does not fit."""
 
     async def run(self) -> Reply:
@@ -230,6 +187,7 @@ class _Climb:
         try:
             return await self._fitting(request, rung)
         except DeadlineExceeded:
+            self._exhausted()
             raise
         except FairleadError as error:
             told = FieldError(path="", message=f"asking again failed: {error.message}", kind=error.code)
@@ -269,13 +227,13 @@ class _Climb:
         is_called = self._is_called(self._call.attempt)
         if is_called:
             answer = called_as_text(answer, self._expected.name)
-        judged = self._judge(outputs(answer, self._expected))
-        if judged.errors:
-            self._refuse(reply, judged)
+        verdict = self._judged(outputs(answer, self._expected))
+        if verdict.errors:
+            self._refuse(reply, verdict)
             return None
-        if judged.texts or is_called:
-            reply.source = self._dialect.reply.encode(rewritten(answer, judged.texts))
-        self._accept(judged, rung)
+        if verdict.texts or is_called:
+            reply.source = self._dialect.reply.encode(rewritten(answer, verdict.texts))
+        self._accept(verdict, rung)
         return reply
 
     async def _buffered(self, reply: Reply, source: Chunks, request: Request, rung: Rung) -> Reply | None:
@@ -290,16 +248,16 @@ class _Climb:
         is_called = self._is_called(self._call.attempt)
         if is_called:
             events = calls_as_text(events, self._expected.name)
-        judged = self._judge(outputs(gathered(events), self._expected))
-        if judged.errors:
-            self._refuse(reply, judged)
+        verdict = self._judged(outputs(gathered(events), self._expected))
+        if verdict.errors:
+            self._refuse(reply, verdict)
             return None
         body = b"".join(chunks)
-        if judged.texts or is_called:
+        if verdict.texts or is_called:
             encoder = self._dialect.streams.encoder(include_usage=request.include_usage)
-            body = b"".join(map(encoder.encode, rewritten_events(events, judged.texts))) + encoder.end()
+            body = b"".join(map(encoder.encode, rewritten_events(events, verdict.texts))) + encoder.end()
         reply.source = Once(body, self._stage.now_ns())
-        self._accept(judged, rung)
+        self._accept(verdict, rung)
         return reply
 
     def _judge_passed(self, events: Sequence[ChatEvent], rung: Rung) -> None:
@@ -308,55 +266,22 @@ class _Climb:
         Raises:
             OutputInvalid: it does not fit as it is.
         """
-        judged = self._judge(outputs(gathered(events), self._expected))
-        if judged.texts and not judged.errors:
+        verdict = self._judged(outputs(gathered(events), self._expected))
+        if verdict.texts and not verdict.errors:
             changed = tuple(
                 FieldError(
                     path=edit.path, message=f"fits only after an edit ({edit.kind}), and the stream has gone out"
                 )
-                for edit in judged.edits
+                for edit in verdict.edits
             )
-            judged = _Judged(rung=judged.rung, errors=changed, output=judged.output)
-        if judged.errors:
-            self._refused = judged
+            verdict = Judged(rung=verdict.rung, errors=changed, output=verdict.output)
+        if verdict.errors:
+            self._refused = verdict
             raise self._exhausted()
-        self._accept(judged, rung)
+        self._accept(verdict, rung)
 
-    def _judge(self, found: Sequence[Output]) -> _Judged:
-        """All that has to fit, or the first that does not."""
-        texts: dict[Place, str] = {}
-        edits: list[Edit] = []
-        rung: Rung = "parse"
-        value: Any = None
-        for output in found:
-            verdict = self._verdict(output)
-            if not verdict.fits:
-                return _Judged(
-                    rung=verdict.rung, edits=verdict.edits, errors=_named(verdict.errors, output), output=output.text
-                )
-            if output.place == (0, None):
-                value = verdict.value
-            if verdict.edits:
-                texts[output.place] = _written(verdict)
-                edits += verdict.edits
-            rung = max(rung, verdict.rung, key=RUNGS.index)
-        judge = None if self._call.held is None else self._call.held.judge
-        if judge is not None and found:
-            value, errors = judge(value)
-            if errors:
-                return _Judged(rung=rung, edits=tuple(edits), errors=errors, output=found[0].text)
-        return _Judged(rung=rung, edits=tuple(edits), texts=texts, value=value, output=found[0].text if found else "")
-
-    def _verdict(self, output: Output) -> Verdict:
-        ladder = self._ladder
-        return climb(
-            output.text,
-            output.shape,
-            up_to=ladder.up_to if not ladder.allows("coerce") else "coerce",
-            cut=output.is_cut and not ladder.is_cut_repaired,
-            locale=ladder.locale,
-            min_confidence=ladder.min_confidence,
-        )
+    def _judged(self, found: Sequence[Output]) -> Judged:
+        return judged(found, self._ladder, None if self._call.held is None else self._call.held.judge)
 
     def _is_called(self, attempt: Attempt) -> bool:
         """Whether the answer comes as a call of a tool that the caller knows nothing of."""
@@ -364,15 +289,15 @@ class _Climb:
 
     # --- the end of an attempt ---
 
-    def _refuse(self, reply: Reply, judged: _Judged) -> None:
+    def _refuse(self, reply: Reply, verdict: Judged) -> None:
         """The answer came, and does not fit: its provider did what it was asked to, and is paid."""
-        self._refused = judged
-        reply.end(Outcome("ok", _INVALID, OutputInvalid.of(self._expected.name, judged.errors)))
+        self._refused = verdict
+        reply.end(Outcome("ok", _INVALID, OutputInvalid.of(self._expected.name, verdict.errors)))
 
-    def _accept(self, judged: _Judged, rung: Rung) -> None:
-        self._call.value = judged.value
+    def _accept(self, verdict: Judged, rung: Rung) -> None:
+        self._call.value = verdict.value
         self._call.validated = self._validated(
-            fits=True, rung=max(rung, judged.rung, key=RUNGS.index), edits=judged.edits
+            fits=True, rung=max(rung, verdict.rung, key=RUNGS.index), edits=verdict.edits
         )
 
     def _fallback(self) -> Reply | None:
@@ -380,14 +305,14 @@ class _Climb:
         fallback, shape = self._ladder.fallback, self._expected.shape
         if fallback is None or shape is None:
             return None
-        judged = self._judge([Output(place=(0, None), text=fallback.decode(), shape=shape)])
-        if judged.errors:
+        verdict = self._judged([Output(place=(0, None), text=fallback.decode(), shape=shape)])
+        if verdict.errors:
             return None
         reply = self._stage.fixed(self._call, fallback.decode())
         if reply is not None:
             self._call.degraded.append(FALLBACK_VALUE)
-            self._call.value = judged.value
-            self._call.validated = self._validated(fits=True, rung="fallback", edits=judged.edits)
+            self._call.value = verdict.value
+            self._call.validated = self._validated(fits=True, rung="fallback", edits=verdict.edits)
         return reply
 
     def _exhausted(self) -> OutputInvalid:
@@ -450,33 +375,6 @@ class _Climb:
             if spent + (self._call.attempts[-1].cost_nanousd or 0) > ladder.max_nanousd:
                 return False
         return True
-
-
-def _merged(ladder: Ladder, held: Held) -> Ladder:
-    """What the caller says before what the configuration says."""
-    told: dict[str, Any] = {
-        "up_to": held.up_to,
-        "attempts": held.attempts,
-        "max_tokens": held.max_tokens,
-        "max_nanousd": held.max_nanousd,
-        "locale": held.locale,
-        "is_cut_repaired": held.is_cut_repaired,
-        "escalate": held.escalate,
-    }
-    return msgspec.structs.replace(ladder, **{name: value for name, value in told.items() if value is not None})
-
-
-def _written(verdict: Verdict) -> str:
-    return msgspec.json.encode(verdict.value).decode()
-
-
-def _named(errors: tuple[FieldError, ...], output: Output) -> tuple[FieldError, ...]:
-    if output.tool is None:
-        return errors
-    return tuple(
-        msgspec.structs.replace(error, message=f"in the arguments of {output.tool!r}: {error.message}")
-        for error in errors
-    )
 
 
 def _chunks(reply: Reply) -> Chunks:
