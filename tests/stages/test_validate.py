@@ -498,6 +498,25 @@ async def test_a_judge_has_the_last_word():
     assert "we have eight" in sent(found, 1)["messages"][-1]["content"]
 
 
+async def test_a_refusal_is_no_value():
+    """Whoever wants a value is never told that there is one; another try may have it."""
+    refusal = _answered({"role": "assistant", "content": None, "refusal": "No."}, "stop")
+    found, again = bench(refusal, refusal, ladder=Ladder(attempts=1)), bench(refusal, openai_reply(GOOD))
+
+    def judge(value: Any) -> tuple[Any, tuple[FieldError, ...]]:
+        return value, ()
+
+    calls = [each.call(response_format=FORM) for each in (found, again)]
+    for call in calls:
+        call.held = Held(judge=judge)
+    with pytest.raises(OutputInvalid, match="refused") as refused:
+        await found.run(calls[0])
+    await again.see_through(await again.run(calls[1]))
+
+    assert [error.kind for error in refused.value.errors] == ["refusal"]
+    assert calls[1].value == json.loads(GOOD)
+
+
 def _called(arguments: str, name: str = "book") -> dict[str, Any]:
     return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
 

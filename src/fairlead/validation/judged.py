@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,10 @@ from fairlead.validation.answers import Output, Place
 from fairlead.validation.ladder import climb
 from fairlead.validation.rules import Ladder
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
+
+_UNANSWERED: Final = FieldError(
+    path="", message="there is no answer: the model refused to give one, or a filter withheld it", kind="refusal"
+)
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +53,9 @@ def judged(found: Sequence[Output], ladder: Ladder, judge: Judge | None = None) 
             edits += verdict.edits
         rung = max(rung, verdict.rung, key=RUNGS.index)
     first = found[0].text if found else ""
-    if judge is not None and found:
-        value, errors = judge(value)
+    if judge is not None:
+        # Whoever wants a value has no use for a refusal, which a client of the gateway knows by its own field.
+        value, errors = judge(value) if found else (None, (_UNANSWERED,))
         if errors:
             return Judged(rung=rung, edits=tuple(edits), errors=errors, output=first)
     return Judged(rung=rung, edits=tuple(edits), texts=texts, value=value, output=first)
