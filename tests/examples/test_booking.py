@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -16,15 +17,10 @@ from processes import CLEAN_ENVIRONMENT
 HERE = Path(__file__).resolve().parents[2] / "examples" / "booking"
 
 
-def run(folder: Path, *arguments: str) -> str:
-    """What `booking.py` prints, in a copy of its folder, on a day before those of its messages."""
+def copied(folder: Path) -> Path:
+    """The example, without what an earlier run has left in it."""
     shutil.copytree(HERE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("fairlead.db*", "fairlead.spool"))
-    done = subprocess.run(
-        [sys.executable, "booking.py", "--today", "2031-05-01", *arguments],
-        cwd=folder, capture_output=True, text=True, check=False, env={**CLEAN_ENVIRONMENT, "COLUMNS": "160"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return folder
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -34,8 +30,13 @@ def lines(path: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where it has run once, with what stands in its own file."""
-    folder = tmp_path_factory.mktemp("booking")
-    (folder / "printed.txt").write_text(run(folder))
+    folder = copied(tmp_path_factory.mktemp("booking"))
+    done = subprocess.run(
+        [sys.executable, "booking.py", "--today", "2031-05-01"],
+        cwd=folder, capture_output=True, text=True, check=False, env={**CLEAN_ENVIRONMENT, "COLUMNS": "160"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder / "printed.txt").write_text(done.stdout)
     return folder
 
 
@@ -75,11 +76,13 @@ def test_the_table_tells_the_edits(folder: Path) -> None:
     assert 'guests: "a dozen" -> 12' in printed
 
 
-def test_messages_may_be_arguments(tmp_path: Path) -> None:
-    """They are read in place of the file."""
+def test_a_message_of_ones_own_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments take the place of the file."""
     answer = '{"date": "1 June 2031", "time": "14:30", "customer_name": "Ada", "guests": "two"}'
+    arguments = ["--today", "2031-05-01", "--folder", str(tmp_path), f"A table for Ada\nsim:say {answer}"]
+    monkeypatch.setattr(sys, "argv", ["booking.py", *arguments])
 
-    run(tmp_path, f"A table for Ada\nsim:say {answer}")
+    runpy.run_path(str(copied(tmp_path) / "booking.py"), run_name="__main__")
 
     assert lines(tmp_path / "reservations.jsonl") == [
         {"date": "2031-06-01", "time": "14:30:00", "customer_name": "Ada", "guests": 2}
