@@ -408,6 +408,24 @@ async def test_a_passing_stream_is_not_edited():
         await found.ask(stream=True, response_format=FORM)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_schema_whose_name_no_tool_may_have_is_found_by_the_tools_own(stream: bool):
+    """The answer is the arguments of the tool that was asked for."""
+    form = {"type": "json_schema", "json_schema": {"name": "2nd booking", "schema": SCHEMA}}
+    message = {"role": "assistant", "content": None, "tool_calls": [_called(GOOD, "answer")]}
+    chunk = {"index": 0, "delta": {"tool_calls": [{"index": 0, **_called(GOOD, "answer")}]}, "finish_reason": None}
+    ended = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
+    events = [
+        {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "x", "choices": [choice]}
+        for choice in (chunk, ended)
+    ]
+    found = bench(answers.sse(events) if stream else _answered(message, "tool_calls"), structured="tool")
+
+    body = await found.ask(response_format=form, **({"stream": True} if stream else {}))
+
+    assert (streamed(body) if stream else text_of(body)) == GOOD
+
+
 @pytest.mark.parametrize("facts", [{"structured": "prompted"}, {"structured": "tool"}])
 async def test_a_stream_is_held_back_where_the_model_is_not_held_to_its_schema(facts: dict[str, Any]):
     """It is edited, and asked for again, before anything goes out."""

@@ -29,6 +29,7 @@ from fairlead.validation.judged import Judged, judged
 from fairlead.validation.reask import SIZES, asked_again, complaint
 from fairlead.validation.rules import Ladder, merged
 from fairlead.validation.shape import Shapes
+from fairlead.validation.shaping.modes import tool_name
 from fairlead.validation.watched import Watched
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Validated
 
@@ -137,6 +138,8 @@ class _Climb:
         self._chat = chat
         self._expected = held_to
         self._asked = call.request
+        self._tool = "" if call.request.wanted is None else tool_name(call.request.wanted)
+        """What stands for the answer where a tool does."""
         self._is_unanswered = False
         """Whether nobody answered when it was asked again."""
         self._refused = Judged()
@@ -226,7 +229,7 @@ class _Climb:
         answer = self._dialect.reply.decode(body)
         is_called = self._is_called(self._call.attempt)
         if is_called:
-            answer = called_as_text(answer, self._expected.name)
+            answer = called_as_text(answer, self._tool)
         verdict = self._judged(outputs(answer, self._expected))
         if verdict.errors:
             self._refuse(reply, verdict)
@@ -247,7 +250,7 @@ class _Climb:
         source.close()
         is_called = self._is_called(self._call.attempt)
         if is_called:
-            events = calls_as_text(events, self._expected.name)
+            events = calls_as_text(events, self._tool)
         verdict = self._judged(outputs(gathered(events), self._expected))
         if verdict.errors:
             self._refuse(reply, verdict)

@@ -116,21 +116,32 @@ def _choice_as_text(choice: Choice, tool: str) -> Choice:
     )
 
 
-def calls_as_text(events: Sequence[ChatEvent], tool: str) -> list[ChatEvent]:
-    """The same for the events of a stream."""
-    places = {
-        (event.choice, event.index) for event in events if isinstance(event, ToolCallDelta) and event.name == tool
-    }
-    choices = {choice for choice, _ in places}
-    return [_as_text(event, places, choices) for event in events]
+class CallsAsText:
+    """The same for the events of a stream, one after the other."""
+
+    def __init__(self, tool: str) -> None:
+        self._tool = tool
+        self._places: set[tuple[int, int]] = set()
+
+    def of(self, event: ChatEvent) -> ChatEvent:
+        """The event as one of a text, where it is one of the tool."""
+        if isinstance(event, ToolCallDelta):
+            place = event.choice, event.index
+            if event.name == self._tool:
+                self._places.add(place)
+            if place in self._places:
+                return TextDelta(text=event.arguments, choice=event.choice)
+        elif isinstance(event, Finished) and event.reason != "length" and self._has_called(event.choice):
+            return Finished(reason="stop", choice=event.choice)
+        return event
+
+    def _has_called(self, choice: int) -> bool:
+        return any(place[0] == choice for place in self._places)
 
 
-def _as_text(event: ChatEvent, places: set[tuple[int, int]], choices: set[int]) -> ChatEvent:
-    if isinstance(event, ToolCallDelta) and (event.choice, event.index) in places:
-        return TextDelta(text=event.arguments, choice=event.choice)
-    if isinstance(event, Finished) and event.choice in choices and event.reason != "length":
-        return Finished(reason="stop", choice=event.choice)
-    return event
+def calls_as_text(events: Iterable[ChatEvent], tool: str) -> list[ChatEvent]:
+    """All events of a stream."""
+    return list(map(CallsAsText(tool).of, events))
 
 
 # --- events ---
