@@ -89,12 +89,15 @@ base_url = "{url}"
 allow_private = true
 [models.prompted]
 targets = ["plain/model-1"]
+price = {{ input = 1.0, output = 1.0 }}
 validation = {{ up_to = "reask", attempts = 1 }}
 [models.called]
 targets = ["calling/gpt-4"]
+price = {{ input = 1.0, output = 1.0 }}
 validation = {{ up_to = "reask", attempts = 1 }}
 [models.unheld]
 targets = ["plain/model-1"]
+price = {{ input = 1.0, output = 1.0 }}
 """
 """Three models of it: asked in words, by a tool, and not held to anything.  `url` is its own base URL."""
 ENVIRON = {"UPSTREAM_KEY": "sk-upstream"}
@@ -110,3 +113,9 @@ SPOKEN = '{"name": "Ada", "guests": "two", "time": "2:30pm"}'
 """Well formed, in words of its own."""
 NAMELESS = '{"guests": 2, "time": "14:30"}'
 """Without a field that must be there."""
+GOOD = """```json
+{"name": "Ada", "guests": 2, "time": "14:30:00"}
+```"""
+"""In a fence, and as it should be."""
+TEXTS = {"fenced": FENCED, "short": SHORT, "spoken": SPOKEN, "nameless": f"{NAMELESS}\nthen: {NAMELESS}", "good": GOOD}
+"""All of them, for clients in other processes."""
