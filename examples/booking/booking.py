@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
@@ -89,8 +90,9 @@ class ForAHuman:
 
 
 def _house(info: ValidationInfo) -> House:
-    house: House = info.context
-    return house
+    if not isinstance(info.context, House):
+        raise TypeError("a booking is validated with its house as `context`")
+    return info.context
 
 
 # --- asking ---
@@ -208,7 +210,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(), help="where reservations.jsonl and for_a_human.jsonl go")
     told = parser.parse_args()
     messages = told.messages or read_messages(told.file)
-    asyncio.run(run(messages, model=told.model, house=House(today=told.today), folder=told.folder))
+    try:
+        asyncio.run(run(messages, model=told.model, house=House(today=told.today), folder=told.folder))
+    except FairleadError as error:  # such as a key that is missing
+        sys.exit(f"booking.py: {error}")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def test_instructor_gets_typed_values(clients: Any, mode: str) -> None:
 
 
 def test_instructor_may_ask_in_words_of_its_own(clients: Any) -> None:
-    """`MD_JSON` names no schema in the request: its answers pass as they came, and instructor reads the fence."""
+    """`MD_JSON` names no schema in the request: its values pass as they came."""
     assert all_booked(clients.python("instructor", "schemas")["MD_JSON"])
 
 
@@ -59,5 +59,5 @@ def test_pydantic_ai_gets_typed_values(clients: Any, output: str, how: str) -> N
 
 
 def test_pydantic_ai_may_ask_in_words_of_its_own(clients: Any) -> None:
-    """`PromptedOutput` names no schema in the request: its answers pass as they came."""
+    """`PromptedOutput` names no schema in the request: its values pass as they came."""
     assert all_booked(clients.python("pydantic-ai", "schemas")["PromptedOutput"])

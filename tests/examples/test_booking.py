@@ -88,3 +88,14 @@ def test_a_message_of_ones_own_is_read(tmp_path: Path, monkeypatch: pytest.Monke
         {"date": "2031-06-01", "time": "14:30:00", "customer_name": "Ada", "guests": 2}
     ]
     assert not (tmp_path / "for_a_human.jsonl").exists()
+
+
+def test_a_key_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, before anything is stored."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(sys, "argv", ["booking.py", "--model", "gpt-4o-mini", "--folder", str(tmp_path), "A table"])
+
+    with pytest.raises(SystemExit, match="OPENAI_API_KEY"):
+        runpy.run_path(str(copied(tmp_path) / "booking.py"), run_name="__main__")
+
+    assert list(tmp_path.glob("*.jsonl")) == []
