@@ -18,7 +18,7 @@ _ASKED_FORMAT = re.compile(
     re.IGNORECASE,
 )
 _BACKWARD = re.compile(r"\b(?:above|before|previous|earlier|prior|first|old)\b", re.IGNORECASE)
-_LONE = re.compile(r"\b(?:examples?|template|for instance|placeholders?)\b|\be\.g\.", re.IGNORECASE)
+_LONE = re.compile(r"\b(?:examples?|template|for instance|placeholders?|samples?)\b|\be\.g\.", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n\s*\n|\n(?=\s*\S)")
 _MARKUP: Final = "`*#>_~"
 _MAX_CHARS = 2_000
@@ -35,10 +35,10 @@ def chosen(readings: Sequence[Reading]) -> int | None:
     """The place of the one that counts; `None` where nobody knows."""
     last = len(readings) - 1
     if last == 0:
-        return None if _LONE.search(introduction(readings[0].between)) else 0
+        return 0
     if all(same(readings[0].value, each.value) for each in readings[1:]):
         return last
-    if _is_marked(readings[last].between):
+    if is_marked(readings[last].between):
         return last
     earlier = [each for each in readings[:last] if not same(each.value, readings[last].value)]
     if all(is_no_answer(each.between) for each in earlier) and not is_no_answer(readings[last].between):
@@ -59,14 +59,19 @@ def _without_fence(between: str) -> str:
     return (opening if opening.endswith("`") else words).rstrip(_MARKUP + whitespace)
 
 
+def is_example(between: str) -> bool:
+    """Whether the words introduce what is surely no answer, even where there is no other."""
+    return bool(_LONE.search(introduction(between)))
+
+
 def is_no_answer(between: str) -> bool:
     """Whether the words introduce what is no answer: an example, a template, a draft."""
     return bool(_NO_ANSWER.search(_ASKED_FORMAT.sub(" ", introduction(between))))
 
 
-def _is_marked(between: str) -> bool:
+def is_marked(between: str) -> bool:
     """Whether the words mark what follows as the answer, or as a correction of what stands before."""
-    if is_no_answer(between) or _LONE.search(introduction(between)):
+    if is_no_answer(between) or is_example(between):
         return False
     marks = [piece for piece in _SENTENCE.split(between[-_MAX_CHARS:]) if _FINAL.search(piece)]
     return any(not _BACKWARD.search(piece) and not _NO_ANSWER.search(piece) for piece in marks)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.validation import complaints, words
+from fairlead.validation.elision import is_elision
 from fairlead.validation.labels import Listed, Meant
 from fairlead.validation.names import MAX_COMPARED, matched
 from fairlead.validation.node import Node, kind_of, same
@@ -20,6 +21,9 @@ from fairlead.validation.outcome import Outcome, Problem, Step, after, outcome, 
 from fairlead.validation.written import Written
 
 MAX_STEPS: Final = 20_000
+"""So many a walk takes that moves values."""
+MAX_LOOKS: Final = 200_000
+"""So many a walk takes that only looks."""
 MAX_DEPTH: Final = 100
 
 CLEAR: Final = 0.95
@@ -29,7 +33,6 @@ NAMED: Final = 0.9
 WRAPPED: Final = 0.8
 """The confidence of what was put around a value, or left off."""
 
-_ELISIONS: Final = frozenset({"...", "\u2026", "[...]", "{...}", "<...>"})
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|[0-9]{1,3}[.)])\s+")
 
 
@@ -59,7 +62,7 @@ class Walk:
         self._locale = locale
         self._written = written or Written("")
         self._left_open = left_open
-        self._steps = 0
+        self._steps_left = MAX_STEPS if moves else MAX_LOOKS
         self._found: dict[tuple[int, int, str | None], tuple[Node, Any, Outcome]] = {}
 
     def fit(self, node: Node, value: Any, name: str | None = None, depth: int = 0) -> Outcome:
@@ -75,8 +78,8 @@ class Walk:
         known = self._found.get(key)
         if known is not None:
             return known[2]
-        self._steps += 1
-        if self._steps > MAX_STEPS or depth > MAX_DEPTH:
+        self._spend(1)
+        if depth > MAX_DEPTH:
             raise TooMuch
         found = self._union(node, value, name, depth) if node.branches else self._one(node, value, name, depth)
         self._found[key] = (node, value, found)
@@ -87,7 +90,7 @@ class Walk:
     def _one(self, node: Node, value: Any, name: str | None, depth: int) -> Outcome:
         if node.never:
             return _wrong(value, "schema", "must not be there")
-        if isinstance(value, str) and value.strip() in _ELISIONS and not node.lists(value):
+        if isinstance(value, str) and is_elision(value) and not node.lists(value):
             return _wrong(value, "unclear", "is an elision; the value itself must stand here")
         if node.options is not None:
             return self._option(node, value, name)
@@ -119,7 +122,7 @@ class Walk:
     def _meant(self, listed: Listed, value: Any, name: str | None) -> Meant | None:
         found = listed.read(value, name)
         if found is None and isinstance(value, str):
-            self._spend(len(listed.options))
+            self._spend(4 * len(listed.options))
             found = listed.nearest(value)
         return found
 
@@ -131,7 +134,7 @@ class Walk:
         except ValueError as error:
             return _wrong(value, "unclear", complaints.reason(error))
         if same(form, value):
-            return _checked(node, value)
+            return _checked(node, value) if fits else complaints.type_of(node, value)
         step = Step(kind=node.form, confidence=CLEAR, before=value, after=form, rung="parse" if fits else "coerce")
         return after((step,), _checked(node, form))
 
@@ -147,7 +150,8 @@ class Walk:
         try:
             moved = self._to_scalar(kinds, value)
         except words.Unclear as error:
-            return _wrong(value, "unclear", f"{complaints.must(node)}; {shown(value)} {error}")
+            found = _wrong(value, "unclear", f"{complaints.must(node)}; {shown(value)} {error}")
+            return msgspec.structs.replace(found, is_doubtful=isinstance(error, words.Doubtful))
         if moved is msgspec.UNSET:
             return complaints.type_of(node, value)
         kind, form = moved
@@ -170,6 +174,7 @@ class Walk:
     # Objects
 
     def _object(self, node: Node, value: dict[str, Any], depth: int) -> Outcome:
+        self._spend(1)
         missing = [name for name in node.names if name not in value]
         unknown = [name for name in value if not node.knows(name)]
         renamed: dict[str, str] = {}
@@ -273,14 +278,14 @@ class Walk:
         split = self._split(node, value, depth) if isinstance(value, str) else None
         if split is None or not split.fits:
             return single
-        if single.fits or self._is_one_number(node, value):
-            return _wrong(value, "unclear", "can be read as one element and as several")
+        if single.fits or any(part.is_doubtful for _, part in single.parts):
+            return _doubtful(value)
         return split
 
     def _single(self, node: Node, value: Any, depth: int) -> Outcome:
         element = node.element(0)
         if isinstance(value, str) and element.is_free_text and len(_lines(value)) > 1 and _BULLET.match(value):
-            return _wrong(value, "unclear", "can be read as one element and as several")
+            return _doubtful(value)
         made = [value]
         step = Step(kind="single", confidence=CLEAR, before=value, after=made)
         found = self.fit(element, value, None, depth + 1)
@@ -297,11 +302,6 @@ class Walk:
             return None
         step = Step(kind="split", confidence=CLEAR, before=value, after=pieces)
         return after((step,), self.fit(node, pieces, None, depth + 1))
-
-    def _is_one_number(self, node: Node, value: str) -> bool:
-        """Whether a string with commas may be one number, whichever."""
-        element = node.element(0)
-        return bool(element.kinds) and "string" not in (element.kinds or ()) and words.may_be_one_number(value)
 
     # Unions
 
@@ -326,9 +326,10 @@ class Walk:
             return _closest(node, value, failed)
         least = min(found.cost for found in fitting)
         best = [found for found in fitting if found.cost == least]
-        if all(same(best[0].value, found.value) for found in best[1:]):
-            return best[0]
-        return _wrong(value, "unclear", "can be read in more than one way")
+        is_doubtful = any(found.is_doubtful for _, found in failed)
+        if is_doubtful or not all(same(best[0].value, found.value) for found in best[1:]):
+            return _wrong(value, "unclear", "can be read in more than one way")
+        return best[0]
 
     def _told(self, listed: Listed, value: Any, name: str) -> int | Outcome:
         """Which member of the union a discriminator names."""
@@ -340,13 +341,18 @@ class Walk:
         return listed.options.index(found[1])
 
     def _spend(self, steps: int) -> None:
-        self._steps += steps
-        if self._steps > MAX_STEPS:
+        self._steps_left -= steps
+        if self._steps_left < 0:
             raise TooMuch
 
 
 def _wrong(value: Any, kind: str, message: str) -> Outcome:
     return outcome(value, problems=(Problem(kind=kind, message=message),))
+
+
+def _doubtful(value: Any) -> Outcome:
+    found = _wrong(value, "unclear", "can be read as one element and as several")
+    return msgspec.structs.replace(found, is_doubtful=True)
 
 
 def _checked(node: Node, value: Any, found: Outcome | None = None) -> Outcome:

@@ -10,8 +10,22 @@ from fairlead.validation import spelling, words
 
 _LABELLED = re.compile(r"\s*(?P<label>[^\W\d][\w /_-]{0,30}?)\s*[:=]\s*(?P<rest>\S.*)", re.DOTALL)
 _GENERAL: Final = frozenset(
-    ["answer", "category", "choice", "class", "label", "level", "option", "output", "response", "result", "status"]
-    + ["type", "value", "verdict"]
+    [
+        "answer",
+        "category",
+        "choice",
+        "class",
+        "label",
+        "level",
+        "option",
+        "output",
+        "response",
+        "result",
+        "status",
+        "type",
+        "value",
+        "verdict",
+    ]
 )
 _MARKUP: Final = " \t\r\n*_`\"'\u201c\u201d\u2018\u2019"
 
@@ -64,7 +78,9 @@ class Listed:
         for kind, form in forms:
             if form in self._by_form:
                 return (kind, self._by_form[form][0]) if len(self._by_form[form]) == 1 else None
-        return None
+        joined = spelling.joined(value)
+        alike = [text for form, texts in self._by_form.items() if form.replace(" ", "") == joined for text in texts]
+        return ("case", alike[0]) if len(alike) == 1 else None
 
     def _other(self, value: str) -> Meant | None:
         """A boolean, number or null that the text names."""
@@ -74,14 +90,13 @@ class Listed:
         numbers = [each for each in self.options if isinstance(each, int | float) and not isinstance(each, bool)]
         if has_booleans == bool(numbers):
             return None
+        whole = all(isinstance(each, int) for each in numbers)
         try:
-            if has_booleans:
-                kind, meant = "boolean_words", words.boolean(value)
-            else:
-                kind, meant = "number_words", words.number(value, whole=all(isinstance(each, int) for each in numbers))
+            meant = words.boolean(value) if has_booleans else words.number(value, whole=whole)
         except words.Unclear:
             return None
-        return next(((kind, each) for each in self.options if type(each) is not str and each == meant), None)
+        kind = "boolean_words" if has_booleans else "number_words"
+        return next(((kind, each) for each in self.options if not isinstance(each, str) and each == meant), None)
 
 
 def _unlabelled(value: str, name: str | None) -> list[str]:

@@ -11,10 +11,12 @@ from typing import Any, Final
 
 import msgspec
 
+from fairlead.core.jsonplace import without_reasoning
 from fairlead.core.jsonx import Candidate, bare, find, whole
 from fairlead.validation import outcome as outcomes
-from fairlead.validation.choosing import Reading, chosen
+from fairlead.validation.choosing import Reading, chosen, is_example, is_marked, is_no_answer
 from fairlead.validation.coerce import WRAPPED, TooMuch, Walk
+from fairlead.validation.elision import goes_on, is_elision, strings
 from fairlead.validation.node import same
 from fairlead.validation.outcome import Outcome, Problem, outcome, shown
 from fairlead.validation.scalars import unlabelled
@@ -23,7 +25,6 @@ from fairlead.validation.wrappers import MAX_LAYERS, opened
 from fairlead.validation.written import Written
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
 
-_ELISION: Final = ('"..."', '"\u2026"')
 _BETWEEN: Final = " \t\r\n,;"
 _BULLET: Final = re.compile(r"[-*\u2022]?|[0-9]{1,6}[.)]")
 _CUT: Final = FieldError(path="", message="the text ends before the answer does", kind="cut")
@@ -32,6 +33,9 @@ _AMBIGUOUS: Final = FieldError(
     path="",
     message="there are several different answers in the text, and nothing says which one counts",
     kind="ambiguous",
+)
+_EXAMPLE: Final = FieldError(
+    path="", message="what fits is introduced as an example, and there is no other answer in the text", kind="ambiguous"
 )
 _TOO_MUCH: Final = FieldError(
     path="", message="the answer is too large or nested too deeply to be moved towards its schema", kind="unclear"
@@ -72,7 +76,7 @@ def climb(
         parsed = False
     else:
         parsed = True
-        if not (cut or shape.normalises or any(mark in text for mark in _ELISION)) and shape.is_valid(value):
+        if not (cut or shape.normalises) and shape.is_valid(value) and not _holds_elision(text, value):
             return Verdict(value=value)
     if cut:
         return Verdict(rung="parse", errors=(_CUT,))
@@ -80,6 +84,11 @@ def climb(
     if verdict.fits and verdict.confidence < min_confidence:
         return _below(verdict, min_confidence)
     return verdict
+
+
+def _holds_elision(text: str, value: Any) -> bool:
+    """Whether a string of the value may be an elision, looked at closely only where the text has dots."""
+    return ("..." in text or "\u2026" in text or "\\u2026" in text) and any(map(is_elision, strings(value)))
 
 
 def _below(verdict: Verdict, least: float) -> Verdict:
@@ -111,9 +120,12 @@ class _Climb:
             fit = self._fitted(value, moves=False)
             if not fit.errors or not self._may("extract"):
                 return self._verdict(fit, last="parse")
-        if not parsed and not self._may("extract"):
+        if not self._may("extract"):
             return Verdict(rung="parse", errors=(_NO_JSON,))
         last = RUNGS[self._height]
+        if self._shape.is_text:
+            text = bare(self._text)
+            return self._verdict(self._as_text(text), last=last) if text else Verdict(rung=last, errors=(_NO_JSON,))
         if parsed:
             fit = self._best(Candidate(value=parsed[0], edits=(), left_open=(), between=""))
             return self._verdict(fit, last=last)
@@ -137,21 +149,21 @@ class _Climb:
         candidates = find(self._text, repair=self._may("repair"))
         if not candidates:
             return Verdict(rung=last, errors=(_NO_JSON,))
+        if self._takes_lists() and goes_on(self._text):
+            candidates = [_elided(each) if isinstance(each.value, dict) else each for each in candidates]
         joined = self._joined(candidates)
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
         if all(fit.errors for fit in fits):
             return self._verdict(_nearest(fits), last=last)
-        counting = _counting(fits)
-        # What cannot be read may have been what counts: it is equal to nothing.
-        values = [object() if fit.is_unusable else fit.value for fit in counting]
-        place = chosen([Reading(value=value, between=fit.between) for value, fit in zip(values, counting, strict=True)])
-        if place is None:
-            return Verdict(rung=last, errors=(_AMBIGUOUS,))
-        return self._verdict(counting[place], last=last)
+        fit = _chosen(fits)
+        return Verdict(rung=last, errors=(_AMBIGUOUS,)) if fit is None else self._verdict(fit, last=last)
+
+    def _takes_lists(self) -> bool:
+        return self._shape.kinds is not None and "array" in self._shape.kinds
 
     def _joined(self, candidates: list[Candidate]) -> _Fit | None:
         """For a list: objects one after another as its elements."""
-        if self._shape.kinds is None or "array" not in self._shape.kinds or len(candidates) < 2:
+        if not self._takes_lists() or len(candidates) < 2:
             return None
         if any(not isinstance(each.value, dict) or each.left_open != () for each in candidates):
             return None
@@ -159,6 +171,9 @@ class _Climb:
             return None
         edit = Edit(rung="extract", kind="one_after_another", confidence=1.0)
         edits = tuple(edit for each in candidates for edit in each.edits)
+        if all(same(candidates[0].value, each.value) for each in candidates[1:]):
+            # One element written again, or as many elements?
+            return _Fit(edits=edits, value=None, errors=(_AMBIGUOUS,))
         fit = self._fitted([each.value for each in candidates], moves=self._may("coerce"))
         return msgspec.structs.replace(fit, edits=(*edits, edit, *fit.edits), between=candidates[0].between)
 
@@ -167,8 +182,6 @@ class _Climb:
         text = bare(self._text)
         if not text.strip():
             return None
-        if self._shape.root.is_free_text:
-            return self._as_text(text)
         told = unlabelled(text)
         kept = Edit(rung="extract", kind="bare", before=shown(self._text), after=shown(told))
         fit = self._told(told)
@@ -178,10 +191,23 @@ class _Climb:
         try:
             value = whole(text)
         except ValueError:
-            value = text
-        edits = () if value is self._text else (Edit(rung="extract", kind="bare"),)
-        fit = self._best(Candidate(value=value, edits=edits, left_open=(), between=""))
-        return fit if not fit.errors else self._fitted(text, moves=False)
+            return self._as_prose(text)
+        edits = () if text == self._text else (Edit(rung="extract", kind="bare"),)
+        candidate = Candidate(value=value, edits=edits, left_open=(), between="")
+        return self._held(candidate) if isinstance(value, list) else self._best(candidate)
+
+    def _as_prose(self, text: str) -> _Fit:
+        """The whole text as a string, unless an answer stands in it."""
+        kept = without_reasoning(self._text).strip()
+        if text in kept:
+            # Fences and tags stood around it, and not within.
+            kept = text
+        within = [self._best(each) for each in find(self._text, repair=False) if isinstance(each.value, dict)]
+        if any(not fit.errors for fit in within):
+            return _Fit(edits=(), value=kept, errors=(_AMBIGUOUS,))
+        edits = () if kept == self._text else (Edit(rung="extract", kind="bare"),)
+        fit = self._fitted(kept, moves=False)
+        return msgspec.structs.replace(fit, edits=(*edits, *fit.edits))
 
     def _told(self, told: str) -> _Fit | None:
         """A word or number as JSON, if it is that; else as a string."""
@@ -254,6 +280,12 @@ class _Climb:
             return None
 
 
+def _elided(candidate: Candidate) -> Candidate:
+    """An element behind which others were left out."""
+    edit = Edit(rung="extract", kind="elision", confidence=0.0)
+    return msgspec.structs.replace(candidate, edits=(*candidate.edits, edit), left_open=None)
+
+
 def _unusable(candidate: Candidate) -> _Fit:
     """What was cut, has an elision, or cannot be read with certainty."""
     last = candidate.edits[-1] if candidate.edits else None
@@ -268,15 +300,24 @@ def _unusable(candidate: Candidate) -> _Fit:
     )
 
 
-def _counting(fits: list[_Fit]) -> list[_Fit]:
-    """Those that may be the answer, each with all the words since the one before it."""
-    found, between = list[_Fit](), ""
-    for fit in fits:
-        between += fit.between
-        if fit.is_unusable or not fit.errors:
-            found.append(msgspec.structs.replace(fit, between=between))
-            between = ""
-    return found
+def _chosen(fits: list[_Fit]) -> _Fit | None:
+    """The one that counts; `None` where nobody knows."""
+    counting = [at for at, fit in enumerate(fits) if fit.is_unusable or not fit.errors]
+    # What cannot be read may have been what counts: it is equal to nothing.
+    place = chosen(
+        [
+            Reading(value=object() if fits[at].is_unusable else fits[at].value, between=fits[at].between)
+            for at in counting
+        ]
+    )
+    if place is None:
+        return None
+    at = counting[place]
+    between = fits[at].between
+    if len(counting) == 1 and (is_example(between) or (len(fits) > 1 and is_no_answer(between))):
+        return msgspec.structs.replace(fits[at], errors=(_EXAMPLE,))
+    corrected = [fit for fit in fits[at + 1 :] if fit.errors and is_marked(fit.between)]
+    return corrected[-1] if corrected else fits[at]
 
 
 def _nearest(fits: list[_Fit]) -> _Fit:

@@ -48,6 +48,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How many problems, those of its parts included."""
     is_absent: bool = False
     """What stands here says that there is no value."""
+    is_doubtful: bool = False
+    """What stands here has more than one reading, of which no one is clear."""
 
     @property
     def fits(self) -> bool:

@@ -15,8 +15,11 @@ _SENTENCE = re.compile(
     r"(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|result)\s+is:?\s+(?P<rest>\S.*)", re.DOTALL | re.IGNORECASE
 )
 _OTHERWISE = re.compile(
-    r"\b(?:not|no|never|isn't|wrong|incorrect|previous|old|example|instead|draft|before|former|unlike|except|if|or|"
-    r"question|input|todo|maybe|perhaps|possibly|probably|guess)\b",
+    r"\b(?:not|no|never|isn't|wrong|incorrect|previous|earlier|old|last|next|first|second|step|line|example|e\.g\.|instead|"
+    r"draft|before|former|unlike|except|but|if|or|than|rather|other|alternative|opposite|contrary|question|input|todo|"
+    r"maybe|perhaps|possibly|probably|guess|estimated?|approx|approximately|about|around|roughly|circa|nearly|almost|"
+    r"least|most|min|minimum|max|maximum|up to|over|under|above|below|between|more|less|from|until|since|note|warning|"
+    r"error|hint|option|default)\b",
     re.IGNORECASE,
 )
 

@@ -39,6 +39,11 @@ class Shape:
         """Whether neither objects nor lists fit."""
         return self.kinds is not None and self.kinds <= _SCALARS
 
+    @property
+    def is_text(self) -> bool:
+        """Whether any text fits, and neither objects nor lists do."""
+        return self.is_scalar and _takes_text(self.root, 0)
+
     def is_valid(self, value: Any) -> bool:
         """Whether the value fits as it is. Never raises: what cannot be checked does not fit."""
         try:
@@ -117,6 +122,12 @@ def _validator(schema: WholeSchema) -> Validator:
     except ValueError as error:
         reason = str(error).partition("\n")[0]
         raise InvalidSchema(f"the schema is no JSON Schema: {reason[:200]}") from None
+
+
+def _takes_text(node: Node, depth: int) -> bool:
+    if depth > 8:
+        return False
+    return node.is_free_text or any(_takes_text(branch, depth + 1) for branch in node.branches)
 
 
 def _names(node: Node, depth: int) -> frozenset[str]:

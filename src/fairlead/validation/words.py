@@ -21,7 +21,6 @@ _GROUPED = re.compile(
 )
 _COMMA = re.compile(r"[+-]?(?:0|[1-9][0-9]*),[0-9]+")
 _SCALED = re.compile(r"(?P<number>[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?) ?(?P<scale>k|[a-z]+)", re.IGNORECASE)
-_ONE_NUMBER = re.compile(r"[+-]?[0-9]+,[0-9]+|[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-", "\u2019": "'"})
 
 _UNITS: Final = {
@@ -92,6 +91,10 @@ class Unclear(ValueError):
     """The text means no value, or more than one."""
 
 
+class Doubtful(Unclear):
+    """The text means more than one value."""
+
+
 def is_nothing(text: str) -> bool:
     """Whether the text stands where a value would, and is none: `N/A`, `unknown`, `-`, and the like."""
     return len(text) <= MAX_CHARS and text.strip().casefold() in _NOTHING
@@ -118,7 +121,8 @@ def number(text: str, *, whole: bool) -> int | float:
         whole: an integer is asked for, which decides what `1,234` is.
 
     Raises:
-        Unclear: no number, more than one, one with a unit, an approximate one, or a fraction where there can be none.
+        Unclear: no number, one with a unit, an approximate one, or a fraction where there can be none.
+        Doubtful: more than one number.
     """
     if len(text) > MAX_CHARS:
         raise Unclear("is not a number")
@@ -131,11 +135,6 @@ def number(text: str, *, whole: bool) -> int | float:
     if found is None:
         raise Unclear("is not one exact number without a unit")
     return _held(found, whole=whole, fraction="." in written)
-
-
-def may_be_one_number(text: str) -> bool:
-    """Whether digits with a separator can be one number, in whichever way they are read."""
-    return len(text) <= MAX_CHARS and bool(_ONE_NUMBER.fullmatch(text.strip().translate(_SPACES)))
 
 
 def _held(found: Decimal, *, whole: bool, fraction: bool) -> int | float:
@@ -170,7 +169,7 @@ def _from_doubtful(written: str, *, whole: bool) -> Decimal:
         return Decimal(written.replace(",", ""))
     if "." in written and not whole:
         return Decimal(written)
-    raise Unclear("can be read with thousands or with a fraction")
+    raise Doubtful("can be read with thousands or with a fraction")
 
 
 def _from_scaled(written: str) -> Decimal | None:
@@ -201,7 +200,10 @@ def _from_words(written: str) -> Decimal | None:
     amount = _dozens(written) if fraction == 0 else None
     if amount is None:
         amount = _cardinal(re.split(r"[ -]+", written))
-    return None if amount is None else sign * (amount + fraction)
+    if amount is None or (fraction and amount >= 1_000):
+        # Half of one, or half of a million?
+        return None
+    return sign * (amount + fraction)
 
 
 def _dozens(written: str) -> int | None:

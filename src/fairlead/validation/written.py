@@ -29,11 +29,10 @@ class Written:
         """A number or boolean as JSON writes it.
 
         Raises:
-            Unclear: it was written in more than one way, such as 1.1 and 1.10.
+            Unclear: the text writes it in another way, such as 1.10, which may be a version.
         """
         if not isinstance(value, float):
             return msgspec.json.encode(value).decode()
-        tokens = self._tokens.get(value, set()) or {repr(value)}
-        if len(tokens) > 1 or any("e" in token.casefold() for token in tokens):
-            raise Unclear("is a number that can be written in more than one way")
-        return next(iter(tokens))
+        if self._tokens.get(value, set()) - {repr(value)}:
+            raise Unclear("is a number that the text writes in another way than JSON")
+        return repr(value)
