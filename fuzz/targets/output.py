@@ -57,7 +57,7 @@ def _check_whole(text: str, value: Any) -> None:
 
 def _check_words(text: str, found: list[Candidate]) -> None:
     """A text that is one object or array, nearly so, keeps its words: but for comments, literals and hexadecimals."""
-    if len(found) != 1 or found[0].left_open != () or "\\" in text:
+    if len(found) != 1 or found[0].left_open != () or "\\" in text or "<" in text or "```" in text:
         return
     if any(edit.rung == "extract" for edit in found[0].edits):
         return

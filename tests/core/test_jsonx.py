@@ -112,12 +112,14 @@ def test_any_json_survives_prose_fences_and_tags(value, indent, data):
         ('{"a": 1}\n{"a": 2}\n', [{"a": 1}, {"a": 2}]),
         ('{"a": 1}, {"a": 2}', [{"a": 1}, {"a": 2}]),
         ("[1] says [2](http://x) and a[3] - [ ] do\n- [x] done", [[1]]),
+        ('1. {"a": 1}\n2. {"a": 2}', [{"a": 1}, {"a": 2}]),
         ("5", [5]),
         ('```\n"a"\n```', ["a"]),
         ("I cannot [see policy].", []),
         ("Note: [see policy]", []),
         ("f() { return x; } and {name} and [", []),
         ("[1 2 3]", []),
+        ("[a (b, c), d]", []),
         ("Sorry, no.", []),
         ("[,1]", []),
         ('{"a" what}', []),
@@ -132,8 +134,8 @@ def test_json_is_found_where_it_counts(text, values):
 
 def test_the_words_before_each_candidate_are_told():
     """Without marks of fences, tags and reasoning; punctuation alone is no words."""
-    text = "Draft:\n```json\n[1]\n```\n<think>x</think>Final <answer>[2]</answer>, [3]. End"
-    assert [one.between for one in find(text, repair=True)] == ["Draft:", "Final", ""]
+    text = "Draft:\n```json\n[1]\n```\n<think>x</think>Final <answer>[2]</answer>, [3]\n* [4]. End"
+    assert [one.between for one in find(text, repair=True)] == ["Draft:", "Final", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -246,6 +248,12 @@ def test_each_construct_that_is_not_json_is_read(text, value, kind):
         ('{"a": 1, "b" 2}', "unclear"),
         ("{a: 1, what is this}", "unclear"),
         ("[1, 2\nthree]", "unclear"),
+        ("[red, green, and blue]", "unclear"),
+        ("{a: Decimal('1.5')}", "unclear"),
+        ("{a: b'x'}", "unclear"),
+        ('["a, "b", c"]', "unclear"),
+        ('{"a": "C:\\Users\\new"}', "unclear"),
+        ('{"a": "b"\n\nNote: that is all\n', "unclear"),
         ("{price: 1,234}", "unclear"),
         ('{"a": {"b": [1, 2}, "c": 3}', "unclear"),
         ('{"a": {"b": 1}}, "c": 2}', "unclear"),
@@ -262,6 +270,8 @@ def test_each_construct_that_is_not_json_is_read(text, value, kind):
         ('{"a"', "cut"),
         ('{"a": 1, "b"', "cut"),
         ('{"a": 1, "b\nc": 2}', "unclear"),
+        ('{"a": 1, "\\ud800": 2}', "unclear"),
+        ('{"a": "' + 'b "c" ' * 1_000 + '"}', "unclear"),
         ('{"a": "x "y z "w" v"}', "unclear"),
         ("[1, 2", "cut"),
         ('[{"a": 1}', "cut"),
@@ -283,9 +293,14 @@ def test_no_part_of_what_cannot_be_read_is_a_candidate():
     assert faults(text) == ["elision"]
 
 
+def test_brackets_in_strings_end_no_region():
+    """What was skipped ends where its own bracket closes."""
+    assert read("[[{'a': ...}, '}]', `]`, \"]\"], {'b': 2}]") == []
+
+
 @pytest.mark.parametrize(
     ("text", "left_open"),
-    [('{"a": "b"', ("",)), ('{"a": {"b/c": {"d~": true', ("", "/a", "/a/b~1c")), ('{"a": [1, 2]', ("",)), ('{"a": 12\n', ("",)),
+    [('{"a": "b"', ("",)), ('{"a": {"b/c": {"d~": true', ("", "/a", "/a/b~1c")), ('{"a": [1, 2]', ("",)), ('{"a": 12\n', ("",)), ('{"a": "b" ```', ("",)),
      ('```json\n{"a": 12\n```\nDone', ("",)), ('<answer>{"a": 12</answer>', ("",)), ("{'a': null ", ("",))],
 )  # fmt: skip
 def test_objects_of_which_only_the_brace_is_missing_are_told(text, left_open):
@@ -342,7 +357,7 @@ def _loose_name(key, rng):
     return key if is_plain and rng.random() < 0.5 else _loose_string(key, rng).replace("\n", "\\n")
 
 
-NAMES = st.text("abcXYZ_é$ .", min_size=1, max_size=6)
+NAMES = st.text("abcXYZ_é$ .", min_size=1, max_size=6).filter(lambda name: name != "...")
 TEXTS = st.text("abc {}[]:,;=#/\\\n\t'\"`é😀-1.<>", max_size=12).filter(lambda text: text != "...")
 LOOSE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6) | TEXTS,

@@ -27,7 +27,8 @@ MAX_LOOSE_CHARS = 262_144
 MAX_SKIPPED_BRACKETS = 20_000
 
 _FENCE_TAIL = "` \t\r\n"
-_SEPARATORS = " ,;\t\r\n"
+_NO_WORDS = re.compile(r"[\s,;*\u2022>-]*(?:\d{1,4}[.)]\s*)?")
+"""What may stand between the items of a list: bullets, numbers, commas."""
 _CHECKBOX = re.compile(r"\[[ xX]?\](?=[ \t]+\S)")
 _ESCAPED = re.compile(r'[{\[]\s*(?:[{\[]\s*)*\\"')
 _ESCAPED_RUN = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -39,7 +40,9 @@ _RUNS_ON = re.compile(
 )
 _AFTER_NAME = re.compile(r"""["'\w]\s*:\s*\Z""")
 _LABEL = re.compile(r"(?:[-*#>\s]*[^\[\]{}\n]{0,80}[:=]\s*)?\s*")
-_TOKENS = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]]|```')
+_TOKENS = re.compile(
+    r"""\"(?:[^"\\\n]|\\.)*+"|(?<=[\s\[{,:(=])(?:'(?:[^'\\\n]|\\.)*+'|`(?:[^`\\\n]|\\.)++`)|[{}\[\]]|```"""
+)
 
 _LENIENT = json.JSONDecoder(strict=False)
 
@@ -144,7 +147,7 @@ class _Search:
 
     def _take_words(self, until: int) -> None:
         words = self.text[self.word_at : until]
-        if words.strip(_SEPARATORS):
+        if not _NO_WORDS.fullmatch(words):
             self.words.append(words)
             self.has_words = True
 

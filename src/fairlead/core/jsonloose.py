@@ -38,6 +38,7 @@ _LEFT_OUT = re.compile(
 _NAME = re.compile(r"[\w$][\w$.-]{0,63}(?: [\w$.-]{1,63}){0,4}(?=\s*(?::|=))")
 _NAME_START = re.compile(r"[\w$.-]*\s*")
 _SEPARATOR = re.compile(r"\s*(:|=>|=)")
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _CLOSERS = re.compile(r"(?:\s*[}\]]){1,1000}+")
 
 
@@ -128,6 +129,7 @@ class _Reader:
     def run(self) -> tuple[str, ...]:
         self._open(self.text[self.at])
         while self.stack:
+            before = self.at
             self._space()
             if self.at >= self.limit:
                 return self._ended()
@@ -139,6 +141,8 @@ class _Reader:
                 self._comma(frame, char)
             else:
                 if frame.awaits == "comma":
+                    if char not in jsonstring.OPENING and _BLANK_LINE.search(self.text, before, self.at):
+                        raise _Fault("unclear", self.at)
                     self.edit("missing_comma", path=self._place_path())
                 self._item(frame, char, was_missing=frame.awaits == "comma")
         return ()

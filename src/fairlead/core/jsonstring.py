@@ -30,7 +30,9 @@ _AFTER = {
     "element": re.compile(rf"\s*(?:[,;]|{_OVER}|(?<=\s)(?:{_QUOTED}|[{{\[]))"),
 }
 _KEY_WITHIN = re.compile(r'[,{\n]\s*"[^"\n]{0,200}"\s*:')
+_ELEMENT_WITHIN = re.compile(r'[,;]\s*"[^"\n]{0,200}"\s*[,;]')
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_CONTROL_ESCAPES = re.compile(r"(?<!\\)(?:\\\\)*\\[bfnrt]")
 _PLAIN_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _BEFORE_QUOTATION = frozenset(" \t\n([{=>:-\u2013—/,*_")
@@ -62,8 +64,8 @@ def quoted(text: str, at: int, limit: int, place: Place) -> Quoted | None:
     raw = text[at + 1 : end]
     kinds = [kind] if (kind := _KINDS.get(text[at], "curly_quotes")) else []
     if has_inner:
-        if _KEY_WITHIN.search(raw):
-            raise Unclear("a property may have begun within a string")
+        if _KEY_WITHIN.search(raw) or (place == "element" and _ELEMENT_WITHIN.search(raw)):
+            raise Unclear("a property or element may have begun within a string")
         kinds.append("inner_quotes")
     if _CONTROL.search(raw):
         if place == "key":
@@ -125,7 +127,11 @@ def _unescaped(raw: str) -> tuple[str, bool]:
         if escape in "\r\n":
             raise Unclear("a backslash stands before a line's end")
         wrong = True
-        return escape if escape in _CLOSING else match[0]
+        if escape in _CLOSING:
+            return escape
+        if _CONTROL_ESCAPES.search(raw):
+            raise Unclear("some backslashes of a string escape nothing, and others may")
+        return match[0]
 
     value = _ESCAPE.sub(meaning, raw)
     if not value.isascii():

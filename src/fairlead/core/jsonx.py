@@ -10,12 +10,11 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core import jsonfind, jsonplace
-from fairlead.core.jsonfind import Candidate
-from fairlead.core.jsonstrict import whole
+from fairlead.core import jsonfind, jsonplace, jsonstrict
 from fairlead.verdict import Edit
 
-__all__ = ["MAX_ENCODED", "Candidate", "bare", "find", "whole"]
+Candidate = jsonfind.Candidate
+whole = jsonstrict.whole
 
 MAX_ENCODED = 3
 """How often JSON is opened that stands in a JSON string."""
