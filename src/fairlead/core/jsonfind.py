@@ -12,11 +12,14 @@ from fairlead.core import jsonloose, jsonplace, jsonstrict
 from fairlead.core.jsonloose import Reading
 from fairlead.verdict import Edit
 
-MAX_CANDIDATES = 4_096
+MAX_CANDIDATES = 1_024
 """Of a text with more, nothing is known."""
 
 MAX_MISSES = 1_000
 """Of a text with more brackets that begin no JSON, nothing is known."""
+
+MAX_MARKS = 50_000
+"""Of a text with more brackets, fences and tags, nothing is known."""
 
 MAX_LOOSE_CHARS = 262_144
 """The longest JSON that is not well formed, and all of it in one text."""
@@ -24,19 +27,22 @@ MAX_LOOSE_CHARS = 262_144
 MAX_SKIPPED_BRACKETS = 20_000
 
 _FENCE_TAIL = "` \t\r\n"
-_SEPARATORS = " ,;\t\r\n"
+_NO_WORDS = re.compile(r"[\s,;*\u2022>-]*(?:\d{1,4}[.)]\s*)?")
+"""What may stand between the items of a list: bullets, numbers, commas."""
 _CHECKBOX = re.compile(r"\[[ xX]?\](?=[ \t]+\S)")
 _ESCAPED = re.compile(r'[{\[]\s*(?:[{\[]\s*)*\\"')
 _ESCAPED_RUN = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _STANDS_FOR_MORE = re.compile(r'"(?:\.\.\.|…)"')
-_CLOSERS = re.compile(r"(?:\s*[}\]])+")
+_CLOSERS = re.compile(r"(?:\s*[}\]]){1,1000}+")
 _RUNS_ON = re.compile(
     r"""\s*(?:,\s*)?(?:"[^"\n]{0,200}"|'[^'\n]{0,200}')\s*:|\s*,\s*[\w$]{1,64}\s*:"""
     r"""|\s*,\s*(?:"[^"\n]{0,200}"|'[^'\n]{0,200}'|-?\d[\d.]*)\s*[,\]}]"""
 )
 _AFTER_NAME = re.compile(r"""["'\w]\s*:\s*\Z""")
 _LABEL = re.compile(r"(?:[-*#>\s]*[^\[\]{}\n]{0,80}[:=]\s*)?\s*")
-_TOKENS = re.compile(r'"(?:[^"\\\n]|\\.)*+"|[{}\[\]]|```')
+_TOKENS = re.compile(
+    r"""\"(?:[^"\\\n]|\\.)*+"|(?<=[\s\[{,:(=])(?:'(?:[^'\\\n]|\\.)*+'|`(?:[^`\\\n]|\\.)++`)|[{}\[\]]|```"""
+)
 
 _LENIENT = json.JSONDecoder(strict=False)
 
@@ -82,6 +88,8 @@ def around(text: str, *, had_reasoning: bool = False, in_fence: bool = False, in
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate, and where it stands."""
+
     value: Any
     end: int
     edits: tuple[Edit, ...] = ()
@@ -89,6 +97,11 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     in_fence: bool = False
     in_tag: bool = False
     between: str = ""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it could not be read even with repairs."""
+        return self.left_open is None and self.edits[-1].kind != "not_json"
 
 
 class _Search:
@@ -104,6 +117,8 @@ class _Search:
         self.fence_until = -1
         self.orphan_at = -1
         self.tag_until = -1
+        self.last_fence = -1
+        self.marks = 0
         self.misses = 0
         self.loose_chars = 0
 
@@ -112,7 +127,8 @@ class _Search:
         self.word_at = at
         while (mark := jsonplace.MARK.search(self.text, at)) is not None:
             at = self._bracket(mark.start()) if mark["bracket"] else self._noise(mark)
-            if len(self.found) > MAX_CANDIDATES or self.misses > MAX_MISSES:
+            self.marks += 1
+            if len(self.found) > MAX_CANDIDATES or self.misses > MAX_MISSES or self.marks > MAX_MARKS:
                 raise _Unknowable
         self._take_words(len(self.text))
 
@@ -131,7 +147,7 @@ class _Search:
 
     def _take_words(self, until: int) -> None:
         words = self.text[self.word_at : until]
-        if words.strip(_SEPARATORS):
+        if not _NO_WORDS.fullmatch(words):
             self.words.append(words)
             self.has_words = True
 
@@ -175,10 +191,10 @@ class _Search:
     def _bracket(self, at: int) -> int:
         """Read what begins at a bracket; where to go on."""
         one = None if self._is_prose(at) else self._strict(at) or self._escaped(at) or self._loose(at)
-        if one is None:
+        if one is None or (self.text[at] == "[" and self.text.startswith("(", one.end)):
             self.misses += 1
             return at + 1
-        if one.left_open is None and self._orphan_close(at) < len(self.text):
+        if one.is_broken and self._orphan_close(at) < len(self.text):
             return self.orphan_at
         self._take_words(at)
         between = " ".join(self.words).strip()
@@ -206,8 +222,6 @@ class _Search:
             raise
         except ValueError:
             return None
-        if self.text[at] == "[" and self.text.startswith("(", end):
-            return None
         if _STANDS_FOR_MORE.search(self.text, at, end):
             return None
         return self._settled(at, _Found(value=value, end=end))
@@ -232,14 +246,14 @@ class _Search:
 
     def _escaped(self, at: int) -> _Found | None:
         """JSON in which each quote has a backslash before it."""
-        if not _ESCAPED.match(self.text, at, at + 64):
-            return None
-        run = _ESCAPED_RUN.match(self.text, at)
+        is_spent = self.loose_chars > MAX_LOOSE_CHARS
+        run = None if is_spent or not _ESCAPED.match(self.text, at, at + 64) else _ESCAPED_RUN.match(self.text, at)
         if run is None:
             return None
         try:
             value = jsonstrict.whole(_LENIENT.decode(f'"{run[0].rstrip(_FENCE_TAIL)}"'))
         except ValueError:
+            self.loose_chars += len(run[0])
             return None
         end = run.end() + self.text.startswith('"', run.end())
         return _Found(value=value, end=end, edits=(Edit(rung="extract", kind="encoded_twice"),))
@@ -249,8 +263,7 @@ class _Search:
         is_alone, is_labelled = self._line_before(at)
         try:
             reading = self._read(at, limit, words=is_alone or is_labelled)
-            last = jsonplace.last_fence(self.text) if reading.fault and self.fence_until >= at else -1
-            if limit < last:
+            if reading.fault and self.fence_until >= at and limit < (last := self._last_fence()):
                 again = self._read(at, last, words=is_alone or is_labelled)
                 reading = reading if again.fault else again
         except jsonloose.NoJson:
@@ -262,6 +275,11 @@ class _Search:
             return _Found(value=reading.value, end=end, edits=reading.edits, left_open=None)
         one = _Found(value=reading.value, end=reading.end, edits=reading.edits, left_open=reading.left_open)
         return self._settled(at, one)
+
+    def _last_fence(self) -> int:
+        if self.last_fence < 0:
+            self.last_fence = jsonplace.last_fence(self.text)
+        return self.last_fence
 
     def _read(self, at: int, limit: int, *, words: bool) -> Reading:
         cap = min(limit, at + MAX_LOOSE_CHARS - self.loose_chars)
@@ -281,6 +299,8 @@ class _Search:
         """Whether a list of words without quotes is one, and no remark in brackets."""
         if self.text[at] != "[" or all(edit.kind != "bare_text" for edit in reading.edits):
             return True
+        if reading.fault is not None:
+            return is_alone
         behind = self.text[reading.end : reading.end + 80].split("\n", 1)[0].strip(" \t\r.")
         is_last = not behind or behind.startswith(("```", "</"))
         return is_last and (is_alone or len(reading.value) > 1)

@@ -29,17 +29,17 @@ _SURE = frozenset({
 _BRACKETS = frozenset({"missing_brace", "wrong_bracket", "extra_bracket"})
 _CLOSES = {"{": "}", "[": "]"}
 
-_SPACE = re.compile(r"[\s\ufeff]*+(?:(?://|#)[^\r\n]*|/\*(?:(?!\*/).)*+\*/)?+", re.DOTALL)
-_COMMENT = re.compile(r"(?://|#)[^\r\n]*|/\*(?:(?!\*/).)*+\*/", re.DOTALL)
+_SPACE = re.compile(r"[\s\ufeff]*+(?:(?://|#)[^\r\n]*|/\*(?:(?!\*/).){0,4000}+\*/)?+", re.DOTALL)
 _LEFT_OUT = re.compile(
     r"\.\.\.|…|\b(?:etc|and so on|omitted|truncated|(?:rest|remaining|remainder|more|other|additional|same)\b"
     r".*\b(?:items?|fields?|elements?|entries|values?|rows?|as above|of the|here)|continue[sd]?)\b",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"[\w$][\w$.-]{0,63}(?: [\w$.-]{1,63}){0,4}(?=\s*(?::|=))")
-_QUOTED_NAME_END = re.compile(r"\s*(?::|=>?)")
+_NAME_START = re.compile(r"[\w$.-]*\s*")
 _SEPARATOR = re.compile(r"\s*(:|=>|=)")
-_CLOSERS = re.compile(r"(?:\s*[}\]])+")
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+_CLOSERS = re.compile(r"(?:\s*[}\]]){1,1000}+")
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +129,7 @@ class _Reader:
     def run(self) -> tuple[str, ...]:
         self._open(self.text[self.at])
         while self.stack:
+            before = self.at
             self._space()
             if self.at >= self.limit:
                 return self._ended()
@@ -140,6 +141,8 @@ class _Reader:
                 self._comma(frame, char)
             else:
                 if frame.awaits == "comma":
+                    if char not in jsonstring.OPENING and _BLANK_LINE.search(self.text, before, self.at):
+                        raise _Fault("unclear", self.at)
                     self.edit("missing_comma", path=self._place_path())
                 self._item(frame, char, was_missing=frame.awaits == "comma")
         return ()
@@ -168,27 +171,25 @@ class _Reader:
 
     def path(self) -> str:
         """Where the item is that is being read."""
-        parts = []
-        for frame in self.stack:
-            part = frame.key if isinstance(frame.value, dict) else str(len(frame.value))
-            parts.append(part)
-        return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+        frame = self.stack[-1]
+        part = frame.key if isinstance(frame.value, dict) else str(len(frame.value))
+        return f"{self._place_path()}/{_escaped(part)}"
 
     def _place_path(self) -> str:
         """Where the innermost container is."""
-        return _pointers(self.stack)[-1] if self.stack else ""
+        return _pointers(self.stack)[-1]
 
     def _space(self) -> None:
         while True:
-            match = _SPACE.match(self.text, self.at, self.limit)
-            if match is None or match.end() == self.at:
+            end = self._behind(_SPACE, self.at)
+            if end == self.at:
                 break
-            skipped = match[0].strip()
+            skipped = self.text[self.at : end].strip()
             if skipped:
                 if comment_leaves_out(skipped):
                     raise _Fault("elision", self.at)
                 self.edit("comment", path=self._place_path(), before=skipped)
-            self.at = match.end()
+            self.at = end
         if self.text.startswith("```", self.at, self.limit):
             self.limit = self.at
 
@@ -200,6 +201,8 @@ class _Reader:
             for pointer in pointers:
                 self.edit("missing_brace", path=pointer)
             return pointers
+        if not self.root:
+            raise NoJson
         raise _Fault("cut", self.limit)
 
     def _open(self, char: str) -> None:
@@ -238,18 +241,19 @@ class _Reader:
 
     def _close_rest(self) -> None:
         """A bracket of the wrong kind: read where nothing but brackets follow, for then all readings are the same."""
-        match = _CLOSERS.match(self.text, self.at, self.limit)
-        if match is None:
-            raise _Fault("unclear", self.at)
-        behind = _SPACE.match(self.text, match.end(), self.limit)
-        end = behind.end() if behind else match.end()
-        if self.text[end : min(end + 1, self.limit)] in (",", ";", ":", '"', "'"):
-            raise _Fault("unclear", self.at)
-        self.edit("wrong_bracket", path=self._place_path(), before=match[0])
-        for at in range(match.start(), match.end()):
+        start, end = self.at, self._behind(_CLOSERS, self.at)
+        behind = self._behind(_SPACE, end)
+        if self.text[behind : min(behind + 1, self.limit)] in (",", ";", ":", '"', "'"):
+            raise _Fault("unclear", start)
+        self.edit("wrong_bracket", path=self._place_path(), before=self.text[start:end])
+        for at in range(start, end):
             if self.text[at] in "}]" and self.stack:
                 self.at = at + 1
                 self._close_nearest(self.text[at])
+
+    def _behind(self, pattern: re.Pattern[str], at: int) -> int:
+        match = pattern.match(self.text, at, self.limit)
+        return match.end() if match else at
 
     def _close_nearest(self, char: str) -> None:
         wanted = dict if char == "}" else list
@@ -323,8 +327,8 @@ class _Reader:
 
     def _cut_or_unclear(self) -> _Fault:
         rest = self.text[self.at : min(self.at + 128, self.limit)]
-        is_name = self.at + len(rest) == self.limit and re.fullmatch(r"[\w$.-]*\s*", rest)
-        return _Fault("cut" if is_name else "unclear", self.at)
+        is_name = self.at + len(rest) == self.limit and _NAME_START.fullmatch(rest) is not None
+        return _Fault("cut" if is_name or rest.startswith("/*") else "unclear", self.at)
 
     def _quoted_name(self, *, first: bool) -> str:
         try:
@@ -393,8 +397,12 @@ def _pointers(stack: list[_Frame]) -> list[str]:
     pointers = [""]
     for frame in stack[:-1]:
         part = frame.key if isinstance(frame.value, dict) else str(len(frame.value) - 1)
-        pointers.append(f"{pointers[-1]}/{part.replace('~', '~0').replace('/', '~1')}")
+        pointers.append(f"{pointers[-1]}/{_escaped(part)}")
     return pointers
+
+
+def _escaped(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
 
 
 def _clip(text: str) -> str:

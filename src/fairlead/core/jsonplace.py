@@ -10,17 +10,22 @@ _FENCE = r"(?:```+|~~~+)[ \t]*(?:[\w+.#-]+(?=[ \t]*(?:[\r\n]|\Z|[{\[])))?"
 
 MARK = re.compile(
     rf"(?P<bracket>[{{\[])|(?P<fence>{_FENCE})"
-    rf"|<(?P<closes>/?)(?:(?P<reasoning>{_REASONING})|(?P<tag>{_ANSWER}))(?:\s[^<>]{{0,200}})?>",
+    rf"|<(?=[/trsaojf])(?P<closes>/?)(?:(?P<reasoning>{_REASONING})|(?P<tag>{_ANSWER}))(?:\s[^<>]{{0,200}})?>",
     re.IGNORECASE,
 )
 """The next thing that matters to who looks for JSON."""
 
-_OPENS = re.compile(rf"<({_REASONING})(?:\s[^<>]{{0,200}})?>", re.IGNORECASE)
+MAX_TAGS = 100_000
+"""Of a text with more angle brackets, nothing is known."""
+
+_OPENS = re.compile(rf"<(?=[trs])({_REASONING})(?:\s[^<>]{{0,200}})?>", re.IGNORECASE)
 _CLOSES = re.compile(rf"</(?:{_REASONING})\s*>", re.IGNORECASE)
 _CLOSES_ONE = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in _REASONING.split("|")}
 _CLOSES_TAG = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in _ANSWER.split("|")}
 _FENCE_END = re.compile(r"^[ \t]*(?:```+|~~~+)[ \t]*\r?$", re.MULTILINE)
-_NOISE = re.compile(rf"{_FENCE}|</?(?:{_ANSWER})(?:\s[^<>]{{0,200}})?>", re.IGNORECASE)
+_TAG_MARK = rf"<(?=[/aojrf])/?(?:{_ANSWER})(?:\s[^<>]{{0,200}})?>"
+_TAG = re.compile(_TAG_MARK, re.IGNORECASE)
+_NOISE = re.compile(rf"{_FENCE}|{_TAG_MARK}", re.IGNORECASE)
 
 
 def reasoning_end(text: str, name: str, at: int) -> int:
@@ -69,6 +74,16 @@ def without_reasoning(text: str) -> str:
     joined = "".join(pieces)
     ends = [match.end() for match in _CLOSES.finditer(joined)]
     return joined[ends[-1] :] if ends else joined
+
+
+def has_fence(text: str) -> bool:
+    """Whether a fence's mark stands in it."""
+    return "```" in text or "~~~" in text
+
+
+def has_tag(text: str) -> bool:
+    """Whether an answer tag stands in it."""
+    return _TAG.search(text) is not None
 
 
 def without_noise(text: str) -> str:

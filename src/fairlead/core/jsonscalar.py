@@ -34,7 +34,10 @@ _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _WORDS = re.compile(r"""[^,;\n\r{}\[\]"`“”]+""")
 _ELISION = re.compile(r"\.\.\.|…|^etc\b|^and so on\b", re.IGNORECASE)
-_UNCLEAR = re.compile(r"\s(?://|#|/\*)|:\s|[\w$]\s*=|</|^['\u2018\u2019#/(]|^[\d.\s]+\s[\d.\s]+$|^\\")
+_UNCLEAR = re.compile(
+    r"\s(?://|#|/\*)|:\s|[\w$]\s*=|</|^['\u2018\u2019#/(\\]|^[\d.\s]+\s[\d.\s]+$|\w\(|^(?:and|or)\s|^[brufBRUF]{1,2}'.*'$"
+)
+"""A comment, a second value, markup, an expression, the last of an enumeration: not one value in plain words."""
 _STAND_INS = frozenset({"string", "str", "number", "integer", "int", "float", "boolean", "bool", "array", "list",
                         "object", "dict", "any", "date", "datetime", "enum"})  # fmt: skip
 
@@ -105,6 +108,6 @@ def _words(text: str, at: int, limit: int) -> Scalar:
     if (words.startswith("<") and words.endswith(">")) or words.lower() in _STAND_INS:
         raise Unreadable("stand_in")
     end = match.end()
-    if _UNCLEAR.search(words) or (end < limit and text[end] not in ",;\n\r}]"):
+    if _UNCLEAR.search(words) or words.count("(") != words.count(")") or (end < limit and text[end] not in ",;\n\r}]"):
         raise Unreadable("unclear")
     return Scalar(value=words, end=end, kind="bare_text", may_go_on=True)

@@ -57,10 +57,7 @@ def _has_no_duplicates(body: str, value: Any) -> bool:
     """Whether as many quotes are in the value, written again, as in the text; `False`: one has to look closely."""
     if ":" not in body:
         return True
-    try:
-        written = _ENCODE(value)
-    except (OverflowError, msgspec.MsgspecError, RecursionError):
-        return False
+    written = _ENCODE(value)
     return written.count(b'"') == body.count('"') and "\\u0022" not in body
 
 

@@ -25,12 +25,14 @@ _QUOTED = r"""(?:"[^"\n]{0,200}"|'[^'\n]{0,200}'|`[^`\n]{0,200}`|[“”][^“�
 _KEY = rf"(?:{_QUOTED}|[\w$][\w$.-]{{0,63}})\s*(?::|=)"
 _OVER = r"[}\]]|\Z|//|/\*|#|```"
 _AFTER = {
-    "key": re.compile(r"\s*(?::|=)"),
+    "key": re.compile(""),
     "property": re.compile(rf"\s*(?:[,;]\s*(?:{_KEY}|{_OVER}|,|\.\.\.|…)|{_OVER}|{_QUOTED}\s*(?::|=)|(?<=\s){_KEY})"),
     "element": re.compile(rf"\s*(?:[,;]|{_OVER}|(?<=\s)(?:{_QUOTED}|[{{\[]))"),
 }
 _KEY_WITHIN = re.compile(r'[,{\n]\s*"[^"\n]{0,200}"\s*:')
+_ELEMENT_WITHIN = re.compile(r'[,;]\s*"[^"\n]{0,200}"\s*[,;]')
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_CONTROL_ESCAPES = re.compile(r"(?<!\\)(?:\\\\)*\\[bfnrt]")
 _PLAIN_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _BEFORE_QUOTATION = frozenset(" \t\n([{=>:-\u2013—/,*_")
@@ -62,8 +64,8 @@ def quoted(text: str, at: int, limit: int, place: Place) -> Quoted | None:
     raw = text[at + 1 : end]
     kinds = [kind] if (kind := _KINDS.get(text[at], "curly_quotes")) else []
     if has_inner:
-        if _KEY_WITHIN.search(raw):
-            raise Unclear("a property may have begun within a string")
+        if _KEY_WITHIN.search(raw) or (place == "element" and _ELEMENT_WITHIN.search(raw)):
+            raise Unclear("a property or element may have begun within a string")
         kinds.append("inner_quotes")
     if _CONTROL.search(raw):
         if place == "key":
@@ -88,8 +90,6 @@ def _end(text: str, at: int, limit: int, place: Place) -> tuple[int, bool]:
             continue
         if not inside and after.match(text, quote + 1, limit):
             return quote, inner > 0
-        if place == "key":
-            raise Unclear("a name is not followed by a colon")
         before, behind = text[quote - 1], text[quote + 1 : min(quote + 2, limit)]
         if text[quote] in "'\u2019" and before.isalnum() and (behind.isalnum() or (before == "s" and behind == " ")):
             continue
@@ -124,8 +124,14 @@ def _unescaped(raw: str) -> tuple[str, bool]:
             return plain
         if len(escape) > 1:
             return chr(int(escape[1:], 16))
+        if escape in "\r\n":
+            raise Unclear("a backslash stands before a line's end")
         wrong = True
-        return escape if escape in _CLOSING else match[0]
+        if escape in _CLOSING:
+            return escape
+        if _CONTROL_ESCAPES.search(raw):
+            raise Unclear("some backslashes of a string escape nothing, and others may")
+        return match[0]
 
     value = _ESCAPE.sub(meaning, raw)
     if not value.isascii():

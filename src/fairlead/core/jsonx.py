@@ -10,12 +10,11 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core import jsonfind, jsonplace
-from fairlead.core.jsonfind import Candidate
-from fairlead.core.jsonstrict import whole
+from fairlead.core import jsonfind, jsonplace, jsonstrict
 from fairlead.verdict import Edit
 
-__all__ = ["MAX_ENCODED", "Candidate", "bare", "find", "whole"]
+Candidate = jsonfind.Candidate
+whole = jsonstrict.whole
 
 MAX_ENCODED = 3
 """How often JSON is opened that stands in a JSON string."""
@@ -31,11 +30,18 @@ def find(text: str, *, repair: bool) -> list[Candidate]:
         text.encode()
     except UnicodeEncodeError:
         return []
+    if text.count("<") > jsonplace.MAX_TAGS:
+        return []
     return _find(text, repair=repair, opened=0)
 
 
 def bare(text: str) -> str:
-    """The text without byte order mark, reasoning, fences and answer tags: what a scalar answer is read from."""
+    """The text without byte order mark, reasoning, fences and answer tags: what a scalar answer is read from.
+
+    Empty where reasoning is never closed, or where there are more tags than are looked at.
+    """
+    if text.count("<") > jsonplace.MAX_TAGS:
+        return ""
     return jsonplace.without_noise(jsonplace.without_reasoning(text)).strip("\ufeff \t\r\n\f\v")
 
 
@@ -57,4 +63,10 @@ def _scalar(text: str, value: Any, *, repair: bool, opened: int) -> list[Candida
         if found:
             edit = Edit(rung="extract", kind="encoded_twice")
             return [msgspec.structs.replace(one, edits=(edit, *one.edits)) for one in found]
-    return [Candidate(value=value, edits=jsonfind.around(text, in_fence="```" in text), left_open=(), between="")]
+    edits = jsonfind.around(
+        text,
+        had_reasoning=jsonplace.without_reasoning(text) != text,
+        in_fence=jsonplace.has_fence(text),
+        in_tag=jsonplace.has_tag(text),
+    )
+    return [Candidate(value=value, edits=edits, left_open=(), between="")]
