@@ -22,20 +22,6 @@ from fairlead.validation.locales import habits
 from fairlead.validation.normalise import LOCALE_KEYWORD, TYPE_KEYWORD, Unclear
 from fairlead.validation.types import TYPES
 
-__all__ = [
-    "Boolish",
-    "CountryCode",
-    "CurrencyCode",
-    "DateTimeTZ",
-    "Email",
-    "ISODate",
-    "Locale",
-    "Money",
-    "Percent",
-    "Phone",
-    "Time24",
-]
-
 
 class _Located(str):
     """A text with the locale that it is written in."""
@@ -45,8 +31,8 @@ class _Located(str):
 
     @classmethod
     def mark(cls, value: Any, locale: str) -> Any:
-        """The value with each text in it marked, but for those that are marked already."""
-        if isinstance(value, str) and not isinstance(value, cls):
+        """The value with each text in it marked; the last mark is that of the nearest field."""
+        if isinstance(value, str):
             marked = cls(value)
             marked.locale = locale
             return marked

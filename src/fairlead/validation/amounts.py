@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from fairlead.validation.locales import habits
@@ -61,7 +61,9 @@ def _split(digits: str, decimal: str | None, *, point_first: bool) -> tuple[str,
     if not fraction.isdecimal():
         raise Unclear(f"{digits!r:.60} is not a number")
     if len(set(marks)) == 2 or re.search(r"[^0-9.,]", whole):
-        return _only_grouped(digits, whole, fraction, last)
+        if last in whole:
+            raise Unclear(f"{digits!r:.60} is not a number")
+        return whole, fraction
     if len(marks) > 1:
         return digits, ""
     if len(fraction) != 3 or len(whole) > 3 or whole in ("", "0"):
@@ -73,15 +75,6 @@ def _split(digits: str, decimal: str | None, *, point_first: bool) -> tuple[str,
     return (whole, fraction) if last == decimal else (digits, "")
 
 
-def _only_grouped(digits: str, whole: str, fraction: str, last: str) -> tuple[str, str]:
-    """The last of two marks stands before the fraction, and is the only one of its kind."""
-    if last in whole:
-        if _INDIAN.fullmatch(digits) or _GROUPED.fullmatch(digits):
-            return digits, ""
-        raise Unclear(f"{digits!r:.60} is not a number")
-    return whole, fraction
-
-
 def read_percent(value: Any, locale: str | None) -> int | float:
     """A number of hundredths: 45 from `45%`; a number in JSON is one already.
 
@@ -89,7 +82,7 @@ def read_percent(value: Any, locale: str | None) -> int | float:
         Unclear: a text without a percent sign, as `"0.45"` may be 45 %.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise Unclear("must be a finite number")
         return value
     if not isinstance(value, str):
@@ -157,10 +150,8 @@ def _from_object(value: Mapping[str, Any], locale: str | None) -> dict[str, str]
 
 def _plain(amount: float | Decimal) -> str:
     """A number without an exponent."""
-    try:
+    if isinstance(amount, float | Decimal) or abs(amount) < 10**_MOST_DIGITS:
         exact = Decimal(str(amount))
         if exact.is_finite() and abs(exact.adjusted()) < _MOST_DIGITS:
             return f"{exact:f}"
-    except InvalidOperation:
-        pass
-    raise Unclear("`amount` must be a finite number of at most 40 digits")
+    raise Unclear(f"`amount` must be a finite number of at most {_MOST_DIGITS} digits")

@@ -13,9 +13,8 @@ from fairlead.validation.dates import Moment, read_date, read_moment
 from fairlead.validation.patterns import fits, meaning
 from fairlead.validation.times import Clock, read_clock
 from fairlead.validation.types import TYPES
-from fairlead.validation.unclear import Normaliser, Unclear
-
-__all__ = ["FORMATS", "LOCALE_KEYWORD", "TYPE_KEYWORD", "Normaliser", "Unclear", "normaliser_for"]
+from fairlead.validation.unclear import Normaliser as Normaliser  # noqa: PLC0414 - who reads values takes both from here
+from fairlead.validation.unclear import Unclear as Unclear  # noqa: PLC0414 - as above
 
 TYPE_KEYWORD = "x-fairlead-type"
 """Names one of `TYPES` in a JSON Schema."""
@@ -25,6 +24,7 @@ LOCALE_KEYWORD = "x-fairlead-locale"
 _TIME = re.compile(
     r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]{1,20})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
 )
+_SHORT = re.compile(r"\s*[0-9]{1,2}:[0-9]{2}\s*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
@@ -52,10 +52,16 @@ def normaliser_for(schema: Mapping[str, Any]) -> Normaliser | None:
     if not _takes_text(schema):
         return None
     pattern = pattern if isinstance(pattern, str) else None
+    loose = False
     if not isinstance(form, str):
-        form = meaning(pattern) if pattern else None
-    read = _BY_FORMAT.get(form or "")
-    return None if read is None else _located(schema, _only_text(partial(read, pattern)))
+        form = (meaning(pattern) if pattern else None) or ""
+        loose, form = form.startswith("loose "), form.removeprefix("loose ")
+    read = _BY_FORMAT.get(form)
+    if read is None:
+        return None
+    return _located(
+        schema, _only_text(partial(_loosely, read, pattern) if loose and pattern else partial(read, pattern))
+    )
 
 
 def _takes_text(schema: Mapping[str, Any]) -> bool:
@@ -78,12 +84,19 @@ def _only_text(read: Normaliser) -> Normaliser:
     return lambda value, locale: read(value, locale) if isinstance(value, str) else value
 
 
-def _time(pattern: str | None, value: str, _: str | None, *, loose: bool = False) -> str:
+def _loosely(read: Callable[[str | None, str, str | None], str], pattern: str, value: str, locale: str | None) -> str:
+    """What fits already may be a length of time or a number, and stays; `2:30` may be one as well."""
+    if fits(pattern, value):
+        return value
+    if _SHORT.fullmatch(value) and not fits(pattern, "14:30"):
+        raise Unclear(f"{value!r:.60} may be a time of day or a length of time; write `14:30:00`")
+    return read(pattern, value, locale)
+
+
+def _time(pattern: str | None, value: str, _: str | None) -> str:
     if pattern is None and _TIME.fullmatch(value):
         return value.upper()
     clock = read_clock(value)
-    if loose and clock.bare and clock.second is None and not fits(pattern or "", "14:30"):
-        raise Unclear(f"{value!r:.60} may be a time of day or a length of time; write `14:30:00`")
     return _first(pattern, _time_forms(clock))
 
 
@@ -138,9 +151,8 @@ def _email(_pattern: str | None, value: str, _: str | None) -> str:
         return value
 
 
-_BY_FORMAT: Mapping[str, Callable[[str | None, Any, str | None], Any]] = {
+_BY_FORMAT: Mapping[str, Callable[[str | None, str, str | None], str]] = {
     "time": _time,
-    "loose time": partial(_time, loose=True),
     "date": _date,
     "date-time": _moment,
     "email": _email,

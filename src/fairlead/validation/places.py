@@ -16,8 +16,15 @@ from fairlead.validation.unclear import Unclear, tidy
 WANTED_COUNTRY = "a country's code of ISO 3166 such as `DE`, or its English name"
 WANTED_CURRENCY = "a currency's code of ISO 4217 such as `EUR`, or its English name"
 
-_WORDS_TOO = frozenset({"no", "na", "all"})
-"""Codes that are words of no value, unless they stand in capital letters."""
+_WORDS_TOO = frozenset({"no", "na", "and", "are", "can", "nor", "per", "all", "try", "top"})
+"""Codes that are common words, unless they stand in capital letters."""
+
+_TURNED = re.compile(r"([^,()]+)(?:, | \()([^,()]+)\)?")
+"""`Korea, Republic of` and `Korea (Republic of)`, as lists have it."""
+
+_SIGN_AND_CODE = re.compile(
+    r"(?P<code>[A-Za-z]{3}) ?(?P<sign>[^\w\s.,]+)|(?P<sign2>[^\w\s.,]+) ?(?P<code2>[A-Za-z]{3})"
+)
 
 _AMBIGUOUS_COUNTRIES = {
     "america": "`US`, or a continent",
@@ -80,7 +87,8 @@ def read_country(value: Any, _: str | None) -> str:
     if (code := _code(text, codes)) is not None:
         return code
     name = _key(text)
-    if (code := names.get(name)) is not None:
+    turned = _TURNED.fullmatch(text)
+    if (code := names.get(name) or (names.get(_key(f"{turned[2]} {turned[1]}")) if turned else None)) is not None:
         return code
     if (which := _AMBIGUOUS_COUNTRIES.get(name)) is not None:
         raise Unclear(f"{value!r:.60} may be {which}; write the code")
@@ -109,6 +117,10 @@ def possible_currencies(value: Any, locale: str | None) -> frozenset[str]:
     codes, names = _currencies()
     if (code := _code(text, codes)) is not None:
         return frozenset({code})
+    if both := _SIGN_AND_CODE.fullmatch(text):
+        parts = [part for part in both.groups() if part]
+        if shared_by_both := possible_currencies(parts[0], None) & possible_currencies(parts[1], None):
+            return shared_by_both
     sign, name = text.casefold().removesuffix("."), _singular(_key(text))
     shared = _BY_REGION.get(sign) or _BY_REGION.get(name) or {}
     code = shared.get(habits(locale).region or "") or _SIGNS.get(sign) or names.get(name)

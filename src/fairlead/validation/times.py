@@ -18,13 +18,16 @@ _CLOCK = re.compile(
     r" ?(?P<rest>[^0-9.,:].*|)"
 )
 _MILITARY = re.compile(r"(?P<hour>[0-9]{2})(?P<minute>[0-9]{2}) ?(?:h|hours|hrs)(?P<rest>)")
+"""Hours beside four digits are a time; beside fewer, a length of time."""
 _REST = re.compile(
-    r"(?P<mark>uhr|h|hours|hrs|hr|o'clock|o’clock)?\.? ?"  # noqa: RUF001 - a curly apostrophe is meant
+    r"(?P<mark>uhr|h|o'clock|o’clock)?\.? ?"  # noqa: RUF001 - a curly apostrophe is meant
     r"(?P<half>a\.? ?m\.?|p\.? ?m\.?|in the (?:morning|afternoon|evening))? ?"
     r"\(?(?P<offset>z|utc|gmt|(?:utc|gmt)? ?[+-] ?[0-9]{1,2}(?::?[0-9]{2})?)?\)?"
 )
 _OFFSET = re.compile(r"(?P<name>utc|gmt)? ?(?P<sign>[+-]) ?(?P<hours>[0-9]{1,2}):?(?P<minutes>[0-9]{2})?")
 _MOST_OFFSET_HOURS = 14
+_PARTS = {"in the morning": range(1, 12), "in the afternoon": range(12, 19), "in the evening": range(16, 24)}
+"""The hours that are called so by everybody."""
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +41,6 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """The digits behind the point."""
     offset: str | None = None
     """`Z` or `+02:00`; `None` for a local time."""
-    bare: bool = False
-    """It is written with a colon alone, as a length of time may be."""
 
     def written(self, *, seconds: bool = True, digits: int | None = None) -> str:
         """`14:30:00`, with its fraction and offset; `digits` is how many stand behind the point."""
@@ -70,15 +71,16 @@ def read_clock(value: Any, *, iso: bool = False) -> Clock:
     sep, second = (parts.get("sep") or "").strip(), parts.get("second")
     if sep == "." and not (rest["half"] or rest["mark"]):
         raise Unclear(f"{value!r:.60} may be a time or a number; write `14:30:00`")
-    if not parts.get("minute") and not (sep or rest["half"]) and rest["mark"] in (None, "o'clock", "o’clock"):  # noqa: RUF001
+    if not (parts.get("minute") or rest["half"]):
         return _on_the_hour(value, int(parts["hour"]), rest)
+    if sep == ":" and rest["mark"] == "h":
+        raise Unclear(f"{value!r:.60} may be a time of day or a length of time; write `14:30:00`")
     clock = Clock(
         hour=_hour(value, int(parts["hour"]), rest["half"]),
         minute=int(parts.get("minute") or 0),
         second=None if second is None else int(second),
         fraction=parts.get("fraction") or "",
         offset=read_offset(rest["offset"], bare_minus=iso or second is not None),
-        bare=sep == ":" and not (rest["half"] or rest["mark"]),
     )
     return _checked(value, clock)
 
@@ -107,7 +109,7 @@ def read_offset(text: str | None, *, bare_minus: bool = True) -> str | None:
 
 
 def _on_the_hour(value: Any, hour: int, rest: re.Match[str]) -> Clock:
-    """An hour alone is clear where it says `o'clock` and is past noon, as 14 is."""
+    """An hour alone is clear where it says that it is one and is past noon, as in `14h` and `14 Uhr`."""
     if rest["mark"] and 13 <= hour <= 23:
         return Clock(hour=hour, offset=read_offset(rest["offset"], bare_minus=False))
     raise Unclear(f"{value!r:.60} may be in the morning or in the afternoon; write `07:00:00` or `7 pm`")
@@ -118,13 +120,12 @@ def _hour(value: Any, hour: int, half: str | None) -> int:
     if half is None:
         return hour
     morning = half.startswith("a") or half.endswith("morning")
-    if half.startswith("in") and (hour == 12 if not half.endswith("afternoon") else 6 < hour < 12):
-        raise Unclear(f"{value!r:.60} has two readings; write it as `14:30:00`")
     if (morning and hour > 12) or (not morning and hour == 0):
         raise Unclear(f"{value!r:.60} contradicts itself; write it as `14:30:00`")
-    if morning:
-        return hour % 12
-    return hour if hour >= 12 else hour + 12
+    found = hour % 12 if morning else hour if hour >= 12 else hour + 12
+    if half in _PARTS and found not in _PARTS[half]:
+        raise Unclear(f"{value!r:.60} has two readings; write it as `14:30:00`")
+    return found
 
 
 def _checked(value: Any, clock: Clock) -> Clock:

@@ -63,7 +63,8 @@ def _boolish(value: Any, _: str | None) -> bool:
             return word in _TRUE
     elif isinstance(value, bool | int | float) and value in (0, 1):
         return bool(value)
-    raise Unclear(f"{value!r:.40} is neither true nor false; write one of these")
+    shown = f"{value!r:.40}" if isinstance(value, str) else "this"
+    raise Unclear(f"{shown} is neither true nor false; write one of these")
 
 
 def _text(description: str, **more: str) -> dict[str, str]:
