@@ -51,6 +51,11 @@ def test_a_correction_counts(words):
         "Before the final check I had",
         "The final answer stands. An example of a wrong one:",
         "not corrected yet:",
+        "That is my final answer. For comparison, the other reading:",
+        " was the final one.\n",
+        "If you want the final version, ask. Until then:",
+        "Final check of the input:",
+        "Actual answer unclear:",
     ],
 )
 def test_other_words_leave_it_open(words):
@@ -66,6 +71,15 @@ def test_what_is_introduced_as_no_answer_does_not_count(words):
     """The one behind it does."""
     assert place((words, 1), ("Answer:", 2)) == 1
     assert place((words, 1), ("An example:", 2)) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["It is not easy to say, it may be", "The draft is what counts:", "This is not an example:", "No template:"],
+)
+def test_what_is_not_introduced_as_no_answer_may_be_one(words):
+    """The words deny it, or speak of something else."""
+    assert place((words, 1), ("The other:", 2)) is None
 
 
 def test_the_format_that_was_asked_for_is_no_example():

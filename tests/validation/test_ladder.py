@@ -148,6 +148,12 @@ def test_a_correction_that_does_not_fit_leaves_no_answer():
     assert [error.path for error in climb(text, PERSON).errors] == ["/age"]
 
 
+@pytest.mark.parametrize("text", ["[1, 2][3]", "see [1][2] for more"])
+def test_lists_side_by_side_are_references(text):
+    """None of them is the answer."""
+    assert not climb(text, compile_shape({"type": "array", "items": {"type": "integer"}})).fits
+
+
 def test_an_example_alone_is_no_answer():
     """Nor is one beside an answer that does not fit."""
     assert not climb('For example: {"first_name": "Ada", "age": 1}', PERSON).fits

@@ -48,7 +48,7 @@ HOSTILE = {
     "spaces": ({"type": "integer"}, "a" + " " * 1_000_000 + "b"),
     "labels": ({"enum": ["a", "b"]}, "a: " * 300_000),
     "markup": ({"enum": ["a", "b"]}, "*" * 1_000_000),
-    "fences": ({"type": "object"}, ("`" * 2_000 + " x {} ") * 300),
+    "fences": ({"type": "object", "required": ["a"]}, ("`" * 2_000 + " x {} ") * 300),
     "brackets and quotes": ({"type": "object"}, "x{[\"'" * 200_000),
     "numbers as strings": (INTEGERS, json.dumps(["1"] * 200_000)),
     "a long list in a string": (INTEGERS, json.dumps("1," * 100_000 + "x")),

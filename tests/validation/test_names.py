@@ -27,6 +27,11 @@ def test_a_misspelt_name_is_the_one_property_that_is_near():
         (["nik", "nic"], ["nick"], []),
         (["totel"], ["total", "hotel"], []),
         (["userName"], ["user_name", "username"], []),
+        (["invalid"], ["is_valid"], []),
+        (["is_inactive"], ["is_active"], []),
+        (["option_b"], ["option_a"], []),
+        (["optionB"], ["optionA"], []),
+        (["cantEdit"], ["can_edit"], []),
     ],
 )
 def test_a_name_that_may_be_several_things_is_doubtful(unknown, missing, present):

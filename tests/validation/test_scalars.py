@@ -15,7 +15,6 @@ from fairlead.validation.written import Written
     [
         "positive",
         "**positive**",
-        "Positive label: positive"[16:],
         "Answer: positive.",
         "**Sentiment:** positive",
         "Sentiment = `positive`",
@@ -40,6 +39,9 @@ def test_a_label_markup_quotes_and_a_full_stop_are_left_out(text):
         "At least: 5",
         "This is what I would call the answer: positive",
         "Previous answer: positive",
+        "Rejected: positive",
+        "HTTP status: 500",
+        "False: true",
         "x" * MAX_CHARS + ": positive",
     ],
 )

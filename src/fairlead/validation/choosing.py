@@ -11,13 +11,28 @@ import msgspec
 
 from fairlead.validation.node import same
 
-_FINAL = re.compile(r"\b(?:final|corrected|correction|revised|updated|actual answer|instead)\b", re.IGNORECASE)
-_NO_ANSWER = re.compile(r"\b(?:examples?|template|for instance|schema|draft|not|format)\b|\be\.g\.", re.IGNORECASE)
-_ASKED_FORMAT = re.compile(
-    r"\b(?:in|as|into|using|follow(?:s|ing)?|match(?:es|ing)?|to|with)\s+(?:\w+\s+){0,3}(?:format|schema)\b|\bjson format\b",
+_FINAL = re.compile(
+    r"\b(?:corrected|correction|revised|updated|actual answer|instead)\b"
+    r"|\bfinal(?:\s+(?:answer|version|result|output|response|json|object|data|form|value|one|verdict)\b|\s*[*_`:.\-]|\s*$)",
     re.IGNORECASE,
 )
-_BACKWARD = re.compile(r"\b(?:above|before|previous|earlier|prior|first|old)\b", re.IGNORECASE)
+_NO_ANSWER = re.compile(r"\b(?:examples?|template|for instance|schema|draft|format)\b|\be\.g\.", re.IGNORECASE)
+_NOT_THIS = re.compile(r"\bnot\b[^,.;]{0,30}$", re.IGNORECASE)
+_DENIED = re.compile(r"\b(?:not|no|without|counts?|never)\b|n't\b", re.IGNORECASE)
+_ASKED_FORMAT = re.compile(
+    r"\b(?:in|as|into|using|follow(?:s|ing)?|match(?:es|ing)?|to|with)\s+(?:\w+\s+){0,3}(?:format|schema)\b"
+    r"|\bjson format\b",
+    re.IGNORECASE,
+)
+_OTHERWISE = re.compile(
+    r"\b(?:above|before|previous|earlier|prior|first|old|unclear|unsure|unknown|pending|maybe|perhaps|may|might|could|if"
+    r"|until|input|question|prompt|request|query|source|original|other|alternative|comparison|not|no|never)\b|n't\b",
+    re.IGNORECASE,
+)
+"""Beside a mark of the answer: it is not what follows, or not for certain."""
+_OF_THE_ONE_BEFORE = re.compile(
+    r"\s*(?:is|was|are|were|seems?|looks?|would|will|should|has|had|stands?|counts?|remains?)\b", re.IGNORECASE
+)
 _LONE = re.compile(r"\b(?:examples?|template|for instance|placeholders?|samples?)\b|\be\.g\.", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n\s*\n|\n(?=\s*\S)")
 _MARKUP: Final = "`*#>_~"
@@ -66,12 +81,15 @@ def is_example(between: str) -> bool:
 
 def is_no_answer(between: str) -> bool:
     """Whether the words introduce what is no answer: an example, a template, a draft."""
-    return bool(_NO_ANSWER.search(_ASKED_FORMAT.sub(" ", introduction(between))))
+    words = _ASKED_FORMAT.sub(" ", introduction(between))
+    if _NO_ANSWER.search(words):
+        return not _DENIED.search(words)
+    return bool(_NOT_THIS.search(words))
 
 
 def is_marked(between: str) -> bool:
     """Whether the words mark what follows as the answer, or as a correction of what stands before."""
-    if is_no_answer(between) or is_example(between):
+    words = introduction(between)
+    if is_no_answer(between) or is_example(between) or _OTHERWISE.search(words):
         return False
-    marks = [piece for piece in _SENTENCE.split(between[-_MAX_CHARS:]) if _FINAL.search(piece)]
-    return any(not _BACKWARD.search(piece) and not _NO_ANSWER.search(piece) for piece in marks)
+    return bool(_FINAL.search(words)) and not _OF_THE_ONE_BEFORE.match(words)

@@ -33,6 +33,8 @@ NAMED: Final = 0.9
 WRAPPED: Final = 0.8
 """The confidence of what was put around a value, or left off."""
 
+_UNEVEN = re.compile(r"[0-9],[0-9]")
+"""Beside commas with a space behind them: one that parts thousands, perhaps."""
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|[0-9]{1,3}[.)])\s+")
 
 
@@ -296,6 +298,8 @@ class Walk:
         """The elements that a string lists, where they are not free text."""
         element = node.element(0)
         if element.kinds is None or not element.kinds <= {"string", "integer", "number"} or element.is_free_text:
+            return None
+        if _UNEVEN.search(value) and ", " in value:
             return None
         pieces = _pieces(value)
         if len(pieces) < 2 or not all(pieces):

@@ -27,6 +27,8 @@ from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
 
 _BETWEEN: Final = " \t\r\n,;"
 _BULLET: Final = re.compile(r"[-*\u2022]?|[0-9]{1,6}[.)]")
+_ADJACENT: Final = re.compile(r"\]\[")
+"""Lists side by side, as references in a text have it."""
 _CUT: Final = FieldError(path="", message="the text ends before the answer does", kind="cut")
 _NO_JSON: Final = FieldError(path="", message="there is no JSON in the text", kind="no_json")
 _AMBIGUOUS: Final = FieldError(
@@ -88,7 +90,9 @@ def climb(
 
 def _holds_elision(text: str, value: Any) -> bool:
     """Whether a string of the value may be an elision, looked at closely only where the text has dots."""
-    return ("..." in text or "\u2026" in text or "\\u2026" in text) and any(map(is_elision, strings(value)))
+    # One character is looked for much faster than three.
+    has_dots = "." in text and "..." in text
+    return (has_dots or "\u2026" in text or "\\u2026" in text) and any(map(is_elision, strings(value)))
 
 
 def _below(verdict: Verdict, least: float) -> Verdict:
@@ -117,6 +121,8 @@ class _Climb:
     def run(self, parsed: list[Any]) -> Verdict:
         """The verdict; `parsed` holds the value of the text if all of it is JSON."""
         for value in parsed:
+            if self._may("extract") and not (self._shape.normalises or self._shape.is_valid(value)):
+                continue
             fit = self._fitted(value, moves=False)
             if not fit.errors or not self._may("extract"):
                 return self._verdict(fit, last="parse")
@@ -150,7 +156,9 @@ class _Climb:
         if not candidates:
             return Verdict(rung=last, errors=(_NO_JSON,))
         if self._takes_lists() and goes_on(self._text):
-            candidates = [_elided(each) if isinstance(each.value, dict) else each for each in candidates]
+            candidates = [_doubted(each, "elision") if isinstance(each.value, dict) else each for each in candidates]
+        if _ADJACENT.search(self._text):
+            candidates = [_doubted(each, "adjacent") if _is_flat(each.value) else each for each in candidates]
         joined = self._joined(candidates)
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
         if all(fit.errors for fit in fits):
@@ -280,9 +288,13 @@ class _Climb:
             return None
 
 
-def _elided(candidate: Candidate) -> Candidate:
-    """An element behind which others were left out."""
-    edit = Edit(rung="extract", kind="elision", confidence=0.0)
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, list) and not any(isinstance(each, list) for each in value)
+
+
+def _doubted(candidate: Candidate, kind: str) -> Candidate:
+    """One of which the text leaves open whether it is all of the answer."""
+    edit = Edit(rung="extract", kind=kind, confidence=0.0)
     return msgspec.structs.replace(candidate, edits=(*candidate.edits, edit), left_open=None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -9,6 +10,9 @@ from typing import Final
 import msgspec
 
 from fairlead.validation import spelling
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LETTERS = re.compile(r"(?<![^\W_])[^\W_](?![^\W_])")
 
 MAX_COMPARED: Final = 2_000
 """So many pairs are compared by spelling; an object with more of them keeps its names."""
@@ -63,11 +67,16 @@ def _by_spelling(
     often = Counter(meant.values())
     renamed, doubtful = dict[str, str](), set[str]()
     for name, form in meant.items():
-        if form in forms and often[form] == 1 and not _rivalled(name, form, unknown):
+        if form in forms and often[form] == 1 and not _rivalled(name, form, unknown) and _alike(name, forms[form]):
             renamed[name] = forms[form]
         elif form in forms or (form is None and spelling.is_near(spelling.joined(name), forms)):
             doubtful.add(name)
     return renamed, doubtful
+
+
+def _alike(name: str, other: str) -> bool:
+    """Whether both have the same words of one letter: `option_a` is not `option_b`."""
+    return _LETTERS.findall(_HUMP.sub("_", name)) == _LETTERS.findall(_HUMP.sub("_", other))
 
 
 def _rivalled(name: str, form: str, unknown: Sequence[str]) -> bool:

@@ -14,14 +14,61 @@ _LABEL = re.compile(r"(?P<label>[^\W\d](?:[\w'/-]|[ _](?=\S)){0,40}?)\s*[*_`]*\s
 _SENTENCE = re.compile(
     r"(?:the\s+)?(?:final\s+|correct\s+)?(?:answer|result)\s+is:?\s+(?P<rest>\S.*)", re.DOTALL | re.IGNORECASE
 )
-_OTHERWISE = re.compile(
-    r"\b(?:not|no|never|isn't|wrong|incorrect|previous|earlier|old|last|next|first|second|step|line|example|e\.g\.|instead|"
-    r"draft|before|former|unlike|except|but|if|or|than|rather|other|alternative|opposite|contrary|question|input|todo|"
-    r"maybe|perhaps|possibly|probably|guess|estimated?|approx|approximately|about|around|roughly|circa|nearly|almost|"
-    r"least|most|min|minimum|max|maximum|up to|over|under|above|below|between|more|less|from|until|since|note|warning|"
-    r"error|hint|option|default)\b",
-    re.IGNORECASE,
+_LABELS: Final = frozenset(
+    [
+        "age",
+        "amount",
+        "analysis",
+        "answer",
+        "category",
+        "choice",
+        "class",
+        "classification",
+        "color",
+        "colour",
+        "conclusion",
+        "count",
+        "date",
+        "decision",
+        "emotion",
+        "final",
+        "intent",
+        "label",
+        "language",
+        "level",
+        "mood",
+        "my",
+        "name",
+        "number",
+        "output",
+        "overall",
+        "predicted",
+        "prediction",
+        "priority",
+        "quantity",
+        "rating",
+        "result",
+        "response",
+        "score",
+        "sentiment",
+        "severity",
+        "status",
+        "sum",
+        "the",
+        "time",
+        "title",
+        "tone",
+        "topic",
+        "total",
+        "type",
+        "urgency",
+        "value",
+        "verdict",
+        "year",
+        "your",
+    ]
 )
+"""Words that say what a value is, and nothing else of it."""
 
 
 def unlabelled(text: str) -> str:
@@ -33,6 +80,7 @@ def unlabelled(text: str) -> str:
     if match is None:
         return told
     label = match.groupdict().get("label") or ""
-    if len(label.split()) > 3 or _OTHERWISE.search(label):
+    words = label.casefold().replace("_", " ").split()
+    if len(words) > 3 or not _LABELS.issuperset(words):
         return told
     return bare(match["rest"])

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from fairlead.validation.bounds import MAX_BYTES, InvalidSchema, WholeSchema, check
-from fairlead.validation.node import Node, kind_of
+from fairlead.validation.node import Node
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
-
-__all__ = ["InvalidSchema", "Shape", "Shapes", "compile_shape", "kind_of"]
 
 _SCALARS: Final = frozenset({"string", "number", "integer", "boolean", "null"})
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

@@ -15,11 +15,15 @@ _LEAST_CHARS: Final = 4
 _LONG_CHARS: Final = 8
 """From here on, two letters may differ."""
 _SEPARATORS = re.compile(r"[\s_-]+")
-_DIGITS = re.compile(r"[0-9]+")
+_MARKS = re.compile(r"[0-9]+|[^\w\s]|\b\w\b")
+"""Numbers, question marks, words of one letter: `Q1` is not `Q2`, nor `plan a` `plan b`."""
+_NEGATIONS: Final = frozenset({"dis", "il", "im", "in", "ir", "no", "non", "not", "un"})
 _OPPOSITES: Final = (
     ("er", "ee"),
+    ("cant", "can"),
     ("hyper", "hypo"),
     ("inter", "intra"),
+    ("is", "in"),
     ("macro", "micro"),
     ("max", "min"),
     ("or", "ee"),
@@ -73,9 +77,19 @@ def _is_slip(text: str, label: str) -> bool:
     """Whether the difference is one that slips make, and not one that makes another word."""
     if max(len(text), len(label)) < _LEAST_CHARS or text[0] != label[0]:
         return False
-    if _DIGITS.findall(text) != _DIGITS.findall(label):
+    if _MARKS.findall(text) != _MARKS.findall(label) or _turned_within(text, label):
         return False
     return not any(_turned(text, label, one, other) or _turned(label, text, one, other) for one, other in _OPPOSITES)
+
+
+def _turned_within(text: str, label: str) -> bool:
+    """Whether one is the other with a negation put in."""
+    longer, shorter = (text, label) if len(text) > len(label) else (label, text)
+    more = len(longer) - len(shorter)
+    return any(
+        longer[at : at + more] in _NEGATIONS and longer[:at] + longer[at + more :] == shorter
+        for at in range(len(shorter) + 1)
+    )
 
 
 def _turned(text: str, label: str, one: str, other: str) -> bool:

@@ -20,7 +20,8 @@ _GROUPED = re.compile(
     r"(?:(?P<point>[.,])(?P<fraction>[0-9]+))?"
 )
 _COMMA = re.compile(r"[+-]?(?:0|[1-9][0-9]*),[0-9]+")
-_SCALED = re.compile(r"(?P<number>[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?) ?(?P<scale>k|[a-z]+)", re.IGNORECASE)
+_SCALED = re.compile(r"(?P<number>[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?)(?P<scale>k| ?[A-Za-z]{2,})")
+"""A large K may be kelvin."""
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-", "\u2019": "'"})
 
 _UNITS: Final = {
@@ -134,17 +135,18 @@ def number(text: str, *, whole: bool) -> int | float:
         found = _from_words(written.casefold())
     if found is None:
         raise Unclear("is not one exact number without a unit")
-    return _held(found, whole=whole, fraction="." in written)
+    return _held(found, whole=whole, fraction="." in written, comma="," in written)
 
 
-def _held(found: Decimal, *, whole: bool, fraction: bool) -> int | float:
+def _held(found: Decimal, *, whole: bool, fraction: bool, comma: bool) -> int | float:
     """The number as JSON has it; one that is whole stays an integer, unless it was written with a point."""
     if abs(found.adjusted()) > 300 and found:
         raise Unclear("is a number out of reach")
     if found == found.to_integral_value():
         return float(found) if fraction and not whole and math.isfinite(float(found)) else int(found)
     if whole:
-        raise Unclear("has a fraction, where an integer is asked for")
+        # With a comma, it may be two integers.
+        raise (Doubtful if comma else Unclear)("has a fraction, where an integer is asked for")
     return float(found)
 
 
@@ -177,7 +179,7 @@ def _from_scaled(written: str) -> Decimal | None:
     match = _SCALED.fullmatch(written)
     if match is None:
         return None
-    scale = match["scale"].casefold()
+    scale = match["scale"].strip().casefold()
     times = 1_000 if scale == "k" else 100 if scale == "hundred" else _SCALES.get(scale)
     return None if times is None else Decimal(match["number"]) * times
 
