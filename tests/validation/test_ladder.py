@@ -259,3 +259,12 @@ def test_a_rule_that_looks_at_the_whole_is_kept():
     }
     assert climb('{"a": "2"}', compile_shape(schema)).fits
     assert not climb('{"a": "1"}', compile_shape(schema)).fits
+
+
+@pytest.mark.parametrize(
+    "behind", ["Wait, that is wrong: she is 37.", "Actually, the age is 37.", "I made a mistake there."]
+)
+def test_what_is_taken_back_is_no_answer(behind):
+    """Words behind it say so, and there is no other."""
+    assert not climb(f"{json.dumps(ADA)}\n\n{behind}", PERSON).fits
+    assert climb(f"{json.dumps(ADA)}\n\nI hope that this is what you need.", PERSON).fits
