@@ -270,3 +270,14 @@ def test_old_tuples_are_read():
         "additionalItems": INTEGER,
     }
     assert climb('["1", 2, "3"]', compile_shape({**schema, "type": "array"})).value == [1, "2", 3]
+
+
+def test_a_member_of_a_union_does_not_lose_what_another_one_has():
+    """The property was meant, and cannot be read."""
+    small = {"type": "object", "properties": {"name": STRING}, "required": ["name"], "additionalProperties": False}
+    large = {**small, "properties": {"name": STRING, "age": INTEGER}, "required": ["name", "age"]}
+    shape = shape_of(any_of(small, large))
+    assert climb('{"x": {"name": "A", "age": 5}}', shape).edits == ()
+    assert climb('{"x": {"name": "A", "other": 1}}', shape).value == {"x": {"name": "A"}}
+    for age in ('"5"', '"about 5"'):
+        assert not climb(f'{{"x": {{"name": "A", "age": {age}}}}}', shape).fits

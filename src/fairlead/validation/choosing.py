@@ -34,6 +34,11 @@ _OF_THE_ONE_BEFORE = re.compile(
     r"\s*(?:is|was|are|were|seems?|looks?|would|will|should|has|had|stands?|counts?|remains?)\b", re.IGNORECASE
 )
 _LONE = re.compile(r"\b(?:examples?|template|for instance|placeholders?|samples?)\b|\be\.g\.", re.IGNORECASE)
+_RETRACTED = re.compile(
+    r"(?:^|[.!?\n])[\s*_(]*(?:wait|actually|correction|scratch that|on second thoughts?|oops|hold on)\b"
+    r"|\bi made (?:a|an) (?:mistake|error)\b|\bthat (?:is|was) (?:wrong|incorrect)\b",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n\s*\n|\n(?=\s*\S)")
 _MARKUP: Final = "`*#>_~"
 _MAX_CHARS = 2_000
@@ -59,6 +64,12 @@ def chosen(readings: Sequence[Reading]) -> int | None:
     if all(is_no_answer(each.between) for each in earlier) and not is_no_answer(readings[last].between):
         return last
     return None
+
+
+def is_retracted(text: str) -> bool:
+    """Whether the words behind the last value of a text take it back."""
+    behind = text[max(text.rfind("}"), text.rfind("]")) + 1 :][:_MAX_CHARS].lstrip("`~ \t\r\n")
+    return bool(_RETRACTED.search(behind))
 
 
 def introduction(between: str) -> str:

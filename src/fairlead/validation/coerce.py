@@ -330,7 +330,9 @@ class Walk:
             return _closest(node, value, failed)
         least = min(found.cost for found in fitting)
         best = [found for found in fitting if found.cost == least]
-        is_doubtful = any(found.is_doubtful for _, found in failed)
+        is_doubtful = any(found.is_doubtful for _, found in failed) or any(
+            _loses(best[0], branch) for branch, _ in failed
+        )
         if is_doubtful or not all(same(best[0].value, found.value) for found in best[1:]):
             return _wrong(value, "unclear", "can be read in more than one way")
         return best[0]
@@ -352,6 +354,11 @@ class Walk:
 
 def _wrong(value: Any, kind: str, message: str) -> Outcome:
     return outcome(value, problems=(Problem(kind=kind, message=message),))
+
+
+def _loses(found: Outcome, other: Node) -> bool:
+    """Whether a property was left out that another member of the union has, and that may have been what was meant."""
+    return any(step.kind == "dropped" and step.name in other.names for step in found.steps)
 
 
 def _doubtful(value: Any) -> Outcome:

@@ -14,7 +14,7 @@ import msgspec
 from fairlead.core.jsonplace import without_reasoning
 from fairlead.core.jsonx import Candidate, bare, find, whole
 from fairlead.validation import outcome as outcomes
-from fairlead.validation.choosing import Reading, chosen, is_example, is_marked, is_no_answer
+from fairlead.validation.choosing import Reading, chosen, is_example, is_marked, is_no_answer, is_retracted
 from fairlead.validation.coerce import WRAPPED, TooMuch, Walk
 from fairlead.validation.elision import goes_on, is_elision, strings
 from fairlead.validation.node import same
@@ -163,7 +163,7 @@ class _Climb:
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
         if all(fit.errors for fit in fits):
             return self._verdict(_nearest(fits), last=last)
-        fit = _chosen(fits)
+        fit = None if is_retracted(self._text) else _chosen(fits)
         return Verdict(rung=last, errors=(_AMBIGUOUS,)) if fit is None else self._verdict(fit, last=last)
 
     def _takes_lists(self) -> bool:
@@ -249,6 +249,9 @@ class _Climb:
         return msgspec.structs.replace(outer, errors=(_AMBIGUOUS,))
 
     def _unwrapped(self, candidate: Candidate, layers: int) -> _Fit | None:
+        if self._shape.kinds is None:
+            # Where anything fits, what stands in a wrapper fits by chance.
+            return None
         layer = opened(candidate.value, self._shape.names)
         if layer is None or not layers:
             return None
