@@ -268,3 +268,9 @@ def test_what_is_taken_back_is_no_answer(behind):
     """Words behind it say so, and there is no other."""
     assert not climb(f"{json.dumps(ADA)}\n\n{behind}", PERSON).fits
     assert climb(f"{json.dumps(ADA)}\n\nI hope that this is what you need.", PERSON).fits
+
+
+def test_where_any_type_fits_nothing_is_unwrapped():
+    """What stands within would fit by chance."""
+    shape = compile_shape({"properties": {"a": {"type": "integer"}}, "additionalProperties": {"type": "string"}})
+    assert not climb('{"b": 1}', shape).fits
