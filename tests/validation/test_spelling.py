@@ -84,3 +84,14 @@ def test_what_is_taken_for_a_label_is_near_to_it(text, labels):
     """Whatever the labels are."""
     meant = nearest(text, labels)
     assert meant is None or is_near(text, [meant])
+
+
+@pytest.mark.parametrize("text", ["A", "A-", "A+", "AB", "B-"])
+def test_a_sign_at_the_end_of_a_label_is_part_of_it(text):
+    """A blood group, or a grade, without its sign is another one."""
+    assert plain(text) == text.lower()
+
+
+def test_a_bullet_before_a_label_is_none_of_it():
+    """It is how lists are written."""
+    assert plain("- In  Progress") == plain("in_progress") == plain(" IN-PROGRESS ")

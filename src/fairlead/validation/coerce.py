@@ -316,26 +316,26 @@ class Walk:
             if isinstance(chosen, Outcome):
                 return outcome(value, parts=((told.name, chosen),))
             branches = (told.branches[chosen],)
-        fitting: list[Outcome] = []
+        fitting: list[tuple[Node, Outcome]] = []
         failed: list[tuple[Node, Outcome]] = []
         for branch in branches:
             found = self.fit(branch, value, name, depth)
             if found.fits and not found.cost:
                 return found
             if found.fits:
-                fitting.append(found)
+                fitting.append((branch, found))
             else:
                 failed.append((branch, found))
         if not fitting:
             return _closest(node, value, failed)
-        least = min(found.cost for found in fitting)
-        best = [found for found in fitting if found.cost == least]
+        least = min(found.cost for _, found in fitting)
+        best = next(found for _, found in fitting if found.cost == least)
         is_doubtful = any(found.is_doubtful for _, found in failed) or any(
-            _loses(best[0], branch) for branch, _ in failed
+            found is not best and _loses(best, branch) for branch, found in (*fitting, *failed)
         )
-        if is_doubtful or not all(same(best[0].value, found.value) for found in best[1:]):
+        if is_doubtful or any(found.cost == least and not same(best.value, found.value) for _, found in fitting):
             return _wrong(value, "unclear", "can be read in more than one way")
-        return best[0]
+        return best
 
     def _told(self, listed: Listed, value: Any, name: str) -> int | Outcome:
         """Which member of the union a discriminator names."""

@@ -14,7 +14,9 @@ _LEAST_CHARS: Final = 4
 """The longer of two words has as many; below, another letter is another word."""
 _LONG_CHARS: Final = 8
 """From here on, two letters may differ."""
-_SEPARATORS = re.compile(r"[\s_-]+")
+_SEPARATORS = re.compile(r"\s+|(?<=\w)[\s_-]+(?=\w)")
+"""Within a label only: a sign at its end, as in `A-`, is part of it."""
+_BULLET = re.compile(r"\s*-\s+")
 _MARKS = re.compile(r"[0-9]+|[^\w\s]|\b\w\b")
 """Numbers, question marks, words of one letter: `Q1` is not `Q2`, nor `plan a` `plan b`."""
 _NEGATIONS: Final = frozenset({"dis", "il", "im", "in", "ir", "no", "non", "not", "un"})
@@ -39,7 +41,9 @@ def plain(text: str) -> str:
     """The text without regard to case, accents, and what separates its words."""
     if not text.isascii():
         text = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
-    return _SEPARATORS.sub(" ", text.casefold()).strip()
+    return _SEPARATORS.sub(
+        " ", _BULLET.sub("", text.casefold(), count=1) if text[:1] in " -" else text.casefold()
+    ).strip(" _")
 
 
 def joined(text: str) -> str:
