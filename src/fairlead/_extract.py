@@ -14,8 +14,8 @@ from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import DeadlineExceeded, FairleadError, InvalidRequest, OutputInvalid, UpstreamError
 from fairlead.pipeline import Chunks
 from fairlead.types import ChatEvent, Finished, TextDelta, ToolCallDelta
-from fairlead.validation.ladder import climb
-from fairlead.validation.shape import Shapes
+from fairlead.validation.ladder.climb import climb
+from fairlead.validation.ladder.shape import Shapes
 from fairlead.validation.targets.partials import Partials
 from fairlead.validation.targets.target import Target
 from fairlead.verdict import FieldError, Validated, Verdict

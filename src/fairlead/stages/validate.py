@@ -26,9 +26,9 @@ from fairlead.validation.answers import (
 )
 from fairlead.validation.expected import Expected, expected
 from fairlead.validation.judged import Judged, judged
+from fairlead.validation.ladder.shape import Shapes
 from fairlead.validation.reask import SIZES, asked_again, complaint
 from fairlead.validation.rules import Ladder, merged
-from fairlead.validation.shape import Shapes
 from fairlead.validation.shaping.modes import tool_name
 from fairlead.validation.watched import Watched
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Validated

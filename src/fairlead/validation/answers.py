@@ -21,7 +21,7 @@ from fairlead.types import (
     ToolCallDelta,
 )
 from fairlead.validation.expected import Expected
-from fairlead.validation.shape import Shape
+from fairlead.validation.ladder.shape import Shape
 
 _UNJUDGED: Final = frozenset({"content_filter", "refusal"})
 """Ends of answers that are no attempt to fit: callers know them by these words."""

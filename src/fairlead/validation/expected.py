@@ -9,8 +9,8 @@ import msgspec
 
 from fairlead.errors import InvalidRequest
 from fairlead.types import Chat
-from fairlead.validation.bounds import InvalidSchema
-from fairlead.validation.shape import Shape, Shapes
+from fairlead.validation.ladder.bounds import InvalidSchema
+from fairlead.validation.ladder.shape import Shape, Shapes
 
 _ANY_OBJECT: Final = b'{"type":"object"}'
 _UNNAMED: Final = "answer"

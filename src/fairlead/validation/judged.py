@@ -9,7 +9,7 @@ import msgspec
 
 from fairlead.call import Judge
 from fairlead.validation.answers import Output, Place
-from fairlead.validation.ladder import climb
+from fairlead.validation.ladder.climb import climb
 from fairlead.validation.rules import Ladder
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
 

@@ -26,8 +26,8 @@ Contestant = Callable[[Case], Any]
 
 def fairlead() -> Contestant:
     """The ladder's four rungs that ask no model."""
-    from fairlead.validation.ladder import climb
-    from fairlead.validation.shape import compile_shape
+    from fairlead.validation.ladder.climb import climb
+    from fairlead.validation.ladder.shape import compile_shape
 
     shape_of = by_schema(compile_shape)
 

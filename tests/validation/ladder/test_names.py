@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.validation.names import MAX_COMPARED, matched
+from fairlead.validation.ladder.names import MAX_COMPARED, matched
 
 
 @pytest.mark.parametrize("name", ["firstName", "First Name", "FIRST_NAME", "first-name", "firstname"])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from fairlead.validation.bounds import MAX_BYTES, InvalidSchema, WholeSchema, check
-from fairlead.validation.node import Node
+from fairlead.validation.ladder.bounds import MAX_BYTES, InvalidSchema, WholeSchema, check
+from fairlead.validation.ladder.node import Node
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator

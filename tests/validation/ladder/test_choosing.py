@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.validation.choosing import Reading, chosen, introduction, is_example
+from fairlead.validation.ladder.choosing import Reading, chosen, introduction, is_example
 
 
 def place(*pairs):

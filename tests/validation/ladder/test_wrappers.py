@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.validation.wrappers import opened
+from fairlead.validation.ladder.wrappers import opened
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from fairlead.validation.bounds import WholeSchema, same_place, target
-from fairlead.validation.labels import Listed
+from fairlead.validation.ladder.bounds import WholeSchema, same_place, target
+from fairlead.validation.ladder.labels import Listed
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator

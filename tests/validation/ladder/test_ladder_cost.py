@@ -6,8 +6,8 @@ import json
 import time
 
 from fairlead.core.jsonx import whole
-from fairlead.validation.ladder import climb
-from fairlead.validation.shape import compile_shape
+from fairlead.validation.ladder.climb import climb
+from fairlead.validation.ladder.shape import compile_shape
 
 ROW = {
     "type": "object",

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from fairlead.validation.words import Unclear
+from fairlead.validation.ladder.words import Unclear
 
 _NUMBER = re.compile(r"(?<![\w.])-?[0-9]+\.[0-9]+(?![\w.])|-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+")
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.validation import complaints, words
-from fairlead.validation.elision import is_elision
-from fairlead.validation.labels import Listed, Meant
-from fairlead.validation.names import MAX_COMPARED, matched
-from fairlead.validation.node import Node, kind_of, same
-from fairlead.validation.outcome import Outcome, Problem, Step, after, outcome, shown
-from fairlead.validation.written import Written
+from fairlead.validation.ladder import complaints, words
+from fairlead.validation.ladder.elision import is_elision
+from fairlead.validation.ladder.labels import Listed, Meant
+from fairlead.validation.ladder.names import MAX_COMPARED, matched
+from fairlead.validation.ladder.node import Node, kind_of, same
+from fairlead.validation.ladder.outcome import Outcome, Problem, Step, after, outcome, shown
+from fairlead.validation.ladder.written import Written
 
 MAX_STEPS: Final = 20_000
 """So many a walk takes that moves values."""

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from fairlead.validation.ladder import climb
-from fairlead.validation.shape import compile_shape
+from fairlead.validation.ladder.climb import climb
+from fairlead.validation.ladder.shape import compile_shape
 
 INTEGERS = {"type": "array", "items": {"type": "integer"}}
 ANY_DEPTH = {"anyOf": [{"type": "array", "items": {"$ref": "#"}}, {"type": "integer"}]}

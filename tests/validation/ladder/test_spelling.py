@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.spelling import MAX_CHARS, distance, is_near, joined, nearest, plain
+from fairlead.validation.ladder.spelling import MAX_CHARS, distance, is_near, joined, nearest, plain
 
 WORDS = st.text("abcde", max_size=9)
 

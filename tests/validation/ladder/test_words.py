@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.words import MAX_CHARS, Doubtful, Unclear, boolean, is_nothing, number
+from fairlead.validation.ladder.words import MAX_CHARS, Doubtful, Unclear, boolean, is_nothing, number
 
 INTEGERS = [
     ("42", 42),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from fairlead.validation.labels import bare
+from fairlead.validation.ladder.labels import bare
 
 MAX_CHARS: Final = 1_000
 """In front of longer texts no label is looked for."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.validation.elision import goes_on, is_elision, strings
-from fairlead.validation.scalars import MAX_CHARS, unlabelled
-from fairlead.validation.words import Unclear
-from fairlead.validation.written import Written
+from fairlead.validation.ladder.elision import goes_on, is_elision, strings
+from fairlead.validation.ladder.scalars import MAX_CHARS, unlabelled
+from fairlead.validation.ladder.words import Unclear
+from fairlead.validation.ladder.written import Written
 
 
 @pytest.mark.parametrize(

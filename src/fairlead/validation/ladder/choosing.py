@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.validation.node import same
+from fairlead.validation.ladder.node import same
 
 _FINAL = re.compile(
     r"\b(?:corrected|correction|revised|updated|actual answer|instead)\b"

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from fairlead.validation.ladder import climb
-from fairlead.validation.shape import compile_shape
+from fairlead.validation.ladder.climb import climb
+from fairlead.validation.ladder.shape import compile_shape
 
 INTEGER = {"type": "integer"}
 NUMBER = {"type": "number"}

@@ -13,16 +13,16 @@ import msgspec
 
 from fairlead.core.jsonplace import without_reasoning
 from fairlead.core.jsonx import Candidate, bare, find, whole
-from fairlead.validation import outcome as outcomes
-from fairlead.validation.choosing import Reading, chosen, is_example, is_marked, is_no_answer, is_retracted
-from fairlead.validation.coerce import WRAPPED, TooMuch, Walk
-from fairlead.validation.elision import goes_on, is_elision, strings
-from fairlead.validation.node import same
-from fairlead.validation.outcome import Outcome, Problem, outcome, shown
-from fairlead.validation.scalars import unlabelled
-from fairlead.validation.shape import Shape
-from fairlead.validation.wrappers import MAX_LAYERS, opened
-from fairlead.validation.written import Written
+from fairlead.validation.ladder import outcome as outcomes
+from fairlead.validation.ladder.choosing import Reading, chosen, is_example, is_marked, is_no_answer, is_retracted
+from fairlead.validation.ladder.coerce import WRAPPED, TooMuch, Walk
+from fairlead.validation.ladder.elision import goes_on, is_elision, strings
+from fairlead.validation.ladder.node import same
+from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
+from fairlead.validation.ladder.scalars import unlabelled
+from fairlead.validation.ladder.shape import Shape
+from fairlead.validation.ladder.wrappers import MAX_LAYERS, opened
+from fairlead.validation.ladder.written import Written
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
 
 _BETWEEN: Final = " \t\r\n,;"

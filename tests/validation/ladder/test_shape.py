@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from fairlead.validation.bounds import MAX_BYTES, MAX_NODES, InvalidSchema
-from fairlead.validation.shape import Shapes, compile_shape
+from fairlead.validation.ladder.bounds import MAX_BYTES, MAX_NODES, InvalidSchema
+from fairlead.validation.ladder.shape import Shapes, compile_shape
 
 TREE = {
     "$ref": "#/$defs/Tree",

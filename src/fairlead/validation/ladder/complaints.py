@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from fairlead.validation.node import Node
-from fairlead.validation.outcome import Outcome, Problem, outcome, shown
+from fairlead.validation.ladder.node import Node
+from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
@@ -59,7 +59,7 @@ def nothing(node: Node, value: Any) -> Outcome:
 
 def option(node: Node, value: Any) -> Outcome:
     """The value is none of those that the schema lists."""
-    from fairlead.validation.words import is_nothing  # noqa: PLC0415 - words knows nothing of nodes; kept apart
+    from fairlead.validation.ladder.words import is_nothing  # noqa: PLC0415 - words knows nothing of nodes; kept apart
 
     found = listed(value, node.options or ())
     if value is None or (isinstance(value, str) and is_nothing(value)):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from fairlead.validation import spelling, words
+from fairlead.validation.ladder import spelling, words
 
 _LABELLED = re.compile(r"\s*(?P<label>[^\W\d][\w /_-]{0,30}?)\s*[:=]\s*(?P<rest>\S.*)", re.DOTALL)
 _GENERAL: Final = frozenset(

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from fairlead.validation import spelling
+from fairlead.validation.ladder import spelling
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LETTERS = re.compile(r"(?<![^\W_])[^\W_](?![^\W_])")

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from fairlead.validation.coerce import Walk
-from fairlead.validation.ladder import climb
-from fairlead.validation.shape import compile_shape
+from fairlead.validation.ladder.climb import climb
+from fairlead.validation.ladder.coerce import Walk
+from fairlead.validation.ladder.shape import compile_shape
 
 ORACLE = partial(Draft202012Validator, format_checker=Draft202012Validator.FORMAT_CHECKER)
 NAMES = st.sampled_from(["a", "b", "first_name", "kind"])
