@@ -34,7 +34,7 @@ def told(half: str) -> list[Outcome]:
 def listed(part: list[Outcome], result: str) -> str:
     """The cases of one result, for who looks at a failure."""
     return "\n".join(
-        f"{one.case.id}: {one.case.text[:120]!r} gave {one.value!r}" for one in told if one.result == result
+        f"{one.case.id}: {one.case.text[:120]!r} gave {one.value!r}" for one in part if one.result == result
     )
 
 
