@@ -44,6 +44,8 @@ READERS: dict[str, Callable[[], contestants.Contestant]] = {
     "instructor, its JSON mode": lambda: contestants.instructor([SEEN, BLIND]),
 }
 FOOT = """
+When they were scored for the first time, before anything had been mended for them, 0.21% were wrong: 4 of 1,902, three of them grades and blood groups that lacked their sign.
+
 For pydantic and instructor each schema became the model that their users would write ([how](../../tests/validation/corpus/typed.py)).
 Who is not told that the length ended a text does not know it: only Fairlead and instructor are.
 
