@@ -11,8 +11,8 @@ DEV := $(VENV)/.dev-installed
 FUZZ := $(VENV)/.fuzz-installed
 VENV_SERVERS := .venv-servers
 SERVERS := $(VENV_SERVERS)/.installed
-NODE := tests/dialect/node
-NODE_MODULES := $(NODE)/node_modules/.package-lock.json
+NODE := tests/dialect/node examples/booking-ts
+NODE_MODULES := $(NODE:%=%/node_modules/.package-lock.json)
 CLIENTS := instructor langchain litellm pydantic-ai
 CLIENT_VENVS := $(CLIENTS:%=$(VENV)/clients/%/.installed)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -81,6 +81,10 @@ live: $(DEV) ## Try each feature with the providers whose keys are set, for at m
 docs: $(DEV) ## Write the generated pages of docs/reference
 	$(BIN)/python scripts/generate_docs.py
 
+.PHONY: scores
+scores: $(DEV) $(VENV)/clients/instructor/.installed ## Write the page that tells how well answers are read
+	$(BIN)/python scripts/validation_scores.py
+
 .PHONY: prices
 prices: $(DEV) ## Compile the price table from the installed genai-prices
 	$(BIN)/python scripts/compile_prices.py
@@ -95,12 +99,13 @@ lock: $(DEV) ## Renew requirements/*.txt, at least a week behind the newest rele
 	for client in $(CLIENTS); do $(COMPILE) --exclude-newer $(LOCK_BEFORE) \
 		requirements/clients-$$client.in -o requirements/clients-$$client.txt --upgrade; done
 	$(COMPILE) --exclude-newer $(LOCK_BEFORE) requirements/servers.in -o requirements/servers.txt --upgrade
-	cd $(NODE) && npm update --package-lock-only --ignore-scripts --before=$(LOCK_BEFORE) --no-audit --no-fund
+	for folder in $(NODE); do (cd $$folder && \
+		npm update --package-lock-only --ignore-scripts --before=$(LOCK_BEFORE) --no-audit --no-fund); done
 
 .PHONY: clean
 clean: ## Remove the environment, caches and build output
 	rm -rf $(VENV) $(VENV_SERVERS) build dist htmlcov .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	rm -rf $(NODE)/node_modules
+	rm -rf $(NODE:%=%/node_modules)
 	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- what the targets need; each is made once and again when its inputs change ---
@@ -133,6 +138,6 @@ $(SERVERS): requirements/servers.txt
 	$(VENV_SERVERS)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/servers.txt
 	@touch $@
 
-$(NODE_MODULES): $(NODE)/package.json $(NODE)/package-lock.json
-	@scripts/ensure_node.sh $(NODE)
+$(NODE_MODULES): %/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	@scripts/ensure_node.sh $*
 	@touch $@

@@ -6,7 +6,18 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-NAMES = ("sse", "splice", "records", "addresses", "anthropic", "gemini", "responses", "edge_server", "edge_client")
+NAMES = (
+    "sse",
+    "splice",
+    "records",
+    "addresses",
+    "anthropic",
+    "gemini",
+    "responses",
+    "edge_server",
+    "edge_client",
+    "output",
+)
 
 
 class Target(Protocol):

@@ -5,24 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fairlead._calls import Completion as Completion
+    from fairlead._calls import Embeddings as Embeddings
+    from fairlead._calls import Piece as Piece
+    from fairlead._extract import Extracted as Extracted
     from fairlead._resilient import Retry as Retry
     from fairlead._resilient import resilient as resilient
     from fairlead.client import Client as Client
-    from fairlead.client import Completion as Completion
-    from fairlead.client import Embeddings as Embeddings
     from fairlead.errors import CircuitOpen as CircuitOpen
     from fairlead.errors import FairleadError as FairleadError
+    from fairlead.errors import OutputInvalid as OutputInvalid
     from fairlead.sync import SyncClient as SyncClient
 
-__all__ = ["CircuitOpen", "Client", "Completion", "Embeddings", "FairleadError", "Retry", "SyncClient", "resilient"]
+__all__ = [
+    "CircuitOpen",
+    "Client",
+    "Completion",
+    "Embeddings",
+    "Extracted",
+    "FairleadError",
+    "OutputInvalid",
+    "Piece",
+    "Retry",
+    "SyncClient",
+    "resilient",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     "CircuitOpen": "fairlead.errors",
     "Client": "fairlead.client",
-    "Completion": "fairlead.client",
-    "Embeddings": "fairlead.client",
+    "Completion": "fairlead._calls",
+    "Embeddings": "fairlead._calls",
+    "Extracted": "fairlead._extract",
     "FairleadError": "fairlead.errors",
+    "OutputInvalid": "fairlead.errors",
+    "Piece": "fairlead._calls",
     "Retry": "fairlead._resilient",
     "SyncClient": "fairlead.sync",
     "resilient": "fairlead._resilient",

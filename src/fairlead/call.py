@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from typing import Literal, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -13,6 +13,7 @@ from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
 from fairlead.errors import FairleadError
 from fairlead.types import Chat, DialectName, Embed, Operation, Principal, Usage, UsageSource
+from fairlead.verdict import FieldError, Rung, Validated
 
 NOBODY = Principal()
 """Who calls where nobody asks: open mode and the library."""
@@ -22,9 +23,18 @@ STATIC = "static"
 FALLBACK = "fallback"
 """In `Call.degraded`: the answer is of another target than the one that was to answer."""
 
+FALLBACK_VALUE = "fallback-value"
+"""In `Call.degraded`: the answer is the value that stands for one which does not fit its schema."""
+
 Priority = Literal["interactive", "batch", "background"]
 PRIORITIES: dict[str, int] = {"interactive": 0, "batch": 1, "background": 2}
 """Who goes first where calls wait for a provider: the lower number."""
+
+Mode = Literal["native", "tool", "prompted"]
+"""How a model is asked for an answer that fits a schema: by its provider's own parameter for that, by the arguments of a
+tool that it has to call, or in words."""
+Subset = Literal["full", "openai", "anthropic", "gemini", "grammar", "plain"]
+"""What of JSON Schema a provider takes, see `fairlead.validation.shaping.subset`."""
 
 OutcomeKind = Literal["ok", "error", "cancelled", "truncated", "crashed"]
 """`truncated`: broke after content had gone out.  `crashed`: the process died; only an ingester says so."""
@@ -75,6 +85,14 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of which the model takes one at a time, the first for choice."""
     window: int | None = None
     """Tokens that fit into the model's context, by its facts; `None` where nobody knows."""
+    structured: Mode = "prompted"
+    """How it is asked for an answer that fits a schema, where validation is on."""
+    schema_subset: Subset = "full"
+    """What of JSON Schema its native way takes."""
+    native_without: frozenset[str] = frozenset()
+    """What a request must not have for the native way, by neutral names: `tools`, `stream`."""
+    asks_json: bool = False
+    """Whether it takes the response format `json_object`, which then goes with a schema in words."""
     retries: Retries | None = None
     """`None`: tried once."""
     pacing: Pacing | None = None
@@ -133,6 +151,20 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Below the provider's base URL, with its query; made of what a dialect allows."""
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The schema that an answer has to fit; for each candidate the request is shaped by it."""
+
+    name: str
+    """As the caller calls it."""
+    schema: bytes
+    """JSON Schema, as sent."""
+
+    @property
+    def most_bytes(self) -> int:
+        """The most that asking for it adds to a prompt, in whichever way; shaping keeps to it."""
+        return 3 * len(self.schema) + 1_024
+
+
 class Request(msgspec.Struct, kw_only=True):
     """What the caller asked for, in the caller's own dialect.
 
@@ -173,6 +205,13 @@ class Request(msgspec.Struct, kw_only=True):
     """The caller's own provider key, in passthrough mode only."""
     chat: Chat | Embed | None = None
     """The neutral form, once somebody needed it."""
+    wanted: Wanted | None = None
+    """The schema that the answer is held to; `None`: it is not, and nothing of the request is changed for one."""
+
+    @property
+    def most_bytes(self) -> int:
+        """`input_bytes`, and what asking for a schema may add to them."""
+        return self.input_bytes if self.wanted is None else self.input_bytes + self.wanted.most_bytes
 
 
 class Attempt(msgspec.Struct):
@@ -193,6 +232,10 @@ class Attempt(msgspec.Struct):
     """The headers of its answer; what they say about its limits is read where somebody learns from it."""
     kept_as: str | None = None
     """The id under which the provider keeps its answer."""
+    structured: Mode | None = None
+    """How the answer that fits a schema was asked for; `None`: none was."""
+    lost: tuple[str, ...] = ()
+    """What of the schema the provider has no form for, as JSON Pointers into it."""
     usage: Usage | None = None
     usage_source: UsageSource = "none"
     reserved_nanousd: int | None = None
@@ -247,6 +290,32 @@ class Outcome(msgspec.Struct, frozen=True):
 OK = Outcome("ok")
 
 
+Judge = Callable[[Any], tuple[Any, tuple[FieldError, ...]]]
+"""Makes of a value that fits its schema one of the caller's own types, or says why it cannot."""
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """How far this very call goes to hold its answer to a schema; `None` is what its model's configuration says."""
+
+    up_to: Rung | Literal["off"] | None = None
+    attempts: int | None = None
+    """The most re-asks."""
+    max_tokens: int | None = None
+    """The most tokens of all re-asks."""
+    max_nanousd: int | None = None
+    """The most that all re-asks may cost."""
+    locale: str | None = None
+    """How ambiguous dates and numbers are read, such as `en-US`."""
+    is_cut_repaired: bool | None = None
+    """Whether an output that the length cut is closed as well as it can be."""
+    escalate: str | None = None
+    """The model that is asked when asking again fails."""
+    judge: Judge | None = None
+    """Has the last word on a value that fits."""
+    is_judged_above: bool = False
+    """Whether somebody above judges what comes: then it is only asked for as its model takes it."""
+
+
 class Call(msgspec.Struct):
     """One logical call on its way through the pipeline."""
 
@@ -279,6 +348,14 @@ class Call(msgspec.Struct):
     priority: int = 0
     """One of `PRIORITIES`."""
     degraded: list[str] = msgspec.field(default_factory=list)
+    held: Held | None = None
+    """What the caller says about validation; `None`: nothing."""
+    validated: Validated | None = None
+    """How its answer was held to a schema, as far as that is known before its attempts are paid; `None`: it was not."""
+    answered_first: int | None = None
+    """How many attempts the first answer took; those after them are re-asks.  `None`: there is no answer to judge."""
+    value: Any = None
+    """The answer as a value, once it fits."""
     on_admitted: Callable[[Call], None] | None = None
     """Told when the first attempt is about to go upstream; observe uses it to write the `Admitted` record."""
 
@@ -326,6 +403,23 @@ class Call(msgspec.Struct):
         callback()
 
     @property
+    def reasks(self) -> Sequence[Attempt]:
+        """The attempts after the first answer."""
+        return () if self.answered_first is None else self.attempts[self.answered_first :]
+
+    @property
+    def report(self) -> Validated | None:
+        """How its answer was held to a schema, with what re-asks have taken."""
+        if self.validated is None or not self.reasks:
+            return self.validated
+        used = [attempt.usage for attempt in self.reasks if attempt.usage is not None]
+        return msgspec.structs.replace(
+            self.validated,
+            reask_tokens=sum(usage.all_input_tokens + usage.all_output_tokens for usage in used),
+            reask_nanousd=sum(attempt.cost_nanousd or 0 for attempt in self.reasks),
+        )
+
+    @property
     def cost_nanousd(self) -> int | None:
         """The sum over attempts; `None` if any of them is unpriced."""
         total = 0
@@ -334,3 +428,19 @@ class Call(msgspec.Struct):
                 return None
             total += attempt.cost_nanousd
         return total
+
+
+_TRUST: tuple[UsageSource, ...] = ("none", "final", "cumulative", "estimated")
+
+
+def total_usage(attempts: Sequence[Attempt]) -> tuple[Usage | None, UsageSource]:
+    """The usage of all attempts, and the least certain of their sources."""
+    if len(attempts) == 1:
+        return attempts[0].usage, attempts[0].usage_source
+    total: Usage | None = None
+    source: UsageSource = "none"
+    for attempt in attempts:
+        if attempt.usage is not None:
+            total = attempt.usage if total is None else total + attempt.usage
+            source = max(source, attempt.usage_source, key=_TRUST.index)
+    return total, source

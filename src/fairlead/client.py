@@ -5,97 +5,42 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
-from fairlead.call import PRIORITIES, STATIC, Call, Outcome, Priority, Secret
-from fairlead.core.money import NANO, parse_usd
-from fairlead.dialects.codec import Dialect
+from fairlead._calls import (
+    Completion,
+    Embeddings,
+    Messages,
+    Options,
+    Piece,
+    Texts,
+    chat_fields,
+    complete,
+    embed,
+    of_this_version,
+    open_call,
+    pieces_of,
+)
+from fairlead._extract import NO_FALLBACK, Extracted, ExtractStream, Wish, extract, open_extraction
+from fairlead.call import Call, Held, Priority, Secret
+from fairlead.core.money import parse_usd
 from fairlead.dialects.embeddings import OPENAI_EMBEDDINGS
 from fairlead.dialects.openai_chat import OPENAI_CHAT
-from fairlead.errors import Cancelled, FairleadError, InternalError, InvalidRequest, NotYetAvailable
-from fairlead.pipeline import Chunks, Reply
-from fairlead.types import ChatEvent, ChatReply, EmbedReply, TextDelta, ToolCall, Usage, UsageSource
+from fairlead.errors import InvalidRequest
+from fairlead.validation.targets.target import Target, Targets
 
 if TYPE_CHECKING:
     from fairlead.config.build import Foundation, Runtime
     from fairlead.config.schema import Config
+    from fairlead.verdict import Rung
 
-Messages = str | Sequence[Mapping[str, Any]]
-"""One user message as a string, or messages in OpenAI's form."""
-Texts = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
-"""What to embed: a text, several, or either as token numbers of the model's own."""
-
-_LEFT = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
-_LATER = frozenset({"profile", "prompt", "validate", "cache"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Account:
-    """What every whole answer tells about its call."""
-
-    raw: bytes
-    """The provider's own bytes."""
-    call_id: str
-    model: str
-    """`provider/model` that answered; `static` for a reply of the configuration's."""
-    degraded: tuple[str, ...]
-    """How the answer is less than what was asked for: `fallback`, `static`."""
-    attempts: int
-    usage: Usage | None
-    usage_source: UsageSource
-    cost_nanousd: int | None
-    """`None`: not known, as for an unpriced model."""
-
-    @property
-    def cost_usd(self) -> Decimal | None:
-        """The exact cost in dollars."""
-        return None if self.cost_nanousd is None else Decimal(self.cost_nanousd) / NANO
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion(_Account):
-    """A whole answer."""
-
-    text: str
-    """All text of the first choice."""
-    tool_calls: tuple[ToolCall, ...]
-    finish_reason: str | None
-    reply: ChatReply
-    """Every choice in neutral form."""
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Embeddings(_Account):
-    """Vectors in the order of their texts."""
-
-    vectors: tuple[tuple[float, ...], ...]
-    """One for each text, all of the same length."""
-    reply: EmbedReply
-    """The answer in neutral form."""
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """One event of a stream; `text` is empty for events that are not visible text of the first choice."""
-
-    text: str
-    event: ChatEvent
-
-    def __str__(self) -> str:
-        return self.text
+T = TypeVar("T")
 
 
 class Client:
@@ -128,6 +73,7 @@ class Client:
         self._foundation: Foundation | None = None
         self._runtimes: dict[asyncio.AbstractEventLoop, Runtime] = {}
         self._closed = False
+        self._targets = Targets()
 
     @classmethod
     def from_file(cls, path: str | Path, *, key: str | None = None) -> Self:
@@ -163,10 +109,104 @@ class Client:
             FairleadError: one of its kinds, see `fairlead.errors`.
         """
         runtime = self._runtime()
-        options = _Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
-        call = _open(runtime, OPENAI_CHAT, _chat(messages, model, parameters), options)
+        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        call = open_call(runtime, OPENAI_CHAT, chat_fields(messages, model, parameters), options)
         self._show_key(call)
-        return await _complete(runtime, call)
+        return await complete(runtime, call)
+
+    async def extract(
+        self,
+        kind: type[T] | Mapping[str, Any],
+        messages: Messages,
+        *,
+        model: str,
+        context: Any = None,
+        fallback: Any = NO_FALLBACK,
+        up_to: Rung | None = None,
+        reasks: int | None = None,
+        max_reask_tokens: int | None = None,
+        max_reask_usd: float | None = None,
+        escalate: str | None = None,
+        locale: str | None = None,
+        repair_cut: bool | None = None,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        priority: Priority = "interactive",
+        **parameters: Any,
+    ) -> Extracted[T]:
+        """A value of a type out of `messages`: found, repaired, moved towards the schema, asked for again.
+
+        Args:
+            kind: a pydantic model, TypedDict, dataclass, Enum, `list[...]` or anything else that pydantic reads; or a
+                JSON Schema, whose value is plain data.
+            context: what validators find as `info.context`.
+            fallback: the value where no answer fits or nobody can answer, or what makes one; called with the error if it
+                takes an argument, and awaited if it has to be.
+            up_to: the last rung that may be used; else as configured, or `reask`.
+            reasks: the most re-asks; else as configured, or 2.
+            max_reask_tokens: the most tokens of all re-asks.
+            max_reask_usd: the most that all re-asks may cost.
+            escalate: the model to ask where re-asking fails, with `up_to="escalate"`.
+            locale: how dates and numbers with two readings are read, such as `en-US`.
+            repair_cut: whether an answer that its length cut is closed as well as it can be.
+            parameters: as of `complete`.
+
+        Raises:
+            OutputInvalid: no answer fits, and there is no fallback; its `errors` name the fields.
+            FairleadError: one of its kinds, see `fairlead.errors`.
+        """
+        held = Held(
+            up_to=up_to,
+            attempts=reasks,
+            max_tokens=max_reask_tokens,
+            max_nanousd=None if max_reask_usd is None else parse_usd(max_reask_usd),
+            escalate=escalate,
+            locale=locale,
+            is_cut_repaired=repair_cut,
+        )
+        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        runtime, wish = self._wish(kind, held, context, fallback)
+        call = open_extraction(runtime, wish, messages, model, parameters, options)
+        self._show_key(call)
+        return await extract(runtime, call, wish)
+
+    def stream_extract(
+        self,
+        kind: type[T] | Mapping[str, Any],
+        messages: Messages,
+        *,
+        model: str,
+        context: Any = None,
+        fallback: Any = NO_FALLBACK,
+        locale: str | None = None,
+        repair_cut: bool | None = None,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        priority: Priority = "interactive",
+        **parameters: Any,
+    ) -> ExtractStream[T]:
+        """The value while it is written: what is known of it so far, each time more, and at last the value itself.
+
+        What has been shown cannot be asked for again: an answer that does not fit is repaired, or it is the fallback.
+
+        Args: as of `extract`.
+        """
+        held = Held(locale=locale, is_cut_repaired=repair_cut, is_judged_above=True)
+        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        runtime, wish = self._wish(kind, held, context, fallback)
+        call = open_extraction(runtime, wish, messages, model, parameters, options, stream=True)
+        self._show_key(call)
+        return ExtractStream(runtime, call, wish)
+
+    def _wish(
+        self, kind: type[T] | Mapping[str, Any], held: Held, context: Any, fallback: Any
+    ) -> tuple[Runtime, Wish[T]]:
+        runtime = self._runtime()
+        target: Target[T] = self._targets.of(kind)
+        judged = msgspec.structs.replace(held, judge=partial(target.judge, context=context))
+        return runtime, Wish(target=target, held=judged, context=context, fallback=fallback)
 
     async def embed(
         self,
@@ -190,12 +230,12 @@ class Client:
             FairleadError: one of its kinds, see `fairlead.errors`.
         """
         runtime = self._runtime()
-        options = _Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
         # Packed, a number takes five bytes instead of a dozen.
-        fields = {"model": model, "input": texts, "encoding_format": "base64", **_now(parameters)}
-        call = _open(runtime, OPENAI_EMBEDDINGS, fields, options)
+        fields = {"model": model, "input": texts, "encoding_format": "base64", **of_this_version(parameters)}
+        call = open_call(runtime, OPENAI_EMBEDDINGS, fields, options)
         self._show_key(call)
-        return await _embed(runtime, call)
+        return await embed(runtime, call)
 
     def stream(
         self,
@@ -213,8 +253,8 @@ class Client:
         Leaving the loop early closes the call: use `async with`, or let the iteration end.
         """
         runtime = self._runtime()
-        options = _Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
-        call = _open(runtime, OPENAI_CHAT, _chat(messages, model, parameters) | {"stream": True}, options)
+        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        call = open_call(runtime, OPENAI_CHAT, chat_fields(messages, model, parameters) | {"stream": True}, options)
         self._show_key(call)
         return Stream(runtime, call)
 
@@ -262,7 +302,7 @@ class Client:
                     self._foundation = build.lay_foundation(
                         self._settings(), root=self._root, environ=os.environ, name=f"library-{self._pid}"
                     )
-                runtime = build.build(self._foundation, auth="open" if self._key is None else "keys")
+                runtime = build.build(self._foundation, auth="open" if self._key is None else "keys", extracts=True)
             self._runtimes = {each: kept for each, kept in self._runtimes.items() if not each.is_closed()}
             self._runtimes[loop] = runtime
         return runtime
@@ -286,7 +326,7 @@ class Stream:
 
     def __init__(self, runtime: Runtime, call: Call) -> None:
         self._runtime = runtime
-        self._pieces = _pieces(runtime, call)
+        self._pieces = pieces_of(runtime, call)
         runtime.streams.add(self)
         self.call = call
         """Its `attempts`, `cost_nanousd` and usage are complete once the stream is."""
@@ -305,161 +345,3 @@ class Stream:
     async def aclose(self) -> None:
         """Leave early: the call ends as cancelled, and is charged as the provider charges it."""
         await self._pieces.aclose()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    """What a caller says of a call apart from its body."""
-
-    timeout_s: float | None
-    tags: tuple[str, ...]
-    session: str | None
-    priority: Priority
-
-
-def _chat(messages: Messages, model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-    return {"model": model, "messages": turns, **_now(parameters)}
-
-
-def _now(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters, if this version has them all."""
-    later = _LATER & parameters.keys()
-    if later:
-        raise NotYetAvailable(f"`{min(later)}=` is not yet in this version; leave it out")
-    return parameters
-
-
-def _open(runtime: Runtime, dialect: Dialect, fields: Mapping[str, Any], options: _Options) -> Call:
-    """Encode once what the caller gave, so that later changes to it change nothing (FAULTS M3)."""
-    try:
-        body = msgspec.json.encode(fields)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
-    call = runtime.new_call(dialect.request.read(body), body=body)
-    if options.priority not in PRIORITIES:
-        raise InvalidRequest("`priority=` is `interactive`, `batch` or `background`")
-    call.tags = options.tags
-    call.session = options.session
-    call.priority = PRIORITIES[options.priority]
-    if options.timeout_s is not None:
-        call.deadline_ns = call.started_ns + int(options.timeout_s * 1e9)
-    if runtime.is_remote:
-        call.request.headers = _told_to_gateway(options)
-    return call
-
-
-def _told_to_gateway(options: _Options) -> dict[str, str]:
-    """What a gateway elsewhere is told in headers.
-
-    Raises:
-        InvalidRequest: a tag or session that no header can carry.
-    """
-    told = {
-        "x-fairlead-tags": ",".join(options.tags) or None,
-        "x-fairlead-session": options.session,
-        "x-fairlead-timeout": None if options.timeout_s is None else f"{options.timeout_s:g}",
-        "x-fairlead-priority": None if options.priority == "interactive" else options.priority,
-    }
-    headers = {name: value for name, value in told.items() if value is not None}
-    if not all(value.isascii() and value.isprintable() for value in headers.values()):
-        raise InvalidRequest("`tags` and `session` may hold printable ASCII characters only")
-    return headers
-
-
-async def _apart(runtime: Runtime, call: Call) -> Reply:
-    """Run the pipeline in a task of its own, so that a cancelled caller leaves at once and the call still ends properly."""
-    task = asyncio.get_running_loop().create_task(runtime.pipeline(call), name=f"call-{call.id}")
-    runtime.owned.add(task)
-    task.add_done_callback(runtime.owned.discard)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        call.fate.abandoned = True
-        task.add_done_callback(_end_late)
-        task.cancel()
-        raise
-
-
-def _end_late(task: asyncio.Task[Reply]) -> None:
-    """A reply came in the very moment when its caller left."""
-    if not task.cancelled() and task.exception() is None:
-        task.result().end(_LEFT)
-
-
-async def _complete(runtime: Runtime, call: Call) -> Completion:
-    answer, account = await _whole(runtime, call, OPENAI_CHAT)
-    first = answer.choices[0] if answer.choices else None
-    return Completion(
-        text="" if first is None else first.message.text,
-        tool_calls=() if first is None else first.message.tool_calls,
-        finish_reason=None if first is None else first.finish_reason,
-        reply=answer,
-        **account,
-    )
-
-
-async def _embed(runtime: Runtime, call: Call) -> Embeddings:
-    answer, account = await _whole(runtime, call, OPENAI_EMBEDDINGS)
-    return Embeddings(vectors=answer.vectors, reply=answer, **account)
-
-
-async def _whole(runtime: Runtime, call: Call, dialect: Dialect) -> tuple[Any, dict[str, Any]]:
-    """A whole answer in neutral form, and the fields of its `_Account`."""
-    reply = await _apart(runtime, call)
-    body = reply.source
-    try:
-        if not isinstance(body, bytes):
-            raise InternalError("a whole answer was asked for and a stream came back")
-        answer = dialect.reply.decode(body)
-    except FairleadError as error:
-        reply.end(Outcome("error", error.status, error))
-        raise
-    reply.end(Outcome("ok", reply.status))
-    runtime.flush()  # whoever has the answer finds its record, whatever becomes of this process
-    attempt = None if STATIC in call.degraded else call.attempt
-    told = reply.headers.get("x-fairlead-degraded")
-    return answer, {
-        "raw": body,
-        "call_id": reply.headers.get("x-fairlead-call-id", call.id),
-        "model": reply.headers.get("x-fairlead-model", call.answered_by),
-        "degraded": tuple(call.degraded if told is None else told.split(", ")),
-        "attempts": int(reply.headers.get("x-fairlead-attempts", len(call.attempts))),
-        "usage": None if attempt is None else attempt.usage,
-        "usage_source": "none" if attempt is None else attempt.usage_source,
-        "cost_nanousd": _cost(call, reply),
-    }
-
-
-def _cost(call: Call, reply: Reply) -> int | None:
-    """Our own count, or what a gateway elsewhere says."""
-    told = reply.headers.get("x-fairlead-cost-usd")
-    return call.cost_nanousd if told is None else parse_usd(told)
-
-
-async def _pieces(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
-    # An iteration that is dropped is closed by the loop a little later; a closing client waits for that.
-    under_way = asyncio.get_running_loop().create_future()
-    runtime.owned.add(under_way)
-    try:
-        reply = await _apart(runtime, call)
-        outcome = _LEFT
-        decoder = OPENAI_CHAT.streams.decoder()
-        runtime.flush()
-        try:
-            async for chunk in cast("Chunks", reply.source):
-                call.fate.committed = True
-                for event in decoder.feed(chunk):
-                    visible = isinstance(event, TextDelta) and event.choice == 0
-                    yield Piece(text=event.text if isinstance(event, TextDelta) and visible else "", event=event)
-            outcome = Outcome("ok", reply.status)
-        except FairleadError as error:
-            outcome = Outcome("truncated", reply.status, error)
-            raise
-        finally:
-            call.fate.abandoned = outcome is _LEFT
-            reply.end(outcome)
-            runtime.flush()
-    finally:
-        runtime.owned.discard(under_way)
-        under_way.cancel()

@@ -44,11 +44,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Self
 
 from fairlead.types import ErrorClass
+from fairlead.verdict import FieldError
+
+_SHOWN_ERRORS: Final = 5
 
 
 class FairleadError(Exception):
@@ -83,6 +86,11 @@ class FairleadError(Exception):
         self.param = param
         self.status: int = self.http_status
         """The HTTP status of the answer; `UpstreamRejected` carries the provider's own."""
+
+    @property
+    def further(self) -> dict[str, Any]:
+        """What the body of an answer says of it beside code and message."""
+        return {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in vars(self).items() if name not in _PRIVATE}
@@ -334,6 +342,29 @@ class OutputInvalid(FairleadError):
     code = "output_invalid"
     http_status = 422
     error_class: ClassVar[ErrorClass] = "validation"
+
+    def __init__(self, message: str, *, errors: tuple[FieldError, ...] = (), **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.errors = errors
+        """What does not fit, and where."""
+
+    @property
+    def further(self) -> dict[str, Any]:
+        """The fields at fault."""
+        return {"errors": [{"path": each.path, "message": each.message, "kind": each.kind} for each in self.errors]}
+
+    @classmethod
+    def of(cls, schema: str, errors: Sequence[FieldError], *, tries: int = 0) -> Self:
+        """The error that names the first few fields.
+
+        Args:
+            schema: its name.
+            tries: how often a model was asked again.
+        """
+        shown = "; ".join(f"`{error.path or '/'}`: {error.message}" for error in errors[:_SHOWN_ERRORS])
+        more = f"; and {len(errors) - _SHOWN_ERRORS} more" if len(errors) > _SHOWN_ERRORS else ""
+        after = f" after {tries} more {'try' if tries == 1 else 'tries'}" if tries else ""
+        return cls(f"the answer does not fit schema {schema!r}{after}: {shown}{more}", errors=tuple(errors))
 
 
 class Screened(FairleadError):

@@ -10,7 +10,7 @@ import msgspec
 from fairlead.call import Call
 from fairlead.pipeline import Reply
 from fairlead.record import Record
-from fairlead.types import Budget, Principal, Rate, Window
+from fairlead.types import Budget, ErrorClass, Principal, Rate, Window
 
 Sink = Callable[[Record], None]
 """Takes a record and returns at once; what it cannot keep it counts."""
@@ -303,6 +303,9 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
     until_ns: int | None = None
     search: str | None = None
     """Plain substring of request or response; no wildcards."""
+    failed: ErrorClass | None = None
+    """Only calls that ended with an error of this class; of `validation` those too that ended well after an output was
+    refused."""
     after_id: str | None = None
     """Only calls admitted after this one, oldest first: how a tail goes on."""
     limit: int = 50
@@ -318,6 +321,31 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     cost_nanousd: int
     unpriced_calls: int
+
+
+class SchemaRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How the answers that had to fit one schema were held to it."""
+
+    schema: str
+    """Its name, as callers call it."""
+    calls: int
+    failed: int
+    """Calls without an answer that fits."""
+    edited: int
+    """Calls whose answer fits after edits."""
+    reasks: int
+    reask_tokens: int
+    reask_nanousd: int
+
+
+class FieldRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How often outputs were refused for one field, and one rule that it broke."""
+
+    schema: str
+    path: str
+    """A JSON Pointer, with `*` for the elements of a list; empty for the whole."""
+    kind: str
+    errors: int
 
 
 class LogStore(Protocol):

@@ -12,6 +12,7 @@ import msgspec
 
 from fairlead.call import OutcomeKind
 from fairlead.types import DialectName, ErrorClass, Identity, Usage, UsageSource
+from fairlead.verdict import Validated
 
 SCHEMA_VERSION = 1
 
@@ -133,6 +134,8 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     """What the caller sent in `x-fairlead-session`."""
     degraded: tuple[str, ...] = ()
     """The features that did not run as configured for this call."""
+    validated: Validated | None = None
+    """How its answer was held to its schema; `None`: it was not."""
     request: bytes | None = None
     """As in `Admitted`, for a call without one."""
     response: bytes | None = None

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from fairlead._calls import Completion, Embeddings, Messages, Piece, Texts
+from fairlead._extract import Extracted, ExtractStream
 from fairlead.call import Priority
-from fairlead.client import Client, Completion, Embeddings, Messages, Piece, Stream, Texts
+from fairlead.client import Client, Stream
 
 if TYPE_CHECKING:
     from fairlead.config.schema import Config
 
 T = TypeVar("T")
+_END: Final = object()
 
 
 class SyncClient:
@@ -71,6 +74,23 @@ class SyncClient:
             )
         )
 
+    def extract(
+        self, kind: type[T] | Mapping[str, Any], messages: Messages, *, model: str, **rest: Any
+    ) -> Extracted[T]:
+        """A value of a type out of `messages`; takes what `Client.extract` takes."""
+        return self._portal.run(self._client.extract(kind, messages, model=model, **rest))
+
+    def stream_extract(
+        self, kind: type[T] | Mapping[str, Any], messages: Messages, *, model: str, **rest: Any
+    ) -> Iterator[Any]:
+        """What is known of the value so far, each time more, and at last the value; see `Client.stream_extract`."""
+
+        async def start() -> ExtractStream[T]:
+            return self._client.stream_extract(kind, messages, model=model, **rest)
+
+        stream = self._portal.run(start())
+        yield from self._out(stream)
+
     def embed(
         self,
         texts: Texts,
@@ -119,13 +139,17 @@ class SyncClient:
                 **parameters,
             )
 
-        async def following() -> Piece | None:
-            return await anext(pieces, None)
+        yield from self._out(self._portal.run(start()))
 
-        stream = self._portal.run(start())
+    def _out(self, stream: Stream | ExtractStream[Any]) -> Iterator[Any]:
+        """What a stream gives, here; it is left where the iteration is."""
         pieces = aiter(stream)
+
+        async def following() -> Any:
+            return await anext(pieces, _END)
+
         try:
-            while (piece := self._portal.run(following())) is not None:
+            while (piece := self._portal.run(following())) is not _END:
                 yield piece
         finally:
             self._portal.run(stream.aclose())

@@ -338,6 +338,8 @@ class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = None
+    description: str | None = None
+    """What the answer is for; a dialect without a place for it leaves it out."""
     schema: msgspec.Raw | None = None
     strict: bool | None = None
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from fairlead.cli.logs import Follower, line
+from fairlead.cli.logs import Follower, has_failed, line
+from fairlead.ports import LogQuery
 
 SECOND_NS = 1_000_000_000
 
@@ -114,6 +115,57 @@ async def test_a_call_that_comes_late_from_another_worker_is_told():
     """Although a younger one was told before."""
     early, late = _row("early", 101), _row("late", 102)
     assert await _follow([(102, [late]), (103, [early, late]), (104, [early, late])]) == [["late"], ["early"], []]
+
+
+class _Matching(_Logs):
+    """A `LogStore` that also knows what failed."""
+
+    async def calls(self, query):
+        found = [row for row in self.rows if query.failed in (None, row["error_class"])]
+        return sorted(found, key=lambda row: -row["started_at_ns"])[: query.limit]
+
+
+def _failing(call_id, started_s, error_class, outcome="error"):
+    return {**_row(call_id, started_s, outcome), "error_class": error_class}
+
+
+async def test_a_follower_of_failures_begins_with_the_last_of_them():
+    """However many other calls came since, and each once."""
+    logs = _Matching()
+    logs.rows = [
+        _failing("old", 1, "timeout"),
+        *(_failing(f"n{second}", second, None, "ok") for second in range(2, 20)),
+    ]
+    logs.rows.append(_failing("new", 20, "timeout"))
+    query = LogQuery(failed="timeout", limit=10)
+    assert [row["call_id"] for row in await Follower(logs).start(query, 100 * SECOND_NS)] == ["old", "new"]
+
+
+async def test_a_follower_of_failures_watches_calls_that_have_not_failed_yet():
+    """A call that was open for long is told when it fails."""
+    logs = _Matching()
+    logs.rows = [_failing("a", 100, None, "open")]
+    follower = Follower(logs)
+    assert await follower.start(LogQuery(failed="timeout", limit=10), 101 * SECOND_NS) == []
+    logs.rows = [_failing("a", 100, "timeout"), _failing("b", 150, None, "ok")]
+    assert [row["call_id"] for row in await follower.following(200 * SECOND_NS)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("failed", "row", "is_told"),
+    [
+        (None, {"error_class": None}, True),
+        ("timeout", {"error_class": "timeout"}, True),
+        ("timeout", {"error_class": None}, False),
+        ("validation", {"error_class": "validation", "validated": None}, True),
+        ("validation", {"error_class": None, "validated": {"fits": True, "errors": [{}]}}, True),
+        ("validation", {"error_class": None, "validated": {"fits": True, "errors": []}}, False),
+        ("timeout", {"error_class": None, "validated": {"fits": True, "errors": [{}]}}, False),
+    ],
+)
+def test_what_is_followed_is_what_is_listed(failed, row, is_told):
+    """By the class of its error, or by an output that was refused."""
+    assert has_failed(row, failed) is is_told
 
 
 ENDED = {

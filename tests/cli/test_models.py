@@ -71,6 +71,7 @@ def test_what_is_known_of_each_target(answer, folder):
     assert "temperature" in o3["refuses"]
     assert o3["base_url"] == "https://mine.openai.azure.com/openai/v1"
     assert sim["base_url"] is None
+    assert [each["structured"] for each in (claude, o3, sim, own)] == ["native", "native", "native", "prompted"]
     assert (own["window"], own["input"], own["refuses"], own["price"]) == (None, None, [], None)
 
 
@@ -95,6 +96,7 @@ def test_the_table_shows_it_too(run, folder):
     assert "either temperature or top_p" in shown
     assert "text, image, file" in shown
     assert "in process" in shown
+    assert "prompted" in shown
 
 
 def test_where_no_family_knows_the_window_the_price_table_may(answer, folder):

@@ -259,6 +259,29 @@ async def test_a_call_can_be_looked_up_by_its_caller_alone(begin: Begin) -> None
         await gateway.sdk(other).get(path, cast_to=object)
 
 
+async def test_a_caller_sees_its_verdict_and_not_the_refused_output(begin: Begin) -> None:
+    """`/v1/fairlead/calls/{id}` says what did not fit; contents are for those who keep the store."""
+    gateway = await begin(f'{OPEN}validation = {{ up_to = "coerce" }}\n')
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+    form = {"type": "json_schema", "json_schema": {"name": "Person", "schema": schema}}
+    with pytest.raises(openai.APIStatusError) as refused:
+        await gateway.sdk().chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": 'sim:say {"age": "about twenty"}'}],
+            response_format=form,  # type: ignore[arg-type]
+        )
+    (stored,) = await gateway.records()
+
+    call_id = refused.value.response.headers["x-fairlead-call-id"]
+    shown = await gateway.sdk().get(f"/fairlead/calls/{call_id}", cast_to=object)
+
+    assert stored["refused"] == '{"age": "about twenty"}'
+    assert "refused" not in shown
+    assert shown["error_class"] == "validation"
+    assert (shown["validated"]["schema"], shown["validated"]["fits"]) == ("Person", False)
+    assert [error["path"] for error in shown["validated"]["errors"]] == ["/age"]
+
+
 async def test_the_synchronous_sdk(begin: Begin) -> None:
     """The SDK's synchronous client works as well, whole and streamed."""
     gateway = await begin(OPEN)

@@ -1,7 +1,4 @@
-"""Streams that begin badly, break off, stall, or count strangely (FAULTS S1-S6, S11-S14, S16, S20, S23).
-
-Row S22, a stream whose answer is asked for again, waits for the validation of answers.
-"""
+"""Streams that begin badly, break off, stall, or count strangely (FAULTS S1-S6, S11-S14, S16, S20, S23)."""
 
 from __future__ import annotations
 

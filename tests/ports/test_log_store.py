@@ -9,6 +9,7 @@ from fairlead.errors import InvalidRequest
 from fairlead.ports import Batch, LogQuery, LogStore
 from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Identity, Record
 from fairlead.types import Usage
+from fairlead.verdict import Edit, FieldError, Validated
 
 WHO = Identity(tenant="team:rd", key_id="k1", key_name="search", user="ann", team="rd")
 DAY_NS = 86_400 * 10**9
@@ -338,3 +339,60 @@ async def test_a_call_may_begin_and_end_in_any_order_of_batches(logs: LogStore) 
     await store(logs, segment="older", finished=True)
     call = await one(logs, "a")
     assert (call["outcome"], call["request"]) == ("ok", '{"q":1}')
+
+
+ERROR = FieldError(path="/age", message="is not a number", kind="type")
+
+
+async def test_a_verdict_is_stored_whole(logs: LogStore) -> None:
+    """With what is left to its default, so that a reader need not know it; the refused output is a content beside it."""
+    edit = Edit(rung="extract", kind="fence", before="a", confidence=0.5)
+    validated = Validated(
+        schema="s", rung="reask", edits=(edit,), errors=(ERROR,), reasks=1, reask_nanousd=5, output=b"bad"
+    )
+    await store(logs, ended("c", validated=validated))
+    call = await one(logs, "c")
+    assert call["validated"] == {
+        "schema": "s",
+        "label": "other",
+        "rung": "reask",
+        "fits": True,
+        "edits": [
+            {"rung": "extract", "kind": "fence", "path": "", "before": "a", "after": None, "confidence": 0.5},
+        ],
+        "errors": [{"path": "/age", "message": "is not a number", "kind": "type"}],
+        "reasks": 1,
+        "reask_tokens": 0,
+        "reask_nanousd": 5,
+        "reask_usd": "0.000000005",
+        "lost": [],
+        "further_edits": 0,
+        "further_errors": 0,
+    }
+    assert call["refused"] == "bad"
+
+
+async def test_calls_can_be_asked_for_by_how_they_failed(logs: LogStore) -> None:
+    """Refused outputs are found too where the call ended well afterwards."""
+    await store(
+        logs,
+        admitted("open", 9),
+        ended("plain", 1),
+        ended("late", 2, outcome="error", error_class="timeout"),
+        ended("failed", 3, outcome="error", error_class="validation", validated=Validated(schema="s", fits=False)),
+        ended("mended", 4, validated=Validated(schema="s", rung="reask", errors=(ERROR,), reasks=1)),
+        ended("fits", 5, validated=Validated(schema="s")),
+        ended("elsewhere", 6, outcome="error", error_class="validation"),
+    )
+    assert await listed(logs, failed="timeout") == ["late"]
+    assert await listed(logs, failed="validation") == ["elsewhere", "mended", "failed"]
+    assert await listed(logs, failed="validation", search='"a":2', since_ns=4) == ["elsewhere", "mended"]
+    assert await listed(logs, failed="validation", after_id="late") == ["failed", "mended", "elsewhere"]
+    assert await listed(logs, failed="network") == []
+
+
+async def test_numbers_of_a_verdict_that_cannot_be_spoil_no_batch(logs: LogStore) -> None:
+    """The call is stored without them, and so are the others."""
+    impossible = Validated(schema="s", reasks=1, reask_tokens=2**62, reask_nanousd=2**62)
+    assert await store(logs, ended("a"), ended("b", validated=impossible), ended("c", validated=impossible)) == 3
+    assert (await one(logs, "b"))["validated"]["reask_tokens"] == 0

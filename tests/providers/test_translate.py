@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.call import OK, Call, Candidate, Secret
+from fairlead.call import OK, Call, Candidate, Secret, Wanted
 from fairlead.dialects import dialect
 from fairlead.errors import StreamTruncated, Untranslatable, UpstreamProtocol, UpstreamUnavailable
 from fairlead.pipeline import Reply
@@ -20,7 +20,7 @@ from fairlead.testing import answers
 from fairlead.testing.clock import VirtualClock
 from fairlead.testing.openai_chat import openai_reply, openai_stream
 from fairlead.testing.transport import FakeTransport
-from fairlead.types import Started, Usage
+from fairlead.types import Started, TextDelta, Usage
 
 ASKED = {"model": "alias", "max_tokens": 9, "messages": [{"role": "user", "content": "Say hello."}]}
 MESSAGE = {
@@ -375,3 +375,41 @@ async def test_a_chunk_that_is_offered_is_translated_once(taken: int):
     assert told == ["", "Hel", "lo.", None]
     assert data_of(raw)[-1]["usage"]["completion_tokens"] == 4
     assert stream.raw() == raw
+
+
+NO_JSON = "Here it is: {'a': 1}"
+TOOL_CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "Booking", "arguments": NO_JSON}}
+
+
+@pytest.mark.parametrize("speaks", ["anthropic", "gemini", "openai_responses"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_tool_that_stands_for_the_answer_becomes_text(speaks: str, stream: bool):
+    """Its arguments may be no JSON yet, for which the caller's dialect has no form; whoever judges them reads the text."""
+    body = json.loads(openai_reply("").body)
+    choice = {"index": 0, "finish_reason": "tool_calls"}
+    body["choices"] = [{**choice, "message": {"role": "assistant", "content": None, "tool_calls": [TOOL_CALL]}}]
+    chunk = {**body, "object": "chat.completion.chunk", "choices": [{**choice, "delta": {"tool_calls": [TOOL_CALL]}}]}
+    answer = answers.sse([chunk]) if stream else answers.json(body)
+    there = There("openai_chat", answer)
+    operation = "streamGenerateContent" if stream else "generateContent"
+    call = asking(speaks, f"/v1beta/models/m:{operation}", **_fields(speaks, stream))
+    call.request.wanted = Wanted(name="Booking", schema=b'{"type":"object"}')
+    call.attempt.candidate = msgspec.structs.replace(call.attempt.candidate, structured="tool")
+
+    reply = await there.provider.send(call)
+    raw = b"".join(await pieces(reply)) if stream else reply.source
+
+    assert there.sent["tools"][0]["function"]["name"] == "Booking"
+    decoded = dialect(speaks)
+    if stream:
+        events = decoded.streams.decoder().feed(raw)
+        text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    else:
+        text = decoded.reply.decode(raw).choices[0].message.text
+    assert text == NO_JSON
+
+
+def _fields(speaks: str, stream: bool) -> dict[str, Any]:
+    if speaks == "gemini":
+        return {"contents": [{"role": "user", "parts": [{"text": "Say hello."}]}]}
+    return ({"input": "Say hello."} if speaks == "openai_responses" else {}) | ({"stream": True} if stream else {})

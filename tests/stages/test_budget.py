@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fairlead.call import OK, Call
+from fairlead.call import OK, Call, Wanted
 from fairlead.errors import BudgetExceeded, FairleadError, UpstreamUnavailable
 from fairlead.pipeline import Reply
 from fairlead.stages.budget import Budget as Stage
@@ -49,6 +49,20 @@ async def test_a_reservation_covers_the_stated_maximum() -> None:
 
     (hold,) = ledger.holds
     assert hold.amount_nanousd == call.request.input_bytes * 1_000 + 150 * 2_000
+
+
+async def test_a_reservation_covers_a_schema_that_is_put_into_the_prompt() -> None:
+    """It is asked for in words where a model takes it in no other way; without one nothing is added."""
+    ledger = FakeLedger()
+    bench = Bench(principal=HOLDER, ledger=ledger)
+    wanted = Wanted(name="n", schema=b'{"type":"object"}')
+
+    call = bench.call(max_tokens=50)
+    call.request.wanted = wanted
+    await bench.see_through(await bench.run(call))
+
+    (hold,) = ledger.holds
+    assert hold.amount_nanousd == (call.request.input_bytes + 3 * len(wanted.schema) + 1_024) * 1_000 + 50 * 2_000
 
 
 @pytest.mark.parametrize(("window", "most"), [(8_000, 8_000), (None, 1_048_576)])

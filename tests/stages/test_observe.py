@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from fairlead.call import Call
-from fairlead.errors import InternalError, UpstreamUnavailable
+from fairlead.core.clip import CONTENT_BYTES
+from fairlead.errors import InternalError, OutputInvalid, UpstreamUnavailable
 from fairlead.pipeline import Next, Reply
-from fairlead.record import Ended
-from fairlead.testing import answers, assert_one_terminal_record, openai_reply, openai_stream
+from fairlead.record import Ended, encode_records
+from fairlead.stages.observe import Content, Observe
+from fairlead.testing import (
+    RecordSink,
+    VirtualClock,
+    answers,
+    assert_one_terminal_record,
+    openai_reply,
+    openai_stream,
+)
 from fairlead.testing.pipeline import Bench
+from fairlead.verdict import Edit, FieldError, Validated
 
 
 async def test_a_good_call_is_admitted_and_ended_once() -> None:
@@ -125,3 +136,55 @@ async def test_a_stream_is_ended_when_it_has_ended_and_not_before() -> None:
     assert ended.stream
     assert raw in (ended.response or b"") or b"one" in (ended.response or b"")
     assert ended.first_token_ns is not None
+
+
+QUOTED = "the-models-words"
+OUTPUT = b"{" + QUOTED.encode() + b"}"
+VERDICT = Validated(
+    schema="Booking",
+    fits=False,
+    edits=(Edit(rung="coerce", kind="renamed", path="/a", before=QUOTED, after=QUOTED),),
+    errors=(FieldError(path="/a", message=f"it is {QUOTED}", kind="type"),),
+    output=OUTPUT,
+)
+
+
+async def judged(content: Content, verdict: Validated) -> Ended:
+    """The record of a call whose answer was refused so."""
+
+    async def refuse(call: Call, following: Next) -> Reply:
+        call.validated = verdict
+        raise OutputInvalid.of("Booking", verdict.errors)
+
+    sink, clock = RecordSink(), VirtualClock()
+    bench = Bench(sink=sink, stages={"observe": Observe(sink, clock, content), "validate": refuse})
+    with pytest.raises(OutputInvalid, match=QUOTED):
+        await bench.ask()
+    (ended,) = sink.ended
+    return ended
+
+
+async def test_a_verdict_is_recorded_with_the_refused_output() -> None:
+    """Where contents are kept whole."""
+    ended = await judged("full", VERDICT)
+    assert ended.validated == VERDICT
+    assert QUOTED in (ended.error_message or "")
+
+
+@pytest.mark.parametrize("content", ["hash", "off"])
+async def test_where_contents_are_not_kept_a_record_quotes_no_output(content: Content) -> None:
+    """Neither in edits, nor in errors, nor in the message of the call's own error."""
+    ended = await judged(content, VERDICT)
+    assert QUOTED.encode() not in encode_records([ended])
+    assert ended.validated is not None
+    assert [(each.path, each.kind) for each in ended.validated.errors] == [("/a", "type")]
+    assert (ended.validated.output or b"").startswith(b"sha256:") is (content == "hash")
+
+
+async def test_a_record_stays_small_whatever_was_edited() -> None:
+    """Ten thousand edits and an output of many megabytes are clipped before they reach the spool."""
+    large = msgspec.structs.replace(VERDICT, edits=VERDICT.edits * 10_000, output=b"x" * 10 * CONTENT_BYTES)
+    ended = await judged("full", large)
+    assert len(encode_records([ended])) < CONTENT_BYTES + 100_000
+    assert ended.validated is not None
+    assert ended.validated.further_edits > 9_000

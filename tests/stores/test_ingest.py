@@ -19,6 +19,7 @@ from fairlead.stores.spool import Spool
 from fairlead.stores.sqlite import SqliteStore
 from fairlead.telemetry.metrics import count
 from fairlead.testing import VirtualClock
+from fairlead.verdict import Edit, FieldError, Validated
 
 
 def segments(folder: Path) -> list[Path]:
@@ -194,6 +195,25 @@ async def test_batches_are_bounded(folder: Path, spool: Spool, make: Any) -> Non
     for batch in recorder.batches:
         assert len(batch.records) <= BATCH_RECORDS
         assert sum(len(record.response or b"") for record in batch.records) <= BATCH_BYTES  # type: ignore[union-attr,misc]
+    spool.close()
+
+
+async def test_refused_outputs_count_among_the_bytes_of_a_batch(folder: Path, spool: Spool, make: Any) -> None:
+    """And what edits and errors quote of them."""
+    edits = (Edit(rung="coerce", kind="k", before="b" * (BATCH_BYTES // 3)),) * 2
+    errors = (FieldError(path="/a", message="m" * (2 * BATCH_BYTES // 3)),)
+    verdicts = (
+        Validated(schema="s", output=b"x" * (2 * BATCH_BYTES // 3)),
+        Validated(schema="s", edits=edits),
+        Validated(schema="s", errors=errors),
+        Validated(schema="s"),
+    )
+    for number, validated in enumerate(verdicts * 2):
+        spool(make.ended(f"l{number}", validated=validated))
+    spool.flush()
+    recorder = Recorder()
+    await Ingester(folder, recorder).run_once()
+    assert [len(batch.records) for batch in recorder.batches] == [1, 1, 2, 1, 1, 2]
     spool.close()
 
 
@@ -398,6 +418,7 @@ from fairlead.record import Gauges
 from fairlead.stores.ingest import Ingester
 from fairlead.stores.spool import Spool
 from fairlead.stores.system import SystemClock
+from fairlead.verdict import Edit, FieldError, Validated
 
 folder, children = Path(sys.argv[1]), []
 

@@ -13,6 +13,7 @@ from fairlead.errors import ConfigError, StateUnavailable
 from fairlead.ports import Batch, LogQuery, ScopeLimits, StoredKey
 from fairlead.record import Ended, Gauges, Identity
 from fairlead.stores.sqlite import SqliteStore, migrate
+from fairlead.stores.sqlite_work import write_ahead
 from fairlead.telemetry.metrics import count
 
 MIGRATIONS = Path(fairlead.stores.__file__).parent / "migrations"
@@ -232,3 +233,25 @@ def test_statements_are_constants() -> None:
     )
     for path in folder.glob("sqlite*.py"):
         assert verbs.search(path.read_text()) is None, path.name
+
+
+def test_a_new_file_that_another_process_holds_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself gives up at once where the journal is to become another one."""
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    other.execute("CREATE TABLE t (x)")
+    other.execute("BEGIN EXCLUSIVE")
+    own = sqlite3.connect(tmp_path / "x.db", isolation_level=None, timeout=0)
+    said: list[str] = []
+
+    def told(statement: str) -> None:
+        said.append(statement)
+        if statement.startswith("BEGIN"):
+            other.execute("ROLLBACK")
+
+    own.set_trace_callback(told)
+    write_ahead(own)
+
+    assert "BEGIN IMMEDIATE" in said
+    assert own.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    own.close()
+    other.close()

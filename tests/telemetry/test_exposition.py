@@ -11,6 +11,7 @@ from fairlead.telemetry.exposition import METRICS, Exposition, Snapshot, render
 from fairlead.telemetry.metrics import count
 from fairlead.testing import virtual_run
 from fairlead.types import Usage
+from fairlead.verdict import Validated
 
 
 def samples(body: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -70,6 +71,16 @@ def test_counters_are_shown_in_whole_units() -> None:
     assert found["fairlead_tokens_total", (("bucket", "output"), *WHO)] == 11
     assert found["fairlead_calls_total", (alias, ("dialect", "openai_chat"), ("outcome", "ok"))] == 1
     assert found["fairlead_call_duration_seconds_sum", (alias,)] == 2.5
+
+
+def test_money_of_asking_again_is_shown_in_usd() -> None:
+    """Beside its tokens, by alias and schema."""
+    validated = Validated(schema="s", label="Booking", reasks=1, reask_tokens=30, reask_nanousd=250_000_000)
+    found = samples(render(Snapshot(counters=counters(ended(1, validated=validated)))))
+    labels = (("alias", 'quoted "a"\n\\'), ("schema", "Booking"))
+    assert found["fairlead_reask_cost_usd_total", labels] == 0.25
+    assert found["fairlead_reask_tokens_total", labels] == 30
+    assert found["fairlead_validations_total", (*labels[:1], ("outcome", "ok"), ("rung", "parse"), *labels[1:])] == 1
 
 
 def test_histograms_are_cumulative() -> None:

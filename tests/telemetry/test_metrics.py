@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fairlead.record import AttemptRecord, Ended, Identity
 from fairlead.telemetry.metrics import BUCKETS_S, CALL_DURATION, FIRST_TOKEN, OUTPUT_TOKEN, count
 from fairlead.types import Usage
+from fairlead.verdict import FieldError, Validated
 
 MS = 1_000_000
 WHO = (("provider", "p"), ("model", "m"))
@@ -88,6 +89,45 @@ def test_money_counts_in_nano_usd() -> None:
     assert found["fairlead_unpriced_attempts_total", WHO] == 1
 
 
+HELD = (("alias", "a"), ("schema", "Booking"))
+
+
+def held(**rest: Any) -> Ended:
+    return ended(validated=Validated(schema="caller's word", label="Booking", **rest))
+
+
+def test_answers_count_by_schema_rung_and_outcome() -> None:
+    """A validation that failed is a class of its own, under the schema's configured name."""
+    for fits, outcome in ((True, "ok"), (False, "failed")):
+        found = counted(held(rung="coerce", fits=fits))
+        assert found["fairlead_validations_total", (*HELD, ("rung", "coerce"), ("outcome", outcome))] == 1
+
+
+def test_asking_again_counts_in_times_tokens_and_money() -> None:
+    """Where nothing was asked again there is no series."""
+    found = counted(held(rung="reask", reasks=2, reask_tokens=340, reask_nanousd=1_200_000))
+    assert found["fairlead_reasks_total", HELD] == 2
+    assert found["fairlead_reask_tokens_total", HELD] == 340
+    assert found["fairlead_reask_cost_usd_total", HELD] == 1_200_000
+    assert not any("reask" in metric for metric, _ in counted(held()))
+
+
+def test_field_errors_count_by_kind() -> None:
+    """Kinds are of a closed set, and paths, which a caller or a model can invent, are no labels."""
+    kinds = ("type", "required", "type", "a model's word")
+    found = counted(held(errors=tuple(FieldError(path="/secret", message="m", kind=kind) for kind in kinds)))
+    errors = {
+        labels[-1][1]: value for (metric, labels), value in found.items() if metric.endswith("field_errors_total")
+    }
+    assert errors == {"type": 2, "required": 1, "other": 1}
+    assert "/secret" not in {value for _, labels in found for _, value in labels}
+
+
+def test_a_call_that_had_nothing_to_fit_moves_no_counter_of_validation() -> None:
+    """It has no verdict."""
+    assert not any("valid" in metric for metric, _ in counted(ended()))
+
+
 def test_durations_fall_into_the_first_bucket_that_holds_them() -> None:
     """A bucket's bound belongs to it."""
     for duration_ns, le in ((0, "0.05"), (50 * MS, "0.05"), (50 * MS + 1, "0.1"), (10**13, "+Inf")):
@@ -137,6 +177,12 @@ def test_no_label_carries_a_callers_words(model: str, key_name: str) -> None:
         error_message=marked[0],
         session=marked[1],
         tags=marked,
+        validated=Validated(
+            schema=marked[0],
+            fits=False,
+            errors=(FieldError(path=marked[0], message=marked[1], kind=marked[0]),),
+            output=marked[0].encode("utf-8", "replace"),
+        ),
         attempts=(
             AttemptRecord(
                 number=1, provider="p", credential=marked[1], model=marked[0], started_ns=0, upstream_id=marked[0]

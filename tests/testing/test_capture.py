@@ -18,6 +18,7 @@ from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Identity
 from fairlead.stores.sqlite import SqliteStore
 from fairlead.testing import ListLogStore, RecordSink
 from fairlead.types import Usage
+from fairlead.verdict import FieldError, Validated
 
 SECOND_NS = 10**9
 IDENTITY = Identity(tenant="team:t", key_id="k1", user="ann", team="t")
@@ -74,6 +75,10 @@ def ended(call_id: str, at_s: int = 1, **rest: object) -> Ended:
         "response": b"answer",
     }
     return Ended(**{**fields, **rest})  # type: ignore[arg-type]
+
+
+LATE = ended("b", 2, error_class="timeout")
+MENDED = ended("c", 3, validated=Validated(schema="s", errors=(FieldError(path="", message="m"),), output=b"bad"))
 
 
 def batch(*records: Admitted | Ended | Gauges, offset: int = 1, segment: str = "s", finished: bool = False) -> Batch:
@@ -145,12 +150,14 @@ async def test_calls_are_plain_and_newest_first() -> None:
         (LogQuery(search="%"), []),
         (LogQuery(after_id="a"), ["b", "c"]),
         (LogQuery(limit=1), ["c"]),
+        (LogQuery(failed="timeout"), ["b"]),
+        (LogQuery(failed="validation"), ["c"]),
     ],
 )
 async def test_queries_select(query: LogQuery, expected: list[str]) -> None:
     """Each condition of a query selects what it names; a tail is oldest first."""
     store = ListLogStore()
-    await store.ingest(batch(admitted("a"), ended("a"), ended("b", 2), ended("c", 3)))
+    await store.ingest(batch(admitted("a"), ended("a"), LATE, MENDED))
     assert [row["call_id"] for row in await store.calls(query)] == expected
 
 
@@ -214,6 +221,7 @@ def drawn_ends(draw: st.DrawFn, call_id: str) -> Ended:
         outcome=outcome,
         cost_nanousd=None if None in costs else sum(cost for cost in costs if cost is not None),
         tags=draw(st.sampled_from([(), ("x",)])),
+        validated=draw(st.sampled_from([None, MENDED.validated, Validated(schema="s", fits=False)])),
     )
 
 
@@ -240,6 +248,7 @@ def batches(draw: st.DrawFn) -> list[Batch]:
 def without_clock(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
     """Rows in what both stores say about a call."""
     both = ("call_id", "outcome", "alias", "tenant", "user", "cost_usd", "cost_nanousd", "tags", "request", "response")
+    both += ("validated", "refused")
     return [{name: row[name] for name in both} for row in rows]
 
 
@@ -257,6 +266,7 @@ def test_it_agrees_with_the_store_in_sqlite(history: list[Batch]) -> None:
             for query in (
                 LogQuery(),
                 LogQuery(search="needle"),
+                LogQuery(failed="validation"),
                 LogQuery(since_ns=98 * SECOND_NS),
                 LogQuery(after_id="b"),
             ):

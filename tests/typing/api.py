@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import assert_type
+from typing import Annotated, assert_type
 
-from fairlead import CircuitOpen, Client, Completion, Embeddings, FairleadError, Retry, SyncClient, resilient
+from pydantic import BaseModel
+
+from fairlead import CircuitOpen, Client, Completion, Embeddings, FairleadError, Piece, Retry, SyncClient, resilient
 from fairlead.call import OK, Call, Outcome
-from fairlead.client import Piece, Stream
+from fairlead.client import Stream
 from fairlead.core.breaker import Policy
 from fairlead.errors import RateLimited, UpstreamError
+from fairlead.fields import Boolish, ISODate, Locale, Money, Percent, Time24
 from fairlead.pipeline import Next, Reply, Stage, compose
 from fairlead.ports import (
     CacheStore,
@@ -230,3 +233,23 @@ def ports(store: SqliteStore) -> None:
     prompts: list[PromptSource] = [OnePrompt()]
     embedders: list[Embedder] = [Lengths()]
     print(run, rngs, ledgers, limits, keys, logs, providers, caches, prompts, embedders)
+
+
+class Booking(BaseModel):
+    """The types of fields are the types of their values."""
+
+    at: Time24
+    on: Annotated[ISODate, Locale("en-US")]
+    price: Money
+    discount: Percent
+    paid: Boolish
+
+
+def book(text: str) -> None:
+    """Values have plain types; an amount is exact."""
+    booking = Booking.model_validate_json(text)
+    assert_type(booking.at, str)
+    assert_type(booking.on, str)
+    assert_type(booking.price.amount, Decimal)
+    assert_type(booking.discount, float)
+    assert_type(booking.paid, bool)

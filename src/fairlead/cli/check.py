@@ -97,6 +97,7 @@ def stages(config: Config) -> list[tuple[str, bool, str]]:
         "admit": (True, "always; binds keys, users and teams that have limits"),
         "resolve": (True, f"always; {counted(len(config.models), 'name')} under [models]"),
         "own": (bool(keepers), f"answers are kept by {keepers}" if keepers else "no provider keeps answers"),
+        "validate": _where(validation=[name for name, each in config.models.items() if each.validation]),
         "route": (True, "always; targets in order, by weight, load or speed; fallback until the first content"),
         "retry": _where(retry=[name for name, each in config.models.items() if each.retry]),
         "pace": _where(

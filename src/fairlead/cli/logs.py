@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
 from fairlead.cli.durations import duration_ns
 from fairlead.cli.settings import ConfigOption, JsonOption, find_settings, ingester, is_store_made, opened_store
-from fairlead.cli.terminal import clean, console, emit, one_line
+from fairlead.cli.terminal import clean, console, emit, one_line, room
+from fairlead.cli.verdicts import details, is_refused, verdict
 from fairlead.errors import NotFound, NotYetAvailable
+from fairlead.types import ErrorClass
 
 if TYPE_CHECKING:
     from fairlead.cli.settings import Settings
@@ -19,9 +21,20 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, object]
 
+CLASSES: Final[tuple[ErrorClass, ...]] = get_args(ErrorClass)
 _POLL_S: Final = 0.5
 _TOLD_APART: Final = frozenset(
-    {"attempts", "request", "response", "usage_source", "started_at_ns", "cost_nanousd", "reserved_nanousd"}
+    {
+        "attempts",
+        "request",
+        "response",
+        "refused",
+        "validated",
+        "usage_source",
+        "started_at_ns",
+        "cost_nanousd",
+        "reserved_nanousd",
+    }
 )
 _MOST: Final = 10_000
 _SETTLED_NS: Final = 5_000_000_000
@@ -37,6 +50,14 @@ def logs(
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="SPAN", help="How far back, such as 1h; absent: all.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="At most so many, the newest.")] = 50,
+    failed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help=f"Only calls that failed so: {', '.join(CLASSES)}.  For validation also those whose answer was refused "
+            "first and mended later, and each with its verdict beside the refused output.",
+        ),
+    ] = None,
     user: Annotated[str | None, typer.Option(metavar="U", help="For erase: whose records.")] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -44,6 +65,7 @@ def logs(
     """List the newest calls, follow them, show one or search them."""
     span_ns = None if since is None else duration_ns(since)
     _check(action, what, user)
+    failure = _class(action, failed)
     if action == "erase":
         raise NotYetAvailable("`logs erase` is not yet in this version")
     settings = find_settings(config)
@@ -56,14 +78,16 @@ def logs(
 
     since_ns = None if span_ns is None else SystemClock().now_ns() - span_ns
     if action == "tail":
-        query = LogQuery(since_ns=since_ns, limit=limit if since_ns is not None else min(limit, 10))
-        asyncio.run(_tail(settings, query, emit if json else _print_line))
+        shown = limit if since_ns is not None else min(limit, 10)
+        query = LogQuery(since_ns=since_ns, failed=failure, limit=shown)
+        asyncio.run(_tail(settings, query, emit if json else _printer(failure)))
     elif action == "show":
         _show(asyncio.run(_read(settings, LogQuery(call_id=what, limit=1))), what, json=json)
     else:
-        found = asyncio.run(_read(settings, LogQuery(since_ns=since_ns, search=what, limit=limit)))
+        found = asyncio.run(_read(settings, LogQuery(since_ns=since_ns, search=what, failed=failure, limit=limit)))
+        show = emit if json else _printer(failure)
         for row in found if json else reversed(found):
-            (emit if json else _print_line)(row)
+            show(row)
 
 
 def _check(action: str | None, what: str | None, user: str | None) -> None:
@@ -73,6 +97,17 @@ def _check(action: str | None, what: str | None, user: str | None) -> None:
         raise typer.BadParameter("`show` takes a call's id and `search` a text; the others take neither")
     if (action == "erase") != (user is not None):
         raise typer.BadParameter("`erase` and --user go together")
+
+
+def _class(action: str | None, failed: str | None) -> ErrorClass | None:
+    if failed is None:
+        return None
+    if action not in (None, "tail", "search"):
+        raise typer.BadParameter("--failed goes with a list, `tail` and `search`")
+    for known in CLASSES:
+        if failed == known:
+            return known
+    raise typer.BadParameter(f"--failed is one of {', '.join(CLASSES)}, not {failed!r}")
 
 
 async def _read(settings: Settings, query: LogQuery) -> list[Row]:
@@ -90,13 +125,14 @@ async def _tail(settings: Settings, query: LogQuery, show: Callable[[Row], None]
         moves = ingester(settings, store)
         await moves.run_once()
         follower = Follower(store.logs)
-        for row in follower.begin(await store.logs.calls(query), clock.now_ns()):
+        for row in await follower.start(query, clock.now_ns()):
             show(row)
         while True:
             await clock.sleep(_POLL_S)
             await moves.run_once()
             for row in await follower.following(clock.now_ns()):
-                show(row)
+                if has_failed(row, query.failed):
+                    show(row)
 
 
 class Follower:
@@ -106,6 +142,15 @@ class Follower:
         self._logs = logs
         self._horizon_ns = 0
         self._told: set[object] = set()
+
+    async def start(self, query: LogQuery, now_ns: int) -> list[Row]:
+        """The calls to begin with, oldest first; calls that are open, which have not failed yet, are watched all the same."""
+        import msgspec
+
+        matching = [] if query.failed is None else await self._logs.calls(query)
+        begun = self.begin(await self._logs.calls(msgspec.structs.replace(query, failed=None)), now_ns)
+        rows = {row["call_id"]: row for row in (*reversed(matching), *begun)}
+        return [row for row in rows.values() if has_failed(row, query.failed)]
 
     def begin(self, newest: Sequence[Row], now_ns: int) -> list[Row]:
         """Take what stands there already, newest first; returns what has ended, oldest first."""
@@ -124,6 +169,13 @@ class Follower:
         self._horizon_ns = max(self._horizon_ns, min([now_ns - _SETTLED_NS, *still_open]))
         self._told = {row["call_id"] for row in ended if _int(row["started_at_ns"]) >= self._horizon_ns}
         return fresh
+
+
+def has_failed(row: Row, failed: ErrorClass | None) -> bool:
+    """Whether a call is one of those that `--failed` asks for."""
+    if failed is None or row["error_class"] == failed:
+        return True
+    return failed == "validation" and is_refused(row)
 
 
 def line(row: Row) -> str:
@@ -163,6 +215,21 @@ def _print_line(row: Row) -> None:
     typer.echo(line(row))
 
 
+def _printer(failed: ErrorClass | None) -> Callable[[Row], None]:
+    """What prints a call for people; where they ask for refused outputs, with the verdict."""
+    return _print_verdict if failed == "validation" else _print_line
+
+
+def _print_verdict(row: Row) -> None:
+    _print_line(row)
+    if row.get("validated") is None:
+        return
+    out = console()
+    with out.capture() as told:
+        out.print(verdict(row, room()), soft_wrap=False)
+    typer.echo("\n".join(each.rstrip() for each in told.get().splitlines()))
+
+
 def _show(found: Sequence[Row], call_id: str | None, *, json: bool) -> None:
     if not found:
         raise NotFound(f"no call {call_id!r}; `fairlead logs` lists them")
@@ -179,7 +246,10 @@ def _show(found: Sequence[Row], call_id: str | None, *, json: bool) -> None:
     for attempt in _rows(row["attempts"]):
         told = {name.removesuffix("_ns"): _timed(name, attempt[name]) for name in attempt if name not in _TOLD_APART}
         out.print(Text.assemble((f"{'attempt':<16}", "cyan"), _written(told)))
-    for name, content in (("request", row["request"]), ("response", _readable(row))):
+    validated = row["validated"]
+    for name, text in details(validated) if isinstance(validated, Mapping) else ():
+        out.print(Text.assemble((f"{name:<16}", "cyan"), text))
+    for name, content in (("request", row["request"]), ("response", _readable(row)), ("refused", row["refused"])):
         if content is not None:
             out.print(Text.assemble((f"\n{name}\n", "bold cyan"), clean(str(content))))
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from fairlead.core.pricing import ModelPrices
 
 _LONGEST: Final = "longest answer"
+_BY_SCHEMA: Final = "by schema"
 _MOST_CELLS: Final = 48
-_SPARE: Final = ("where", "dialects", "refuses", "reads", _LONGEST, "window")
+_SPARE: Final = ("where", "dialects", "refuses", _BY_SCHEMA, "reads", _LONGEST, "window")
 """What a narrow terminal has no room for, the first first."""
 
 
@@ -70,6 +71,7 @@ def _target(target: str, candidate: Candidate, known: Catalogue) -> dict[str, An
         "window": candidate.window,
         "max_output_tokens": candidate.max_output_tokens,
         "input": None if reads is None else list(reads),
+        "structured": candidate.structured,
         "refuses": sorted(candidate.refuses),
         "one_of": list(candidate.one_of),
     }
@@ -109,7 +111,10 @@ def models_table(rows: list[dict[str, Any]], width: int | None = None) -> Table:
 
     names = [Column(name, overflow="fold") for name in ("model", "targets")]
     numbers = [Column(name, justify="right", no_wrap=True) for name in ("in $/M", "out $/M", "window", _LONGEST)]
-    facts = [Column(name, max_width=_MOST_CELLS, overflow="fold") for name in ("reads", "refuses", "dialects", "where")]
+    facts = [
+        Column(name, max_width=_MOST_CELLS, overflow="fold")
+        for name in ("reads", _BY_SCHEMA, "refuses", "dialects", "where")
+    ]
     cells = [
         _row(target, row["model"] if number == 0 else "", by_name=row["model"] == "*")
         for row in rows
@@ -127,6 +132,7 @@ def _row(target: dict[str, Any], name: str, *, by_name: bool) -> list[Text]:
         cell(target.get("window")),
         cell(target.get("max_output_tokens")),
         cell(", ".join(target.get("input") or ())),
+        cell(target.get("structured")),
         cell(_refused(target)),
         cell(", ".join(target["dialects"])),
         cell(target["base_url"] or "in process"),

@@ -21,6 +21,8 @@ _SEQUENCE: Final = re.compile(
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _LONGEST_HELD: Final = 4_096
 _PIPE_WIDTH: Final = 200
+_BETWEEN: Final = 2
+"""Blanks between two columns."""
 
 
 def clean(text: str) -> str:
@@ -108,7 +110,7 @@ def fitted(
     widths = {str(column.header): _widest(column, [row[i] for row in rows]) for i, column in enumerate(columns)}
     gone: list[str] = []
     for name in spare:
-        if width is None or sum(widths.values()) - 1 <= width:
+        if width is None or sum(widths.values()) - _BETWEEN <= width:
             break
         widths.pop(name)
         gone.append(name)
@@ -129,12 +131,12 @@ def fitted(
 
 
 def _widest(column: Column, cells: Sequence[Text]) -> int:
-    """With the blank that parts it from the next."""
+    """With the blanks that part it from the next."""
     from rich.cells import cell_len
 
     titles = (cell_len(str(column.header)), cell_len(str(column.footer)), column.min_width or 0)
     widest = max(*titles, *(each.cell_len for each in cells))
-    return 1 + (widest if column.max_width is None else min(widest, column.max_width))
+    return _BETWEEN + (widest if column.max_width is None else min(widest, column.max_width))
 
 
 def counted(number: int, noun: str) -> str:

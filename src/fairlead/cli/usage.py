@@ -19,6 +19,7 @@ from fairlead.cli.settings import (
     opened_store,
 )
 from fairlead.cli.terminal import cell, console, emit, fitted, room, show_table
+from fairlead.cli.usage_verdicts import VERDICT_GROUPS, verdict_rows, verdict_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,22 +34,43 @@ _SPARE: Final = ("", "tokens in", "tokens out", "errors", "calls")
 
 
 def usage(
-    by: Annotated[str, typer.Option(metavar="GROUP", help=f"One of {', '.join(GROUPS)}.")] = "model",
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="GROUP",
+            help=f"One of {', '.join(GROUPS)}; or how answers were held to their schemas: {', '.join(VERDICT_GROUPS)} "
+            "(counted from the calls themselves, so as far back as they are kept; of fields, those that fail most).",
+        ),
+    ] = "model",
     since: Annotated[str | None, typer.Option(metavar="SPAN", help="How far back, such as 24h; absent: all.")] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Add up calls, tokens and cost in USD."""
-    if by not in GROUPS:
-        raise typer.BadParameter(f"--by is one of {', '.join(GROUPS)}, not {by!r}")
+    if by not in (*GROUPS, *VERDICT_GROUPS):
+        raise typer.BadParameter(f"--by is one of {', '.join((*GROUPS, *VERDICT_GROUPS))}, not {by!r}")
     span_ns = None if since is None else duration_ns(since)
     settings = find_settings(config)
+    if by in VERDICT_GROUPS:
+        _verdicts(settings, by, span_ns, json=json)
+        return
     rows, total, since_ns, names = asyncio.run(_totals(settings, by, span_ns))
     if json:
         shown = [{"group": row.group, **figures([row])} for row in rows]
         emit({"by": by, "since": written(since_ns), "rows": shown, "total": figures(total)})
     else:
         show_table(usage_table(by, rows, figures(total), names, room())) if rows else console().print("No calls yet.")
+
+
+def _verdicts(settings: Settings, by: str, span_ns: int | None, *, json: bool) -> None:
+    from fairlead.stores.system import SystemClock
+
+    since_ns = None if span_ns is None else SystemClock().now_ns() - span_ns
+    rows = asyncio.run(verdict_rows(settings, by, since_ns))
+    if json:
+        emit({"by": by, "since": written(since_ns), "rows": rows})
+    else:
+        show_table(verdict_table(by, rows, room())) if rows else console().print("Nothing was held to a schema yet.")
 
 
 async def _totals(

@@ -19,12 +19,13 @@ from fairlead.config.build_state import State, open_state
 from fairlead.config.descriptors import open_files_limit, streams_within
 from fairlead.config.guard import guarded
 from fairlead.config.kept import kept_secret
-from fairlead.config.schema import Config, Fallbacks, Model, Price, Provider, StaticReply, Target
+from fairlead.config.schema import Config, Fallbacks, Model, Price, Provider, StaticReply, Target, Validation
 from fairlead.config.secrets import resolve
 from fairlead.core.breaker import Policy
 from fairlead.core.credentials import HASHING_LABEL, derive
 from fairlead.core.ids import uuid7
 from fairlead.core.lane import Lane, Lanes
+from fairlead.core.money import parse_usd
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import ModelPrices
 from fairlead.dialects import dialect, static_reply
@@ -51,6 +52,7 @@ from fairlead.stages.pace import Pace
 from fairlead.stages.resolve import Resolve
 from fairlead.stages.retry import Retry
 from fairlead.stages.route import Plan, Route
+from fairlead.stages.validate import Validate
 from fairlead.stores.ingest import Ingester
 from fairlead.stores.keycache import CachedKeys
 from fairlead.stores.memory import MemoryLedger, MemoryLimits
@@ -59,6 +61,7 @@ from fairlead.stores.spool import Spool
 from fairlead.stores.sqlite import SqliteStore
 from fairlead.stores.system import SystemClock, SystemRng
 from fairlead.telemetry.metrics import count
+from fairlead.validation.rules import Ladder
 from fairlead.wire import AllowPrivate, Origin, Pool
 
 ORDER = (
@@ -153,6 +156,8 @@ class Runtime:
     takes_any: bool = False
     """Whether `"*"` takes the names that no alias has."""
     pace: Pace | None = None
+    validates: bool = False
+    """Whether answers of any name are held to a schema without the library's asking for it."""
     helicone_headers: bool = False
     """Whether a face reads Helicone's request headers."""
     is_remote: bool = False
@@ -236,6 +241,16 @@ class Catalogue:
         """Whether anything may have to wait for a provider, or be kept from it."""
         limited = any(provider.limits is not None for provider in self._config.providers.values())
         return limited or any(model.breaker is not None for model in self._models.values())
+
+    @property
+    def ladders(self) -> dict[str, Ladder]:
+        """How far the answers of each name are brought towards their schemas; only of those that say so."""
+        return {name: _ladder(model.validation) for name, model in self._models.items() if model.validation is not None}
+
+    def named(self, name: str) -> tuple[Candidate, ...]:
+        """The candidates of a name, however it came to be one."""
+        found = self.aliases.get(name, ())
+        return found or (self.expand(name) if "*" in self._models else ())
 
     @property
     def retries(self) -> bool:
@@ -333,6 +348,10 @@ class Catalogue:
                 refuses=frozenset(family.refuses),
                 one_of=family.one_of,
                 window=_window(family, table),
+                structured=self._facts.mode(vendor, upstream),
+                schema_subset=vendor.subset,
+                native_without=vendor.native_without | family.native_without,
+                asks_json=vendor.asks_json,
                 retries=None if model.retry is None else model.retry.as_retries,
                 pacing=pacing,
                 lane=self._lane(target.provider, credential, upstream, policy),
@@ -428,6 +447,7 @@ def build(
     stages: Mapping[str, Stage] | None = None,
     kept: Mapping[str, ProviderPort] | None = None,
     pace: Pace | None = None,
+    extracts: bool = False,
 ) -> Runtime:
     """Build the pipeline for the running loop.
 
@@ -436,6 +456,7 @@ def build(
         stages: further stages, or others in place of ours, by their names in `ORDER`.
         kept: providers that are there already, with the connections that they have.
         pace: the one that is there already, with who waits in its lines and what it has learnt.
+        extracts: whether a face holds calls to schemas that the configuration says nothing about.
     """
     config, clock, catalogue = foundation.config, foundation.clock, foundation.catalogue
     there = kept or {}
@@ -453,6 +474,9 @@ def build(
         "budget": Budget(foundation.ledger, clock),
         "deadline": Deadline(clock),
     }
+    ladders = catalogue.ladders
+    if ladders or extracts:
+        made["validate"] = Validate(clock, foundation.rng, ladders, catalogue.named, static_reply)
     keepers = catalogue.keepers
     if keepers:
         made["own"] = Own(foundation.store.owners, clock)
@@ -483,6 +507,7 @@ def build(
         aliases=tuple(catalogue.aliases),
         takes_any=takes_any,
         pace=pace,
+        validates=bool(ladders),
         helicone_headers=config.gateway.helicone_headers,
     )
 
@@ -499,9 +524,14 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     )
 
     def expand(model: str) -> tuple[Candidate, ...]:
-        return (Candidate(provider="gateway", model=model),)
+        return (Candidate(provider="gateway", model=model, structured="native"),)
 
-    stages: dict[str, Stage] = {"resolve": Resolve({}, expand), "route": Route(clock, rng), "deadline": Deadline(clock)}
+    stages: dict[str, Stage] = {
+        "resolve": Resolve({}, expand),
+        "validate": Validate(clock, rng, {}, expand),
+        "route": Route(clock, rng),
+        "deadline": Deadline(clock),
+    }
     return Runtime(
         clock=clock,
         rng=rng,
@@ -680,6 +710,20 @@ def _window(family: facts.Family, price: ModelPrices | None) -> int | None:
 def _overlay(price: Price) -> ModelPrices:
     """A configured price, exact."""
     return prices.overlay(msgspec.structs.asdict(price))
+
+
+def _ladder(own: Validation) -> Ladder:
+    told = {
+        name: getattr(own, name) for name in ("up_to", "attempts", "max_tokens", "min_confidence", "locale", "stream")
+    }
+    return Ladder(
+        **told,
+        max_nanousd=None if own.max_cost_usd is None else parse_usd(own.max_cost_usd),
+        is_cut_repaired=own.repair_cut,
+        escalate=own.escalate,
+        fallback=None if own.fallback is None else msgspec.json.encode(own.fallback),
+        schemas=frozenset(own.schemas),
+    )
 
 
 def _policy(model: Model) -> Policy | None:

@@ -30,7 +30,6 @@ class NotYet:
 NOT_YET: Final = (
     NotYet(path="models.*.profile", feature="parameters by profile"),
     NotYet(path="models.*.context", feature="trimming, summaries and retrieval"),
-    NotYet(path="models.*.validation", feature="checking and repairing answers"),
     NotYet(
         path="models.*.degraded",
         feature="old answers and waiting in an outage",

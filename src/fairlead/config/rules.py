@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from fairlead.config.lines import KeyPath
 from fairlead.config.problem import Problem, suggestion, written
-from fairlead.config.schema import DIALECTS, Config, Model, Price, Provider
+from fairlead.config.schema import DIALECTS, Config, Model, Price, Provider, Validation
 from fairlead.config.secrets import is_reference
 from fairlead.core.money import scaled
 from fairlead.providers.facts import Vendor
@@ -264,6 +264,34 @@ def _model(config: Config, name: str, model: Model) -> Iterator[Problem]:
         yield Problem((*path, "targets"), f"`{here}.targets`: give every target a weight, or none")
     if model.price is not None:
         yield from _price(path, model.price)
+    if model.validation is not None:
+        yield from _validation(config, path, model.validation)
+
+
+def _validation(config: Config, path: KeyPath, validation: Validation) -> Iterator[Problem]:
+    place: KeyPath = (*path, "validation")
+    here = written(place)
+    if validation.escalate is not None and validation.escalate not in config.models:
+        yield Problem(
+            (*place, "escalate"),
+            f"`{here}.escalate`: no model {validation.escalate!r}; {suggestion(validation.escalate, config.models)}",
+        )
+    if validation.up_to == "escalate" and validation.escalate is None:
+        yield Problem((*place, "up_to"), f'`{here}.up_to = "escalate"` needs `escalate`, the model to ask')
+    if validation.up_to == "fallback" and validation.fallback is None:
+        yield Problem((*place, "up_to"), f'`{here}.up_to = "fallback"` needs `fallback`, the value to answer with')
+    if not _is_json(validation.fallback):
+        yield Problem(
+            (*place, "fallback"), f"`{here}.fallback` holds what JSON has no form for; write dates and times as strings"
+        )
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, str | int | float | bool)
 
 
 def _is_in_process(provider: Provider) -> bool:

@@ -6,12 +6,13 @@ not have stand here too, so that a typing mistake inside them is found; `not_yet
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from fairlead.call import Retries, Timeouts
 from fairlead.types import DialectName
+from fairlead.verdict import Rung
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -258,14 +259,29 @@ class Context(Table, frozen=True, kw_only=True):
 class Validation(Table, frozen=True, kw_only=True):
     """`[models.NAME] validation`: what happens to an answer that does not fit its schema."""
 
-    up_to: Literal["parse", "repair", "coerce", "reask", "escalate", "fallback"] = "reask"
+    up_to: Rung = "reask"
     """The last rung of the ladder that may be used."""
     attempts: Positive = 2
     """The most re-asks."""
     max_tokens: Positive | None = None
-    """The most tokens that re-asks may use."""
+    """The most tokens that all re-asks of a call may use."""
+    max_cost_usd: Amount | None = None
+    """The most that all re-asks of a call may cost."""
+    min_confidence: Share = 0.0
+    """How sure the least certain edit must be."""
+    locale: str | None = None
+    """How dates and numbers with two readings are read, such as `en-US`; absent: not at all."""
+    stream: Literal["buffer", "final"] | None = None
+    """`buffer` holds a stream back until its answer fits; `final` lets it pass, and ends it with an error where the
+    answer does not fit.  Absent: `final` where the provider itself holds the model to the schema, else `buffer`."""
+    repair_cut: bool = False
+    """Whether an output that its length cut is closed as well as it can be."""
     escalate: str | None = None
-    """The model to ask when re-asking fails."""
+    """The `[models]` entry to ask when re-asking fails."""
+    fallback: Any = None
+    """The value to answer with at last, for `up_to = "fallback"`; it counts where it fits the schema that is asked for."""
+    schemas: tuple[str, ...] = ()
+    """The names of schemas that metrics tell apart; the others are `other` there."""
 
 
 class Fallbacks(Table, frozen=True, kw_only=True):

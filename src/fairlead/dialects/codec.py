@@ -216,6 +216,8 @@ class Dialect:
     """Whether a stream says that it is over; else it is over with its body, and `complete` says whether it may be."""
     allowed_headers: frozenset[str]
     """Vendor headers that pass from the caller to the provider of the same dialect."""
+    schema_fields: frozenset[str] = frozenset()
+    """Fields of a request in which it may say what its answer has to fit."""
     request: RequestCodec
     reply: ReplyCodec
     errors: ErrorCodec

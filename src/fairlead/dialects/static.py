@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fairlead.call import Call
 from fairlead.dialects.codec import Dialect
+from fairlead.dialects.once import Once
 from fairlead.pipeline import Reply
 from fairlead.types import ChatReply, Choice, Finished, Message, Started, TextDelta, TextPart, Usage, UsageReport
 
@@ -28,35 +27,4 @@ def static_reply(dialect: Dialect, call: Call, text: str) -> Reply:
         parts.append(encoder.encode(Finished(reason="stop", choice=index)))
     parts.append(encoder.encode(UsageReport(usage=Usage())))
     body = b"".join((*parts, encoder.end()))
-    return Reply(200, _Once(body, call.started_ns), {"content-type": "text/event-stream"})
-
-
-class _Once:
-    """A stream of one chunk, see `fairlead.pipeline.Stream`."""
-
-    def __init__(self, body: bytes, now_ns: int) -> None:
-        self.progressed_ns = now_ns
-        self.outlet: Callable[[bytes], bool] | None = None
-        self._body = body
-        self._left: bytes | None = body
-        self._error: BaseException | None = None
-
-    def __aiter__(self) -> _Once:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._error is not None:
-            raise self._error
-        left, self._left = self._left, None
-        if left is None:
-            raise StopAsyncIteration
-        return left
-
-    def abort(self, error: BaseException) -> None:
-        self._error = error
-
-    def close(self) -> None:
-        self._left = None
-
-    def raw(self) -> bytes:
-        return self._body
+    return Reply(200, Once(body, call.started_ns), {"content-type": "text/event-stream"})

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote
 
 import msgspec
 
-from fairlead.call import OK, PRIORITIES, Call, Outcome, Request, Secret
+from fairlead.call import OK, PRIORITIES, Call, Held, Outcome, Request, Secret
 from fairlead.config.build import Runtime
 from fairlead.core.money import format_usd
 from fairlead.dialects.codec import Dialect
@@ -29,6 +29,7 @@ from fairlead.gateway.helicone import apply_helicone
 from fairlead.gateway.unknown import unknown
 from fairlead.pipeline import Chunks, Next, Reply
 from fairlead.ports import LogQuery, LogStore
+from fairlead.verdict import RUNGS, Rung, Validated
 from fairlead.wire import Exchange, HeaderBlock
 
 _PRIVATE = HeaderBlock([("cache-control", "no-store, private"), ("vary", "Authorization")])
@@ -184,6 +185,8 @@ class App:
             request.headers = {name: exchange.headers[name] for name in vendors_own}
         call = runtime.new_call(request, body=exchange.body, credential=_credential(exchange))
         _apply_headers(call, exchange.headers)
+        if "x-fairlead-validate" in exchange.headers:
+            call.held = _held(exchange.headers["x-fairlead-validate"], runtime)
         if runtime.helicone_headers:
             apply_helicone(call, exchange.headers, _MAX_TAGS)
 
@@ -283,7 +286,7 @@ class App:
         own = [row for row in rows if row.get("tenant") == principal.tenant]
         if not own:
             raise NotFound("no such call of yours; a call can be read about a second after it ended")
-        shown = {name: value for name, value in own[0].items() if name not in {"request", "response"}}
+        shown = {name: value for name, value in own[0].items() if name not in {"request", "response", "refused"}}
         exchange.respond(200, _JSON, msgspec.json.encode(shown), _PRIVATE)
 
     def _refuse(self, exchange: Exchange, dialect: Dialect, error: FairleadError, call: Call | None = None) -> None:
@@ -297,6 +300,8 @@ class App:
         if isinstance(error, MethodNotAllowed):
             headers.append(("allow", error.param or ""))
         if call is not None:
+            if call.validated is not None:
+                headers.append(("x-fairlead-validation", _told_rung(call.validated)))
             headers.append(("x-fairlead-call-id", call.id))
             headers.append((dialect.request_id, call.id))
             headers.append(("x-fairlead-attempts", str(len(call.attempts))))
@@ -390,6 +395,21 @@ def _apply_headers(call: Call, headers: Mapping[str, str]) -> None:
         call.session = session[:128]
 
 
+def _told_rung(validated: Validated) -> str:
+    """The rung, and what it took: `coerce; edits=2`, `reask; edits=0; reasks=1`, `failed; reasks=2`."""
+    told = f"{validated.rung}; edits={len(validated.edits)}" if validated.fits else "failed"
+    return f"{told}; reasks={validated.reasks}" if validated.reasks else told
+
+
+def _held(up_to: str, runtime: Runtime) -> Held:
+    """How far the caller lets its answer be brought towards its schema."""
+    if up_to not in ("off", *RUNGS):
+        raise InvalidRequest(f"`x-fairlead-validate` is `off` or the last rung to use: {', '.join(RUNGS)}")
+    if not runtime.validates:
+        raise InvalidRequest("`x-fairlead-validate`: no model of this gateway has `validation` in the configuration")
+    return Held(up_to=cast("Rung", up_to))
+
+
 def _own_lines(dialect: Dialect, call: Call, reply: Reply, *, whole: bool) -> bytes:
     """Our own headers as HTTP writes them: constants, numbers, and a name that `_told` has made fit."""
     lines = f"x-fairlead-call-id: {call.id}\r\nx-fairlead-model: {_told(call.answered_by)}\r\n"
@@ -398,6 +418,8 @@ def _own_lines(dialect: Dialect, call: Call, reply: Reply, *, whole: bool) -> by
     if call.degraded:
         lines += f"x-fairlead-degraded: {', '.join(call.degraded)}\r\n"
     if whole:
+        if call.validated is not None:
+            lines += f"x-fairlead-validation: {_told_rung(call.validated)}\r\n"
         lines += f"x-fairlead-attempts: {len(call.attempts)}\r\n"
         cost = call.cost_nanousd
         if cost is not None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from fairlead.call import Mode, Subset
 from fairlead.dialects import DIALECTS
 from fairlead.types import DialectName
 
@@ -51,6 +52,16 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Runs on the user's own machines: private addresses are where it lives."""
     keeps_answers: bool = True
     """Whether answers of a dialect that gives them ids can be gone on from, where it speaks such a one."""
+    structured: Mode | Literal["model"] = "prompted"
+    """How its models are asked for an answer that fits a schema; `model`: as the family of each says."""
+    native: tuple[str, ...] = ()
+    """Those that are asked natively all the same, by what their names begin with."""
+    native_without: frozenset[str] = frozenset()
+    """What a request must not have for that: `tools`, `stream`."""
+    subset: Subset = "full"
+    """What of JSON Schema it takes, see `fairlead.validation.shaping.subset`."""
+    asks_json: bool = False
+    """Whether all of its models take the response format `json_object`."""
 
     @property
     def is_keeper(self) -> bool:
@@ -71,6 +82,10 @@ class Family(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Parameters of which it takes one at a time; where a call is translated the first that is there stays."""
     input: tuple[Modality, ...] | None = None
     """What it reads; `None` where nobody knows."""
+    structured: Mode = "prompted"
+    """How it is asked for an answer that fits a schema at the vendor that made it."""
+    native_without: frozenset[str] = frozenset()
+    """What a request must not have for the native way: `tools`, `stream`."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +112,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         Case does not matter, nor what stands around the name of the model itself: `openai/gpt-5`,
         `models/gemini-2.5-pro`, `ft:gpt-4o-mini:org::id`, `us.anthropic.claude-sonnet-4-5`.
         """
-        name = model.lower().rpartition("/")[2].removeprefix("ft:")
+        name = _plain(model)
         # Amazon puts region and vendor before a name, each with a dot; most names have a dot of their own further on.
         for _ in range(_MAX_PREFIXES + 1):
             fitting = max((family for family in self.families if name.startswith(family)), key=len, default=None)
@@ -105,6 +120,17 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
                 return self.families[fitting]
             name = name.partition(".")[2]
         return self.default_family
+
+    def mode(self, vendor: Vendor, model: str) -> Mode:
+        """How a vendor's model is asked for an answer that fits a schema."""
+        if vendor.native and _plain(model).startswith(vendor.native):
+            return "native"
+        return self.family(model).structured if vendor.structured == "model" else vendor.structured
+
+
+def _plain(model: str) -> str:
+    """A model's name without the case and the place that it is written with."""
+    return model.lower().rpartition("/")[2].removeprefix("ft:")
 
 
 def load() -> Facts:

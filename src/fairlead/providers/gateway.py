@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from fairlead.dialects.openai_chat import errors as openai_errors
-from fairlead.errors import FairleadError, RateLimited
+from fairlead.errors import FairleadError, OutputInvalid, RateLimited
+from fairlead.verdict import FieldError
 
 
 class _Error(msgspec.Struct):
     message: str
     code: str | None = None
     param: str | None = None
+    errors: tuple[FieldError, ...] = ()
 
 
 class _Body(msgspec.Struct):
@@ -34,6 +36,8 @@ class GatewayErrors:
         if kind is None:
             return error
         ours = kind(told.message, param=told.param, retry_after_s=error.retry_after_s)
+        if isinstance(ours, OutputInvalid):
+            ours.errors = told.errors
         ours.status = status
         ours.retryable = headers.get("x-should-retry", "false") == "true"
         if isinstance(ours, RateLimited):

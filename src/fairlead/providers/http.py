@@ -31,6 +31,7 @@ from fairlead.providers.facts import Vendor
 from fairlead.providers.naming import name_provider
 from fairlead.providers.relay import RelayStream
 from fairlead.providers.scrub import request_id, scrub
+from fairlead.providers.shaping import shaped_request
 from fairlead.providers.translate import Translation
 from fairlead.providers.transport import Incoming, Transport
 from fairlead.types import DialectName, Usage
@@ -129,9 +130,11 @@ class HttpProvider:
         if request.resource is not None:
             body = b""
         elif way.translation is not None:
-            body, left_out = way.translation.body(request, candidate)
+            body, left_out = way.translation.body(request, attempt)
         else:
-            taken = request if self._dropped.isdisjoint(request.fields) else self._without_dropped(request)
+            taken = request if request.wanted is None else shaped_request(request, attempt, way.spoken)
+            if not self._dropped.isdisjoint(taken.fields):
+                taken = self._without_dropped(taken)
             body = way.spoken.request.join(taken, candidate.model, ask_usage=self._vendor.stream_usage)
         if request.operation == "count" and (way.translation is not None or way.spoken.count_path is None):
             return self._counted(request, way.caller, left_out)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fairlead.call import Attempt, Candidate, Request
+from fairlead.call import Attempt, Request
 from fairlead.core.clip import CONTENT_BYTES, clip
 from fairlead.dialects.codec import Dialect
 from fairlead.dialects.crossing import event_across, reply_across, request_across
 from fairlead.errors import InvalidRequest, StreamTruncated, Untranslatable, UpstreamError, UpstreamProtocol
+from fairlead.providers.shaping import shaped_chat
 from fairlead.types import Chat, ChatEvent, Embed, EmbedReply, Started
+from fairlead.validation.answers import CallsAsText, called_as_text
+from fairlead.validation.shaping.modes import tool_name
 
 if TYPE_CHECKING:
     from fairlead.providers.relay import RelayStream
@@ -46,7 +49,7 @@ class Translation:
         self._provider = provider
         self._quirks = quirks
 
-    def body(self, request: Request, candidate: Candidate) -> tuple[bytes, tuple[str, ...]]:
+    def body(self, request: Request, attempt: Attempt) -> tuple[bytes, tuple[str, ...]]:
         """The request for the provider, and the paths of what it leaves out: what only the caller's dialect means, and
         what the model does not take.
 
@@ -54,7 +57,9 @@ class Translation:
             InvalidRequest: the request is not well formed.
             Untranslatable: the provider's dialect has no form for something in it.
         """
-        asked = self._asked(request)
+        asked, candidate = self._asked(request), attempt.candidate
+        if request.wanted is not None:
+            asked = shaped_chat(asked, request, attempt, enforce=True)
         refused = candidate.refuses | self._provider.leaves_out.keys()
         told: dict[str, Any] = {"model": candidate.model, "extra": self._provider.asks}
         if request.stream:
@@ -79,6 +84,8 @@ class Translation:
         else:
             told = {"model": reply.model or attempt.candidate.model, "created": reply.created or now_ns // _NS}
             reply = msgspec.structs.replace(reply, **told)
+            tool = _standing_tool(request, attempt)
+            reply = reply if tool is None else called_as_text(reply, tool)
         return self._caller.reply.encode(reply)
 
     def _asked(self, request: Request) -> Chat | Embed:
@@ -103,6 +110,7 @@ class Translation:
         self, relay: RelayStream, request: Request, attempt: Attempt, now_ns: int, *, keep: bool
     ) -> TranslatedStream:
         """The stream for the caller."""
+        tool = _standing_tool(request, attempt)
         return TranslatedStream(
             relay,
             self._provider,
@@ -110,7 +118,14 @@ class Translation:
             include_usage=request.include_usage,
             untold=Started(id="", model=attempt.candidate.model, created=now_ns // _NS),
             keep=keep,
+            as_text=None if tool is None else CallsAsText(tool).of,
         )
+
+
+def _standing_tool(request: Request, attempt: Attempt) -> str | None:
+    """The tool whose arguments are the answer.  They become its text here already: where they are no JSON yet, many
+    dialects have no form for them."""
+    return tool_name(request.wanted) if request.wanted is not None and attempt.structured == "tool" else None
 
 
 class TranslatedStream:
@@ -120,9 +135,11 @@ class TranslatedStream:
         relay: the provider's own, its first content already seen; it knows about usage, errors and the end.
         untold: what the answer's model and time are, where the provider does not say it.
         keep: whether `raw` is wanted afterwards.
+        as_text: makes text of the tool that stands for the answer, where there is one.
     """
 
     __slots__ = (
+        "_as_text",
         "_decoder",
         "_encoder",
         "_ended",
@@ -146,11 +163,13 @@ class TranslatedStream:
         include_usage: bool,
         untold: Started,
         keep: bool,
+        as_text: Callable[[ChatEvent], ChatEvent] | None = None,
     ) -> None:
         self._relay = relay
         self._decoder = provider.streams.decoder()
         self._encoder = caller.streams.encoder(include_usage=include_usage)
         self._untold = untold
+        self._as_text = as_text
         self._outlet: Callable[[bytes], bool] | None = None
         self._ready = b""
         """Translated already, and not taken when it was offered."""
@@ -257,6 +276,8 @@ class TranslatedStream:
         if isinstance(event, Started):
             told = {"model": event.model or self._untold.model, "created": event.created or self._untold.created}
             event = msgspec.structs.replace(event, **told)
+        if self._as_text is not None:
+            event = self._as_text(event)
         return event_across(event)
 
     def _keep(self, chunk: bytes) -> bytes:

@@ -85,7 +85,7 @@ def _worst_case(call: Call, attempt: Attempt) -> int | None:
     most = request.max_output_tokens if request.max_output_tokens is not None else candidate.max_output_tokens
     if most is None:
         return None
-    input_tokens = request.input_bytes + request.images * candidate.image_tokens
+    input_tokens = request.most_bytes + request.images * candidate.image_tokens
     if request.is_partial:
         input_tokens += _LARGEST_WINDOW if candidate.window is None else candidate.window
     return worst_case(

@@ -7,13 +7,15 @@ import hashlib
 import logging
 from typing import Literal
 
-from fairlead.call import Attempt, Call, Outcome
+import msgspec
+
+from fairlead.call import Attempt, Call, Outcome, total_usage
 from fairlead.core.clip import CONTENT_BYTES, clip
-from fairlead.errors import Cancelled, FairleadError, InternalError, Overloaded
+from fairlead.errors import Cancelled, FairleadError, InternalError, OutputInvalid, Overloaded
 from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
 from fairlead.record import Admitted, AttemptRecord, Ended
-from fairlead.types import Usage, UsageSource
+from fairlead.verdict import Validated, recorded
 
 Content = Literal["full", "hash", "off"]
 
@@ -86,7 +88,7 @@ class Observe:
     def _ended(self, call: Call, outcome: Outcome, duration_ns: int, source: Source | None) -> None:
         error = outcome.error
         request, attempts = call.request, call.attempts
-        usage, usage_source = _total(attempts)
+        usage, usage_source = total_usage(attempts)
         self._sink(
             Ended(
                 call_id=call.id,
@@ -102,7 +104,7 @@ class Observe:
                 outcome=outcome.kind,
                 error_class=None if error is None else error.error_class,
                 error_code=None if error is None else error.code,
-                error_message=None if error is None else error.message,
+                error_message=None if error is None else self._words(error),
                 attempts=tuple([_attempt_record(attempt, call.started_ns) for attempt in attempts]),
                 usage=usage,
                 usage_source=usage_source,
@@ -111,6 +113,7 @@ class Observe:
                 tags=call.tags,
                 session=call.session,
                 degraded=tuple(call.degraded),
+                validated=self._told(call.report),
                 request=None if call.fate.admitted else self._kept(call.body),
                 response=self._answer(source),
             )
@@ -120,6 +123,26 @@ class Observe:
         if source is None or self._content == "off":
             return None
         return self._kept(source if isinstance(source, bytes) else source.raw())
+
+    def _words(self, error: FairleadError) -> str:
+        """The error's message, as much of it as may be stored: one about an answer's fields quotes what the model wrote."""
+        if isinstance(error, OutputInvalid) and self._content != "full":
+            return "the answer does not fit its schema"
+        return error.message
+
+    def _told(self, validated: Validated | None) -> Validated | None:
+        """As much of it as may be stored: edits and errors quote what the model wrote."""
+        if validated is None:
+            return None
+        output = None if validated.output is None else self._kept(validated.output)
+        told = msgspec.structs.replace(recorded(validated), output=output)
+        if self._content == "full":
+            return told
+        return msgspec.structs.replace(
+            told,
+            edits=tuple(msgspec.structs.replace(edit, before=None, after=None) for edit in told.edits),
+            errors=tuple(msgspec.structs.replace(error, message="") for error in told.errors),
+        )
 
     def _kept(self, content: bytes) -> bytes | None:
         if self._content == "full":
@@ -164,19 +187,3 @@ def _first_token(call: Call) -> int | None:
         if attempt.first_token_ns is not None:
             return attempt.first_token_ns - call.started_ns
     return None
-
-
-_TRUST: tuple[UsageSource, ...] = ("none", "final", "cumulative", "estimated")
-
-
-def _total(attempts: list[Attempt]) -> tuple[Usage | None, UsageSource]:
-    """The usage of all attempts, and the least certain of their sources."""
-    if len(attempts) == 1:
-        return attempts[0].usage, attempts[0].usage_source
-    total: Usage | None = None
-    source: UsageSource = "none"
-    for attempt in attempts:
-        if attempt.usage is not None:
-            total = attempt.usage if total is None else total + attempt.usage
-            source = max(source, attempt.usage_source, key=_TRUST.index)
-    return total, source

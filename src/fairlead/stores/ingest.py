@@ -12,6 +12,7 @@ from fairlead.core import frame
 from fairlead.ports import Batch
 from fairlead.record import Admitted, Ended, Record, decode_records
 from fairlead.stores.segments import let_go, segments, try_lock
+from fairlead.verdict import Validated
 
 BATCH_RECORDS: Final = 1_000
 BATCH_BYTES: Final = 1024 * 1024
@@ -171,8 +172,16 @@ def _content_bytes(record: Record) -> int:
     if isinstance(record, Admitted):
         return len(record.request or b"")
     if isinstance(record, Ended):
-        return len(record.request or b"") + len(record.response or b"")
+        bodies = len(record.request or b"") + len(record.response or b"")
+        return bodies if record.validated is None else bodies + _verdict_bytes(record.validated)
     return 0
+
+
+def _verdict_bytes(validated: Validated) -> int:
+    """The output that was refused, and about so much as edits and errors quote of it."""
+    quoted = [len(edit.path) + len(edit.before or "") + len(edit.after or "") for edit in validated.edits]
+    quoted += [len(error.path) + len(error.message) for error in validated.errors]
+    return len(validated.output or b"") + sum(quoted)
 
 
 def _survey(folder: Path, locks: _Locks) -> tuple[list[Path], dict[Path, int]] | None:

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from fairlead.record import Admitted, AttemptRecord, Ended, Record
-from fairlead.stores.rollups import MOST_NANOUSD, totals_of
+from fairlead.stores.rollups import MOST_NANOUSD, MOST_TOKENS, totals_of
+from fairlead.verdict import Validated
 
 
 def plain(record: Record) -> Any:
@@ -15,10 +16,13 @@ def plain(record: Record) -> Any:
     return _scrubbed(msgspec.to_builtins(record, builtin_types=(bytes,)))
 
 
-def is_plausible(record: AttemptRecord | Admitted) -> bool:
+def is_plausible(record: AttemptRecord | Admitted | Validated) -> bool:
     """Whether its numbers can be summed up."""
     if isinstance(record, Admitted):
         return 0 <= (record.reserved_nanousd or 0) <= MOST_NANOUSD
+    if isinstance(record, Validated):
+        counts = (record.reasks, record.reask_tokens, record.further_edits, record.further_errors)
+        return all(0 <= each <= MOST_TOKENS for each in counts) and 0 <= record.reask_nanousd <= MOST_NANOUSD
     try:
         totals_of((record,))
     except ValueError:
@@ -31,7 +35,14 @@ def storable(record: Record) -> Record:
     kept: Record = msgspec.convert(plain(record), type=Record, builtin_types=(bytes,))
     if isinstance(kept, Admitted) and not is_plausible(kept):
         return msgspec.structs.replace(kept, reserved_nanousd=None)
-    if not isinstance(kept, Ended) or all(is_plausible(each) for each in kept.attempts):
+    if not isinstance(kept, Ended):
+        return kept
+    if kept.validated is not None and not is_plausible(kept.validated):
+        uncounted = msgspec.structs.replace(
+            kept.validated, reasks=0, reask_tokens=0, reask_nanousd=0, further_edits=0, further_errors=0
+        )
+        kept = msgspec.structs.replace(kept, validated=uncounted)
+    if all(is_plausible(each) for each in kept.attempts):
         return kept
     attempts = tuple(
         each

@@ -17,7 +17,7 @@ from fairlead.stores.sqlite_keys import SqliteKeys
 from fairlead.stores.sqlite_logs import SqliteLogs
 from fairlead.stores.sqlite_owners import SqliteOwners
 from fairlead.stores.sqlite_routes import SqliteRoutes
-from fairlead.stores.sqlite_work import transaction
+from fairlead.stores.sqlite_work import transaction, write_ahead
 
 T = TypeVar("T")
 
@@ -189,7 +189,7 @@ def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         # Of a new file only: several calls fit on a page, and little of it stays empty.
         connection.execute("PRAGMA page_size = 8192")
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead(connection)
         # FULL: once a batch is committed its segment is deleted, so the commit has to survive a power cut.
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error:

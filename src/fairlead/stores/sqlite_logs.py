@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 
-from fairlead.ports import Batch, LogQuery, UsageRow
+from fairlead.ports import Batch, FieldRow, LogQuery, SchemaRow, UsageRow
 from fairlead.record import Gauges
-from fairlead.stores import sqlite_queries, sqlite_rows, sqlite_usage
+from fairlead.stores import sqlite_queries, sqlite_rows, sqlite_usage, sqlite_verdicts
 from fairlead.stores.sqlite_ingest import Count, Ingest, Labels
 from fairlead.stores.sqlite_work import Run
 
@@ -57,6 +57,14 @@ class SqliteLogs:
             InvalidRequest: another word.
         """
         return await self._run(lambda connection: sqlite_usage.usage(connection, by, since_ns))
+
+    async def schemas(self, since_ns: int | None) -> Sequence[SchemaRow]:
+        """How answers were held to their schemas, of the calls that are still stored."""
+        return await self._run(lambda connection: sqlite_verdicts.schemas(connection, since_ns))
+
+    async def fields(self, since_ns: int | None) -> Sequence[FieldRow]:
+        """The fields that outputs were refused for, of the calls that are still stored, the most frequent first."""
+        return await self._run(lambda connection: sqlite_verdicts.fields(connection, since_ns))
 
     async def spent(self, scope: str, since_ns: int) -> int:
         """Nano-USD of the calls of `key:`, `user:`, `team:` or `model:` (an alias) admitted since.

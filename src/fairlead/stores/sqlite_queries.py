@@ -12,6 +12,7 @@ import msgspec
 from fairlead.core.money import format_usd
 from fairlead.ports import LogQuery
 from fairlead.record import Gauges
+from fairlead.verdict import Validated
 
 _MOST_CALLS: Final = 10_000
 _ATTEMPT: Final = (
@@ -33,6 +34,7 @@ _ATTEMPT: Final = (
     "cost_nanousd",
 )
 """What is shown of an attempt, in this order."""
+_VERDICT: Final = msgspec.json.Decoder(Validated)
 
 _ONE: Final = """
     SELECT * FROM all_calls
@@ -43,6 +45,9 @@ _NEWEST: Final = """
     WHERE started_at_ns >= :since_ns AND started_at_ns < :until_ns
       AND (:text IS NULL OR instr(request, :text) OR instr(response, :text)
            OR instr(request, :escaped) OR instr(response, :escaped))
+      AND (:failed IS NULL OR error_class = :failed OR (:failed = 'validation' AND id IN (
+          SELECT id FROM calls WHERE validated IS NOT NULL AND started_at_ns >= :since_ns AND started_at_ns < :until_ns
+            AND (json_extract(validated, '$.fits') = 0 OR json_array_length(validated, '$.errors') > 0))))
     ORDER BY started_at_ns DESC, id DESC LIMIT :limit
 """
 _AFTER: Final = """
@@ -51,6 +56,9 @@ _AFTER: Final = """
       AND started_at_ns >= :since_ns AND started_at_ns < :until_ns
       AND (:text IS NULL OR instr(request, :text) OR instr(response, :text)
            OR instr(request, :escaped) OR instr(response, :escaped))
+      AND (:failed IS NULL OR error_class = :failed OR (:failed = 'validation' AND id IN (
+          SELECT id FROM calls WHERE validated IS NOT NULL AND started_at_ns >= :since_ns AND started_at_ns < :until_ns
+            AND (json_extract(validated, '$.fits') = 0 OR json_array_length(validated, '$.errors') > 0))))
     ORDER BY started_at_ns, id LIMIT :limit
 """
 
@@ -64,6 +72,7 @@ def calls(connection: sqlite3.Connection, query: LogQuery) -> Sequence[Mapping[s
         # Bodies are JSON, in which another character than ASCII may stand as itself or escaped.
         "text": None if query.search is None else query.search.encode("utf-8", "replace"),
         "escaped": None if query.search is None else _escaped(query.search),
+        "failed": query.failed,
         "after_id": query.after_id,
         "limit": max(0, min(query.limit, _MOST_CALLS)),
     }
@@ -116,9 +125,11 @@ def _call(row: sqlite3.Row) -> dict[str, object]:
         "tags": _decoded(row["tags"], []),
         "session": row["session"],
         "degraded": _decoded(row["degraded"], []),
+        "validated": _validated(row["validated"]),
         "attempts": [_attempt(attempt) for attempt in _decoded(row["attempts"], [])],
         "request": _text(row["request"]),
         "response": _text(row["response"]),
+        "refused": _text(row["refused"]),
     }
 
 
@@ -127,6 +138,18 @@ def _attempt(stored: Mapping[str, Any]) -> dict[str, object]:
     attempt["usage_source"] = attempt["usage_source"] or "none"
     attempt["cost_usd"] = _usd(stored.get("cost_nanousd"))
     return attempt
+
+
+def _validated(text: str | None) -> dict[str, object] | None:
+    """The verdict with all that is known of it; the output is a content of its own."""
+    if text is None:
+        return None
+    verdict = _VERDICT.decode(text)
+    shown = msgspec.structs.asdict(verdict)
+    del shown["output"]
+    shown["edits"] = [msgspec.structs.asdict(edit) for edit in verdict.edits]
+    shown["errors"] = [msgspec.structs.asdict(error) for error in verdict.errors]
+    return {**shown, "lost": list(verdict.lost), "reask_usd": format_usd(verdict.reask_nanousd)}
 
 
 def _escaped(text: str) -> bytes:

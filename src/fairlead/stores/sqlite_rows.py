@@ -29,12 +29,13 @@ INSERT_CALL: Final = """
         (id, started_at_ns, duration_ns, first_token_ns, dialect, alias, model, stream, tenant, key_id, key_name, user,
          team, provider, status, outcome, error_class, error_code, error_message, usage, usage_source, cost_nanousd,
          spent_nanousd, input_tokens, output_tokens, is_unpriced, parent_id, tags, session, degraded, attempts,
-         request, response)
+         request, response, validated, refused)
     VALUES (?1, ?2, ?3, nullif(?4, -1), ?5, ?6, ?7, ?8, ?9, nullif(?10, ''), nullif(?11, ''), nullif(?12, ''),
             nullif(?13, ''), nullif(?14, ''), ?15, ?16, nullif(?17, ''), nullif(?18, ''), nullif(?19, ''),
             nullif(?20, ''), ?21, nullif(?22, -1), ?23, ?24, ?25, ?26, nullif(?27, ''), nullif(?28, ''),
             nullif(?29, ''), nullif(?30, ''), ?31,
-            coalesce(nullif(?32, x''), (SELECT request FROM open_calls WHERE id = ?1)), nullif(?33, x''))
+            coalesce(nullif(?32, x''), (SELECT request FROM open_calls WHERE id = ?1)), nullif(?33, x''),
+            nullif(?34, ''), nullif(?35, x''))
     ON CONFLICT (id) DO NOTHING
 """
 DELETE_OPEN: Final = "DELETE FROM open_calls WHERE id IN (SELECT value FROM json_each(?))"
@@ -142,8 +143,14 @@ def ended_call(record: Ended, totals: Totals, request: bytes | None) -> tuple[An
 
     Args:
         request: where it is known.
+
+    Raises:
+        ValueError: re-asks that cannot be.
     """
-    who, attempts = record.identity, record.attempts
+    who, attempts, validated = record.identity, record.attempts, record.validated
+    if validated is not None and not is_plausible(validated):
+        msg = "re-asks that cannot be"
+        raise ValueError(msg)
     return (
         record.call_id,
         record.started_at_ns,
@@ -178,6 +185,8 @@ def ended_call(record: Ended, totals: Totals, request: bytes | None) -> tuple[An
         _json(attempts),
         blob(request),
         blob(record.response),
+        "" if validated is None else _json(msgspec.structs.replace(validated, output=None)),
+        blob(None if validated is None else validated.output),
     )
 
 

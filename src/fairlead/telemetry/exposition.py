@@ -15,6 +15,7 @@ from fairlead.errors import StateUnavailable
 from fairlead.record import USED_STATES, Gauges
 from fairlead.telemetry import metrics
 from fairlead.telemetry.metrics import BUCKETS_S, Labels
+from fairlead.verdict import MOST_ERRORS
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _NS: Final = 1_000_000_000
@@ -41,6 +42,7 @@ def _described(
 
 
 _ATTEMPT: Final = ("provider", "model")
+_HELD: Final = ("alias", "schema")
 METRICS: Final = (
     _described("counter", metrics.CALLS, ("alias", "dialect", "outcome"), "Calls that are over."),
     _described(
@@ -55,6 +57,23 @@ METRICS: Final = (
         metrics.DEGRADED_CALLS,
         ("alias", "how"),
         "Calls answered by another target than the first (fallback), or by the configured text (static).",
+    ),
+    _described(
+        "counter",
+        metrics.VALIDATIONS,
+        (*_HELD, "rung", "outcome"),
+        "Calls whose answer was held to a schema, by the highest rung of the ladder that was needed or tried; the outcome "
+        "is ok or failed, the schema `other` where the configuration does not list it.",
+    ),
+    _described("counter", metrics.REASKS, _HELD, "Times a model was asked again, a stronger one included."),
+    _described("counter", metrics.REASK_TOKENS, _HELD, "Tokens, in and out, of asking again."),
+    _described("counter", metrics.REASK_COST, _HELD, "What asking again cost, in USD.", _NS),
+    _described(
+        "counter",
+        metrics.FIELD_ERRORS,
+        (*_HELD, "kind"),
+        f"Errors of the last output that was refused, at most {MOST_ERRORS} a call, also where another one was taken "
+        "later; the kind is a keyword of JSON Schema, or such as unclear, cut, no_json or ambiguous.",
     ),
     _described("counter", metrics.REJECTED, (), "Records that the store could not take."),
     _described("counter", metrics.SPOOL_TORN, (), "Spool segments that ended inside a record, which is lost."),

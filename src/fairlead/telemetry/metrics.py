@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Final
 
 from fairlead.record import AttemptRecord, Ended
+from fairlead.verdict import KINDS, Validated
 
 Labels = tuple[tuple[str, str], ...]
 Delta = tuple[str, Labels, int]
@@ -25,6 +26,11 @@ COST: Final = "fairlead_cost_usd_total"
 UNPRICED: Final = "fairlead_unpriced_attempts_total"
 ERRORS: Final = "fairlead_errors_total"
 DEGRADED_CALLS: Final = "fairlead_degraded_calls_total"
+VALIDATIONS: Final = "fairlead_validations_total"
+REASKS: Final = "fairlead_reasks_total"
+REASK_TOKENS: Final = "fairlead_reask_tokens_total"
+REASK_COST: Final = "fairlead_reask_cost_usd_total"
+FIELD_ERRORS: Final = "fairlead_validation_field_errors_total"
 REJECTED: Final = "fairlead_rejected_records_total"
 SPOOL_TORN: Final = "fairlead_spool_torn_segments_total"
 SPOOL_REJECTED: Final = "fairlead_spool_rejected_records_total"
@@ -70,6 +76,7 @@ def count(records: Iterable[Ended]) -> list[Delta]:
     degraded: Counter[tuple[str, str]] = Counter()
     durations: defaultdict[str, list[int]] = defaultdict(list)
     attempts: defaultdict[tuple[str, str], list[AttemptRecord]] = defaultdict(list)
+    judged: defaultdict[tuple[str, str], list[Validated]] = defaultdict(list)
     for record in records:
         alias = record.alias or "none"
         calls[alias, record.dialect, record.outcome, record.error_class] += 1
@@ -77,6 +84,8 @@ def count(records: Iterable[Ended]) -> list[Delta]:
             degraded[alias, how] += 1
         if record.outcome != "crashed":
             durations[alias].append(record.duration_ns)
+        if (validated := record.validated) is not None:
+            judged[alias, validated.label].append(validated)
         for attempt in record.attempts:
             attempts[attempt.provider, attempt.label].append(attempt)
     moved = list(_calls(calls))
@@ -85,6 +94,8 @@ def count(records: Iterable[Ended]) -> list[Delta]:
         moved += _observed(CALL_DURATION, (("alias", alias),), durations_ns)
     for (provider, label), tried in attempts.items():
         moved += _attempts((("provider", provider), ("model", label)), tried)
+    for (alias, schema), held in judged.items():
+        moved += _validations((("alias", alias), ("schema", schema)), held)
     return moved
 
 
@@ -93,6 +104,21 @@ def _calls(calls: Mapping[tuple[str, str, str, str | None], int]) -> Iterator[De
         yield CALLS, (("alias", alias), ("dialect", dialect), ("outcome", outcome)), number
         if error_class is not None:
             yield ERRORS, (("class", error_class), ("alias", alias)), number
+
+
+def _validations(who: Labels, held: Sequence[Validated]) -> Iterator[Delta]:
+    for (rung, fits), number in Counter([(each.rung, each.fits) for each in held]).items():
+        yield VALIDATIONS, (*who, ("rung", rung), ("outcome", "ok" if fits else "failed")), number
+    kinds = Counter([error.kind if error.kind in KINDS else "other" for each in held for error in each.errors])
+    for kind, number in kinds.items():
+        yield FIELD_ERRORS, (*who, ("kind", kind)), number
+    for metric, number in (
+        (REASKS, sum(each.reasks for each in held)),
+        (REASK_TOKENS, sum(each.reask_tokens for each in held)),
+        (REASK_COST, sum(each.reask_nanousd for each in held)),
+    ):
+        if number > 0:
+            yield metric, who, number
 
 
 def _attempts(who: Labels, attempts: Sequence[AttemptRecord]) -> Iterator[Delta]:

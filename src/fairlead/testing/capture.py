@@ -13,6 +13,8 @@ from fairlead.core.money import format_usd
 from fairlead.errors import StateUnavailable
 from fairlead.ports import Batch, LogQuery, UsageRow
 from fairlead.record import Admitted, AttemptRecord, Ended, Gauges, Record
+from fairlead.types import ErrorClass
+from fairlead.verdict import Validated
 
 
 class RecordSink:
@@ -201,11 +203,20 @@ def _fits(call: _Stored, query: LogQuery) -> bool:
         and (query.since_ns is None or at_ns >= query.since_ns)
         and (query.until_ns is None or at_ns < query.until_ns)
         and (query.search is None or query.search in text)
+        and (query.failed is None or (call.ended is not None and _has_failed(call.ended, query.failed)))
     )
+
+
+def _has_failed(ended: Ended, failed: ErrorClass) -> bool:
+    validated = ended.validated
+    is_refused = validated is not None and (not validated.fits or bool(validated.errors))
+    return ended.error_class == failed or (failed == "validation" and is_refused)
 
 
 def _row(call: _Stored) -> Mapping[str, object]:
     record, response = call.newest, None if call.ended is None else call.ended.response
+    validated = None if call.ended is None else call.ended.validated
+    refused = None if validated is None else validated.output
     row: dict[str, object] = {name: None for name in Ended.__struct_fields__ if name != "identity"}
     row |= {"tags": (), "degraded": ()}
     row |= {name: getattr(record, name) for name in record.__struct_fields__ if name in row}
@@ -216,9 +227,21 @@ def _row(call: _Stored) -> Mapping[str, object]:
         "cost_usd": None if call.ended is None else _usd(call.ended.cost_nanousd),
         "request": None if call.request is None else call.request.decode(errors="replace"),
         "response": None if response is None else response.decode(errors="replace"),
+        "validated": None if validated is None else _validated_row(validated),
+        "refused": None if refused is None else refused.decode(errors="replace"),
     }
     plain: Mapping[str, object] = msgspec.json.decode(msgspec.json.encode(row))
     return plain
+
+
+def _validated_row(validated: Validated) -> Mapping[str, object]:
+    shown = {name: getattr(validated, name) for name in validated.__struct_fields__ if name != "output"}
+    return {
+        **shown,
+        "edits": [msgspec.structs.asdict(edit) for edit in validated.edits],
+        "errors": [msgspec.structs.asdict(error) for error in validated.errors],
+        "reask_usd": format_usd(validated.reask_nanousd),
+    }
 
 
 def _attempt_row(attempt: AttemptRecord) -> Mapping[str, object]:

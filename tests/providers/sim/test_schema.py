@@ -6,7 +6,9 @@ import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
+from fairlead import fields
 from fairlead.providers.sim.draws import Draws
 from fairlead.providers.sim.schema import fitting_value
 
@@ -65,6 +67,32 @@ def test_every_value_fits_its_schema(schema):
     for seed in range(20):
         value = fitting_value(schema, Draws(seed))
         assert validator.is_valid(value), value
+
+
+class Everything(BaseModel):
+    """A field of each type that there is."""
+
+    time: fields.Time24
+    date: fields.ISODate
+    moment: fields.DateTimeTZ
+    price: fields.Money
+    share: fields.Percent
+    phone: fields.Phone
+    email: fields.Email
+    country: fields.CountryCode
+    currency: fields.CurrencyCode
+    agreed: fields.Boolish
+
+
+def test_values_fit_the_types_of_fields():
+    """A model of pydantic takes what is made of its schema."""
+    Everything.model_validate(fitting_value(Everything.model_json_schema(), Draws(1)))
+
+
+def test_a_time_whose_pattern_is_local_has_no_offset():
+    """As Zod writes it for `z.iso.time()`."""
+    schema = {"type": "string", "format": "time", "pattern": r"^[0-2]\d:[0-5]\d:[0-5]\d$"}
+    assert fitting_value(schema, Draws(1)) == "09:30:00"
 
 
 def test_the_same_draws_make_the_same_value():

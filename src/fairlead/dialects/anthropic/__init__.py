@@ -9,6 +9,7 @@ from fairlead.dialects.codec import Dialect
 ANTHROPIC = Dialect(
     name="anthropic",
     paths=("/v1/messages", "/v1/messages/count_tokens"),
+    schema_fields=frozenset({"output_config", "tools"}),
     upstream_path="/messages",
     count_path="/messages/count_tokens",
     # The version decides how the body is read, and a beta what it may hold.

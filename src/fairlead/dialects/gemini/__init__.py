@@ -9,6 +9,7 @@ from fairlead.dialects.gemini.listing import count, model, models
 GEMINI = Dialect(
     name="gemini",
     paths=request.PATHS,
+    schema_fields=frozenset({"generationConfig", "generation_config", "tools"}),
     upstream_path="/models/{model}:generateContent",
     stream_path="/models/{model}:streamGenerateContent?alt=sse",
     count_path="/models/{model}:countTokens",

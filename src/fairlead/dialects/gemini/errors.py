@@ -115,6 +115,9 @@ def encode(error: FairleadError) -> bytes:
         message = f"The input {_TOO_LONG}: {message}"  # clients know this case by these words alone
     info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": error.code.upper(), "domain": "fairlead"}
     details: list[dict[str, Any]] = [info | ({"metadata": {"param": error.param}} if error.param else {})]
+    if error.further:
+        violations = [{"field": each["path"], "description": each["message"]} for each in error.further["errors"]]
+        details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations})
     if error.retry_after_s is not None:
         delay = f"{max(0.0, error.retry_after_s):.3f}s"
         details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay})

@@ -8,6 +8,7 @@ from fairlead.dialects.openai_chat import errors, reply, request, stream
 OPENAI_CHAT = Dialect(
     name="openai_chat",
     paths=("/v1/chat/completions",),
+    schema_fields=frozenset({"response_format", "tools"}),
     upstream_path="/chat/completions",
     # Organisation and project choose who is billed under a credential; they matter in passthrough mode.
     allowed_headers=frozenset({"openai-organization", "openai-project", "openai-beta", "x-client-request-id"}),

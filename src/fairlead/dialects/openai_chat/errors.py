@@ -134,7 +134,7 @@ def is_error(body: Mapping[str, Any], event: bytes = b"") -> bool:
 
 def encode(error: FairleadError) -> bytes:
     """`{"error": {"message", "type", "param", "code"}}`, with OpenAI's type names."""
-    return error_body(error.message, kind=_type(error), code=error.code, param=error.param)
+    return error_body(error.message, kind=_type(error), code=error.code, param=error.param, further=error.further)
 
 
 def encode_event(error: FairleadError) -> bytes:
@@ -142,9 +142,16 @@ def encode_event(error: FairleadError) -> bytes:
     return b"data: " + encode(error) + b"\n\n"
 
 
-def error_body(message: str, *, kind: str, code: str | None, param: str | None = None) -> bytes:
+def error_body(
+    message: str,
+    *,
+    kind: str,
+    code: str | None,
+    param: str | None = None,
+    further: Mapping[str, Any] = {},
+) -> bytes:
     """An error body in OpenAI's form."""
-    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code, **further}})
 
 
 def _type(error: FairleadError) -> str:

@@ -190,6 +190,7 @@ def _tool_choice(fields: Mapping[str, msgspec.Raw], extra: dict[str, msgspec.Raw
 
 class _Schema(msgspec.Struct):
     name: str | None = None
+    description: str | None = None
     schema: msgspec.Raw = msgspec.Raw()
     strict: bool | None = None
 
@@ -215,7 +216,11 @@ def _response_format(fields: Mapping[str, msgspec.Raw], extra: dict[str, msgspec
         case "json_schema" if form.json_schema is not None:
             schema = form.json_schema
             return ResponseFormat(
-                type="json_schema", name=schema.name, schema=_present(schema.schema), strict=schema.strict
+                type="json_schema",
+                name=schema.name,
+                description=schema.description,
+                schema=_present(schema.schema),
+                strict=schema.strict,
             )
         case "json_schema":
             raise BadField("response_format.json_schema", "must be an object")
@@ -259,5 +264,6 @@ def _encode_format(form: ResponseFormat) -> dict[str, Any]:
     if form.type != "json_schema":
         return {"type": form.type}
     # Other dialects have no name for a schema, this one demands it.
-    inner = {"name": "answer" if form.name is None else form.name, "schema": form.schema, "strict": form.strict}
+    name = "answer" if form.name is None else form.name
+    inner = {"name": name, "description": form.description, "schema": form.schema, "strict": form.strict}
     return {"type": form.type, "json_schema": {name: value for name, value in inner.items() if value is not None}}

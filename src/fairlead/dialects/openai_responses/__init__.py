@@ -11,6 +11,7 @@ from fairlead.dialects.openai_responses.kept import ask, kept_id
 OPENAI_RESPONSES = Dialect(
     name="openai_responses",
     paths=("/v1/responses",),
+    schema_fields=frozenset({"text", "tools"}),
     upstream_path="/responses",
     # As with chat completions: organisation and project choose who is billed under a credential.
     allowed_headers=frozenset({"openai-organization", "openai-project", "openai-beta", "x-client-request-id"}),

@@ -144,17 +144,21 @@ def _schema(form: Fields) -> ResponseFormat:
         raise BadField("text.format.schema", "must be an object")
     try:
         name, strict = plain(form, "name", str), plain(form, "strict", bool)
+        description = plain(form, "description", str)
     except BadField as error:
         raise BadField(f"text.format.{error.param}", "has the wrong type") from None
-    return ResponseFormat(type="json_schema", name=name, schema=form["schema"].copy(), strict=strict)
+    return ResponseFormat(
+        type="json_schema", name=name, description=description, schema=form["schema"].copy(), strict=strict
+    )
 
 
 def _encode_format(form: ResponseFormat) -> dict[str, Any]:
     if form.type != "json_schema":
         return {"type": form.type}
-    strict = {} if form.strict is None else {"strict": form.strict}
+    told = {"description": form.description, "strict": form.strict}
     schema = {} if form.schema is None else form.schema
-    return {"type": form.type, "name": form.name or _UNNAMED, "schema": schema, **strict}
+    present = {name: value for name, value in told.items() if value is not None}
+    return {"type": form.type, "name": form.name or _UNNAMED, "schema": schema, **present}
 
 
 def _tools(fields: Mapping[str, msgspec.Raw]) -> tuple[Tool, ...]:

@@ -89,18 +89,20 @@ class _Answer:
         self._left = None if chat.max_output_tokens is None else chat.max_output_tokens - reasoning
         self.mark: str | None = None
         thoughts = _thoughts(chat, manners, reasoning, number)
-        calls = [] if wish.refuses else _tools_to_call(chat, wish)
+        calls = [] if wish.refuses or wish.says is not None else _tools_to_call(chat, wish)
         marks = None
         if calls:
             message, reason = self._calling(calls, thoughts)
         else:
-            message, reason = self._saying(thoughts, refuses=wish.refuses)
+            message, reason = self._saying(thoughts, wish)
             if chat.logprobs and manners.logprobs is not None:
                 marks = manners.logprobs(message.text, chat.top_logprobs or 0)
         self.choice = Choice(index=number, message=message, finish_reason=reason, logprobs=marks)
 
-    def _saying(self, thoughts: tuple[Part, ...], *, refuses: bool) -> tuple[Message, FinishReason]:
-        text = _REFUSAL if refuses else _text(self._chat, self._draws)
+    def _saying(self, thoughts: tuple[Part, ...], wish: Wishes) -> tuple[Message, FinishReason]:
+        refuses = wish.refuses
+        text = _text(self._chat, self._draws) if wish.says is None else wish.says
+        text = _REFUSAL if refuses else text
         kept, reason, self.mark = _limited(text, self._left, () if refuses else self._chat.stop)
         part: Part = TextPart(text=kept)
         if refuses:

@@ -1,7 +1,7 @@
 """A value that fits a JSON Schema, made without a model.
 
 Covers what structured outputs allow: types, enum, const, required, nested objects and arrays, local `$ref`, `anyOf`,
-`allOf`, formats, and bounds on numbers, strings and arrays.  `pattern` is not read.
+`allOf`, formats, types of `fairlead.fields`, and bounds on numbers, strings and arrays.  `pattern` is not read.
 """
 
 from __future__ import annotations
@@ -35,6 +35,16 @@ _FORMATS = {
     "ipv6": "2001:db8::1",
     "uuid": "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
 }
+_LOCAL_TIME = "09:30:00"
+"""RFC 3339 wants an offset, and the patterns that stand beside the format want none."""
+_FIELDS = {
+    "Time24": _LOCAL_TIME,
+    "Money": {"amount": "12.50", "currency": "EUR"},
+    "Phone": "+442079460958",
+    "CountryCode": "GB",
+    "CurrencyCode": "EUR",
+}
+"""By `x-fairlead-type`; the other types are as their formats are."""
 
 
 def fitting_value(schema: Any, draws: Draws) -> Any:
@@ -57,6 +67,9 @@ class _Maker:
         schema = self._resolved(schema)
         if "const" in schema:
             return schema["const"]
+        field = schema.get("x-fairlead-type")
+        if isinstance(field, str) and field in _FIELDS:
+            return _FIELDS[field]
         if schema.get("enum"):
             return self._draws.pick(schema["enum"])
         branches = schema.get("anyOf") or schema.get("oneOf")
@@ -152,6 +165,8 @@ class _Maker:
 
     def _string(self, schema: Mapping[str, Any]) -> str:
         form = schema.get("format")
+        if form == "time" and "pattern" in schema:
+            return _LOCAL_TIME
         if form in _FORMATS:
             return _FORMATS[form]
         text = f"{self._draws.pick(_WORDS)} {self._draws.below(1000)}"

@@ -1,0 +1,57 @@
+"""Which schemas the answer to a request has to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from fairlead.errors import InvalidRequest
+from fairlead.types import Chat
+from fairlead.validation.ladder.bounds import InvalidSchema
+from fairlead.validation.ladder.shape import Shape, Shapes
+
+_ANY_OBJECT: Final = b'{"type":"object"}'
+_UNNAMED: Final = "answer"
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer has to fit."""
+
+    name: str
+    """What the caller calls it."""
+    schema: bytes | None = None
+    """JSON Schema of the text, as sent; `None`: the text is free."""
+    shape: Shape | None = None
+    """The same, compiled."""
+    tools: Mapping[str, Shape] = {}
+    """The arguments of calls, by the tool's name; a tool whose schema cannot be used is not among them."""
+
+
+def expected(chat: Chat, shapes: Shapes) -> Expected | None:
+    """What the answer to `chat` has to fit; `None`: anything will do.
+
+    Raises:
+        InvalidRequest: the schema of its text cannot be used.
+    """
+    form = chat.response_format
+    tools = {tool.name: shape for tool in chat.tools if (shape := _tool(tool.parameters, shapes)) is not None}
+    if form is None or form.type == "text":
+        return Expected(name=next(iter(tools)), tools=tools) if tools else None
+    schema = _ANY_OBJECT if form.schema is None else bytes(form.schema)
+    try:
+        shape = shapes.of(schema)
+    except InvalidSchema as error:
+        raise InvalidRequest(f"the schema of the answer cannot be used: {error}", param="response_format") from None
+    return Expected(name=form.name or _UNNAMED, schema=schema, shape=shape, tools=tools)
+
+
+def _tool(parameters: msgspec.Raw | None, shapes: Shapes) -> Shape | None:
+    """A tool's arguments; what is wrong with its schema is between the caller and the provider."""
+    if parameters is None:
+        return None
+    try:
+        return shapes.of(bytes(parameters))
+    except InvalidSchema:
+        return None

@@ -1,0 +1,1 @@
+"""Texts towards a schema: found, repaired, moved, checked, and refused where two readings are possible."""

@@ -1,0 +1,95 @@
+"""A word or number that is all of a text."""
+
+from __future__ import annotations
+
+import pytest
+
+from fairlead.validation.ladder.elision import goes_on, is_elision, strings
+from fairlead.validation.ladder.scalars import MAX_CHARS, unlabelled
+from fairlead.validation.ladder.words import Unclear
+from fairlead.validation.ladder.written import Written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "positive",
+        "**positive**",
+        "Answer: positive.",
+        "**Sentiment:** positive",
+        "Sentiment = `positive`",
+        "The final answer is: positive",
+        "the answer is positive.",
+        '"positive"',
+        "Answer:\npositive\n",
+    ],
+)
+def test_a_label_markup_quotes_and_a_full_stop_are_left_out(text):
+    """Nothing else may stand beside the value."""
+    assert unlabelled(text) == "positive"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not positive",
+        "Not: positive",
+        "Opposite: positive",
+        "Approximately: 5",
+        "At least: 5",
+        "This is what I would call the answer: positive",
+        "Previous answer: positive",
+        "Rejected: positive",
+        "HTTP status: 500",
+        "False: true",
+        "x" * MAX_CHARS + ": positive",
+    ],
+)
+def test_a_label_that_says_otherwise_stays(text):
+    """So the text is not the value."""
+    assert unlabelled(text) == text
+
+
+@pytest.mark.parametrize("text", ["...", " \u2026 ", "[...]", "{...}"])
+def test_dots_alone_are_an_elision(text):
+    """In place of a value."""
+    assert is_elision(text)
+
+
+@pytest.mark.parametrize("text", ["wait...", "", ".", " " * 100 + "..."])
+def test_dots_beside_words_are_none(text):
+    """Or dots that are not three."""
+    assert not is_elision(text)
+
+
+@pytest.mark.parametrize("behind", ["\n...", ", ...", "\n2. ...", "\n(and 3 more)", "\n```\n// ... 8 more", " etc."])
+def test_words_of_more_behind_an_object_are_seen(behind):
+    """There were other elements."""
+    assert goes_on('{"a": 1}' + behind)
+
+
+@pytest.mark.parametrize("behind", ["", "\n```\nI hope this helps...", "\nMore questions?"])
+def test_other_words_behind_an_object_say_nothing(behind):
+    """It is the last one."""
+    assert not goes_on('{"a": 1}' + behind)
+
+
+def test_all_strings_of_a_value_are_looked_at():
+    """At every depth, names left out."""
+    assert set(strings({"a": ["b", {"c": "d"}], "e": 5})) == {"b", "d"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "written"),
+    [("1.5", 1.5, "1.5"), ("1.0", 1.0, "1.0"), ("5", 5, "5"), ("true", True, "true"), ("", 2.5, "2.5")],
+)
+def test_a_number_becomes_the_string_that_json_writes(text, value, written):
+    """If the text writes it so."""
+    assert Written(text).as_string(value) == written
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.10", 1.1), ("[1.1, 1.10]", 1.1), ("1e5", 100000.0)])
+def test_a_number_that_is_written_otherwise_is_no_string(text, value):
+    """1.10 may be a version."""
+    with pytest.raises(Unclear):
+        Written(text).as_string(value)
