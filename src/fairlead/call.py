@@ -234,6 +234,8 @@ class Attempt(msgspec.Struct):
     """The id under which the provider keeps its answer."""
     structured: Mode | None = None
     """How the answer that fits a schema was asked for; `None`: none was."""
+    enforced: bool = False
+    """Whether the provider lets the model write nothing but what fits it."""
     lost: tuple[str, ...] = ()
     """What of the schema the provider has no form for, as JSON Pointers into it."""
     usage: Usage | None = None
@@ -312,8 +314,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """The model that is asked when asking again fails."""
     judge: Judge | None = None
     """Has the last word on a value that fits."""
+    min_confidence: float | None = None
+    """What the least certain edit must reach."""
     is_judged_above: bool = False
-    """Whether somebody above judges what comes: then it is only asked for as its model takes it."""
+    """Whether a stream is shown as it comes, and its end made to fit: whoever reads it takes the value from the call."""
+    is_bounded: bool = False
+    """Whether it may hold an answer to less than the configuration says, and to nothing more."""
 
 
 class Call(msgspec.Struct):

@@ -289,7 +289,7 @@ async def test_tokens_of_all_re_asks_are_bounded():
 async def test_money_of_all_re_asks_is_bounded():
     """One more of the price of the last would be too much."""
     script = [openai_reply(BAD, tokens(100, 10))] * 4
-    found = bench(*script, ladder=Ladder(attempts=3, max_nanousd=250_000))
+    found = bench(*script, ladder=Ladder(attempts=3, max_nanousd=850_000))
 
     with pytest.raises(OutputInvalid):
         await found.ask(response_format=FORM)
@@ -386,7 +386,7 @@ async def test_a_stream_that_fits_goes_out_as_it_came():
 
 async def test_a_stream_that_does_not_fit_ends_with_an_error():
     """In place of its terminator: what has gone out cannot be taken back."""
-    found = bench(openai_stream([BAD]))
+    found = bench(openai_stream([BAD]), ladder=Ladder(stream="final"))
     reply = await found.run(found.call(stream=True, response_format=FORM))
     chunks: list[bytes] = []
 
@@ -402,7 +402,7 @@ async def test_a_stream_that_does_not_fit_ends_with_an_error():
 
 async def test_a_passing_stream_is_not_edited():
     """What would fit after an edit does not fit any more: the text has gone out."""
-    found = bench(openai_stream([FENCED]))
+    found = bench(openai_stream([FENCED]), ladder=Ladder(stream="final"))
 
     with pytest.raises(OutputInvalid, match="edit"):
         await found.ask(stream=True, response_format=FORM)
@@ -454,12 +454,13 @@ async def test_a_called_answer_is_given_as_text():
 
 
 async def test_a_broken_stream_that_was_held_back_is_an_error():
-    """Half an answer is none."""
+    """Half an answer is none, and nothing of it has gone out: it is asked for again."""
     answer = openai_stream([GOOD], cut_at=openai_stream([GOOD]).offset(2))
-    found = bench(answer, structured="prompted")
+    found = bench(*[answer] * 2, structured="prompted")
 
     with pytest.raises(StreamTruncated):
         await found.ask(stream=True, response_format=FORM)
+    assert len(found.transports["fake"].requests) == 2
     assert_one_terminal_record(found.sink.records)
     assert found.ledger.reserved_nanousd() == 0
 
