@@ -89,6 +89,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """How it is asked for an answer that fits a schema, where validation is on."""
     schema_subset: Subset = "full"
     """What of JSON Schema its native way takes."""
+    enforces: bool = True
+    """Whether its native way holds the model to the schema, where it is asked to."""
     native_without: frozenset[str] = frozenset()
     """What a request must not have for the native way, by neutral names: `tools`, `stream`."""
     asks_json: bool = False
@@ -238,6 +240,8 @@ class Attempt(msgspec.Struct):
     """Whether the provider lets the model write nothing but what fits it."""
     lost: tuple[str, ...] = ()
     """What of the schema the provider has no form for, as JSON Pointers into it."""
+    enforced: bool = False
+    """Whether the provider holds the model to the whole of the schema, so that its text fits as it comes."""
     usage: Usage | None = None
     usage_source: UsageSource = "none"
     reserved_nanousd: int | None = None
