@@ -236,8 +236,6 @@ class Attempt(msgspec.Struct):
     """The id under which the provider keeps its answer."""
     structured: Mode | None = None
     """How the answer that fits a schema was asked for; `None`: none was."""
-    enforced: bool = False
-    """Whether the provider lets the model write nothing but what fits it."""
     lost: tuple[str, ...] = ()
     """What of the schema the provider has no form for, as JSON Pointers into it."""
     enforced: bool = False
