@@ -26,6 +26,8 @@ MAX_LOOSE_CHARS = 262_144
 
 MAX_SKIPPED_BRACKETS = 20_000
 
+MAX_BEHIND = 300
+
 _FENCE_TAIL = "` \t\r\n"
 _NO_WORDS = re.compile(r"[\s,;*\u2022>-]*(?:\d{1,4}[.)]\s*)?")
 """What may stand between the items of a list: bullets, numbers, commas."""
@@ -58,6 +60,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     complete; `None`: it is cut in another way or cannot be read without a guess, and its value is as far as it goes."""
     between: str
     """The words between the candidate before, or the text's start, and this one."""
+    behind: str = ""
+    """What stands right behind it, as far as `MAX_BEHIND`."""
 
 
 class _Unknowable(ValueError):
@@ -141,6 +145,7 @@ class _Search:
                              has_words=has_words) + one.edits,
                 left_open=one.left_open,
                 between=one.between,
+                behind=self.text[one.end : one.end + MAX_BEHIND],
             )
             for one in self.found
         ]  # fmt: skip

@@ -14,9 +14,17 @@ import msgspec
 from fairlead.core.jsonplace import without_reasoning
 from fairlead.core.jsonx import Candidate, bare, find, whole
 from fairlead.validation.ladder import outcome as outcomes
-from fairlead.validation.ladder.choosing import Reading, chosen, is_example, is_marked, is_no_answer, is_retracted
+from fairlead.validation.ladder.choosing import (
+    Reading,
+    chosen,
+    is_disowned,
+    is_example,
+    is_marked,
+    is_no_answer,
+    is_retracted,
+)
 from fairlead.validation.ladder.coerce import WRAPPED, TooMuch, Walk
-from fairlead.validation.ladder.elision import goes_on, is_elision, strings
+from fairlead.validation.ladder.elision import goes_on, holds_elision
 from fairlead.validation.ladder.node import same
 from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
 from fairlead.validation.ladder.scalars import unlabelled
@@ -37,7 +45,7 @@ _AMBIGUOUS: Final = FieldError(
     kind="ambiguous",
 )
 _EXAMPLE: Final = FieldError(
-    path="", message="what fits is introduced as an example, and there is no other answer in the text", kind="ambiguous"
+    path="", message="what fits is called an example, and there is no other answer in the text", kind="ambiguous"
 )
 _TOO_MUCH: Final = FieldError(
     path="", message="the answer is too large or nested too deeply to be moved towards its schema", kind="unclear"
@@ -51,6 +59,7 @@ class _Fit(msgspec.Struct, frozen=True, kw_only=True):
     value: Any
     errors: tuple[FieldError, ...]
     between: str = ""
+    behind: str = ""
     is_unusable: bool = False
     """It may hold the answer, and nobody can read it."""
 
@@ -78,7 +87,7 @@ def climb(
         parsed = False
     else:
         parsed = True
-        if not (cut or shape.normalises) and shape.is_valid(value) and not _holds_elision(text, value):
+        if not (cut or shape.normalises) and shape.is_valid(value) and not holds_elision(text, value):
             return Verdict(value=value)
     if cut:
         return Verdict(rung="parse", errors=(_CUT,))
@@ -86,13 +95,6 @@ def climb(
     if verdict.fits and verdict.confidence < min_confidence:
         return _below(verdict, min_confidence)
     return verdict
-
-
-def _holds_elision(text: str, value: Any) -> bool:
-    """Whether a string of the value may be an elision, looked at closely only where the text has dots."""
-    # One character is looked for much faster than three.
-    has_dots = "." in text and "..." in text
-    return (has_dots or "\u2026" in text or "\\u2026" in text) and any(map(is_elision, strings(value)))
 
 
 def _below(verdict: Verdict, least: float) -> Verdict:
@@ -155,8 +157,9 @@ class _Climb:
         candidates = find(self._text, repair=self._may("repair"))
         if not candidates:
             return Verdict(rung=last, errors=(_NO_JSON,))
-        if self._takes_lists() and goes_on(self._text):
+        if goes_on(candidates[-1].behind) and self._takes_lists():
             candidates = [_doubted(each, "elision") if isinstance(each.value, dict) else each for each in candidates]
+        candidates = [_doubted(each, "elision") if goes_on(each.behind) else each for each in candidates]
         if _ADJACENT.search(self._text):
             candidates = [_doubted(each, "adjacent") if _is_flat(each.value) else each for each in candidates]
         joined = self._joined(candidates)
@@ -183,7 +186,8 @@ class _Climb:
             # One element written again, or as many elements?
             return _Fit(edits=edits, value=None, errors=(_AMBIGUOUS,))
         fit = self._fitted([each.value for each in candidates], moves=self._may("coerce"))
-        return msgspec.structs.replace(fit, edits=(*edits, edit, *fit.edits), between=candidates[0].between)
+        return msgspec.structs.replace(fit, edits=(*edits, edit, *fit.edits), between=candidates[0].between,
+                                       behind=candidates[-1].behind)  # fmt: skip
 
     def _scalar(self) -> _Fit | None:
         """The value that a text without JSON is, where no object or list is asked for."""
@@ -257,7 +261,8 @@ class _Climb:
             return None
         confidence = 1.0 if layer.kind == "encoded_twice" else WRAPPED
         edit = Edit(rung="extract", kind=layer.kind, before=shown(candidate.value), confidence=confidence)
-        within = Candidate(value=layer.value, edits=(*candidate.edits, edit), left_open=(), between=candidate.between)
+        within = Candidate(value=layer.value, edits=(*candidate.edits, edit), left_open=(), between=candidate.between,
+                           behind=candidate.behind)  # fmt: skip
         fit = self._held(within)
         if fit.errors:
             deeper = self._unwrapped(within, layers - 1)
@@ -268,7 +273,9 @@ class _Climb:
         """A candidate held against the schema, moved if that is allowed."""
         opened_ids = frozenset(id(_at(candidate.value, path)) for path in candidate.left_open or ())
         fit = self._fitted(candidate.value, moves=self._may("coerce"), left_open=opened_ids)
-        return msgspec.structs.replace(fit, edits=(*candidate.edits, *fit.edits), between=candidate.between)
+        return msgspec.structs.replace(
+            fit, edits=(*candidate.edits, *fit.edits), between=candidate.between, behind=candidate.behind
+        )
 
     def _fitted(self, value: Any, *, moves: bool, left_open: frozenset[int] = frozenset()) -> _Fit:
         found = self._walked(value, moves=moves, left_open=left_open)
@@ -329,6 +336,8 @@ def _chosen(fits: list[_Fit]) -> _Fit | None:
         return None
     at = counting[place]
     between = fits[at].between
+    if is_disowned(fits[at].behind, fits[at].value):
+        return msgspec.structs.replace(fits[at], errors=(_EXAMPLE,))
     if len(counting) == 1 and (is_example(between) or (len(fits) > 1 and is_no_answer(between))):
         return msgspec.structs.replace(fits[at], errors=(_EXAMPLE,))
     corrected = [fit for fit in fits[at + 1 :] if fit.errors and is_marked(fit.between)]
