@@ -256,8 +256,11 @@ class _Climb:
         if self._shape.kinds is None:
             # Where anything fits, what stands in a wrapper fits by chance.
             return None
-        layer = opened(candidate.value, self._shape.names)
+        layer = opened(candidate.value, self._shape.names, self._shape.titles)
         if layer is None or not layers:
+            return None
+        if layer.kind != "encoded_twice" and isinstance(layer.value, dict) and self._shape.has_free_names:
+            # Any object would fit, the wrapper's own name among those of the answer.
             return None
         confidence = 1.0 if layer.kind == "encoded_twice" else WRAPPED
         edit = Edit(rung="extract", kind=layer.kind, before=shown(candidate.value), confidence=confidence)
