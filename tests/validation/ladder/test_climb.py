@@ -347,3 +347,9 @@ def test_a_value_that_is_disowned_behind_it_is_no_answer(behind):
 def test_words_that_agree_with_a_value_leave_it(text, value):
     """They explain it."""
     assert climb(text, compile_shape(NAMED)).value == value
+
+
+@pytest.mark.parametrize("number", ["1.10", "+15550100", "0x1F", "1_000", "007", "02134", "1e3", "12"])
+def test_a_string_from_a_number_is_as_it_is_written(number):
+    """A version, a telephone number, a post code."""
+    assert climb(f'{{"name": {number}}}', compile_shape(NAMED)).value == {"name": number}

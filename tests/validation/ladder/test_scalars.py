@@ -81,15 +81,35 @@ def test_all_strings_of_a_value_are_looked_at():
 
 @pytest.mark.parametrize(
     ("text", "value", "written"),
-    [("1.5", 1.5, "1.5"), ("1.0", 1.0, "1.0"), ("5", 5, "5"), ("true", True, "true"), ("", 2.5, "2.5")],
+    [
+        ("[1.5]", 1.5, "1.5"),
+        ("[1.0]", 1.0, "1.0"),
+        ("[5]", 5, "5"),
+        ("[true]", True, "true"),
+        ("[1.10]", 1.1, "1.10"),
+        ('{"x": +15550100}', 15550100, "+15550100"),
+        ("[0x1F,]", 31, "0x1F"),
+        ("[1_000]", 1000, "1_000"),
+        ("[1e5]", 100000.0, "1e5"),
+        ("[.5]", 0.5, ".5"),
+        ("[5.]", 5.0, "5."),
+        ("I found 5. Here: [5]", 5, "5"),
+        ('["1.1", 1.10]', 1.1, "1.10"),
+        ("2020-05-03: [5]", 5, "5"),
+    ],
 )
-def test_a_number_becomes_the_string_that_json_writes(text, value, written):
-    """If the text writes it so."""
+def test_a_number_becomes_the_string_that_the_text_writes(text, value, written):
+    """Without quotes."""
     assert Written(text).as_string(value) == written
 
 
-@pytest.mark.parametrize(("text", "value"), [("1.10", 1.1), ("[1.1, 1.10]", 1.1), ("1e5", 100000.0)])
-def test_a_number_that_is_written_otherwise_is_no_string(text, value):
+@pytest.mark.parametrize(("text", "value"), [("[1.1, 1.10]", 1.1), ("[1000, 1_000]", 1000), ("[]", 5), (None, 1.5)])
+def test_a_number_of_which_nobody_knows_how_it_is_written_is_no_string(text, value):
     """1.10 may be a version."""
     with pytest.raises(Unclear):
         Written(text).as_string(value)
+
+
+def test_a_whole_number_without_a_text_is_as_json_writes_it():
+    """There is no other way in JSON."""
+    assert Written(None).as_string(5) == "5"

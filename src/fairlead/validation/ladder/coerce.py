@@ -62,7 +62,7 @@ class Walk:
     ) -> None:
         self._moves = moves
         self._locale = locale
-        self._written = written or Written("")
+        self._written = written or Written(None)
         self._left_open = left_open
         self._steps_left = MAX_STEPS if moves else MAX_LOOKS
         self._found: dict[tuple[int, int, str | None], tuple[Node, Any, Outcome]] = {}
