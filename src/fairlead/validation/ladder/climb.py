@@ -23,6 +23,7 @@ from fairlead.validation.ladder.choosing import (
     is_no_answer,
     is_retracted,
 )
+from fairlead.validation.ladder.closing import CLOSED, closed, is_cut
 from fairlead.validation.ladder.coerce import WRAPPED, TooMuch, Walk
 from fairlead.validation.ladder.elision import goes_on, holds_elision
 from fairlead.validation.ladder.node import same
@@ -70,6 +71,7 @@ def climb(
     *,
     up_to: Rung = "coerce",
     cut: bool = False,
+    closes_cut: bool = False,
     locale: str | None = None,
     min_confidence: float = 0.0,
 ) -> Verdict:
@@ -78,6 +80,7 @@ def climb(
     Args:
         up_to: the highest rung; those that ask a model again climb as far as `coerce` here.
         cut: the length has ended the text.
+        closes_cut: what is cut is closed as far as it goes, with little confidence, instead of refused.
         locale: by which fields with a format are read.
         min_confidence: below it the answer is refused.
     """
@@ -89,12 +92,20 @@ def climb(
         parsed = True
         if not (cut or shape.normalises) and shape.is_valid(value) and not holds_elision(text, value):
             return Verdict(value=value)
-    if cut:
+    whole_value = [value] if parsed else []
+    if cut and not (closes_cut and _is_closed(whole_value, shape)):
         return Verdict(rung="parse", errors=(_CUT,))
-    verdict = _Climb(text, shape, up_to, locale).run([value] if parsed else [])
+    verdict = _Climb(text, shape, up_to, locale, cut=cut, closes_cut=closes_cut).run(whole_value)
     if verdict.fits and verdict.confidence < min_confidence:
         return _below(verdict, min_confidence)
     return verdict
+
+
+def _is_closed(parsed: list[Any], shape: Shape) -> bool:
+    """Whether a text may be read although it was cut: a number or a word without quotes may go on."""
+    if not parsed:
+        return not shape.is_scalar
+    return isinstance(parsed[0], bool) or not isinstance(parsed[0], int | float)
 
 
 def _below(verdict: Verdict, least: float) -> Verdict:
@@ -113,11 +124,15 @@ def _below(verdict: Verdict, least: float) -> Verdict:
 class _Climb:
     """The rungs, for one text."""
 
-    def __init__(self, text: str, shape: Shape, up_to: Rung, locale: str | None) -> None:
+    def __init__(
+        self, text: str, shape: Shape, up_to: Rung, locale: str | None, *, cut: bool, closes_cut: bool
+    ) -> None:
         self._text = text
         self._shape = shape
         self._height = min(RUNGS.index(up_to), RUNGS.index("coerce"))
         self._locale = locale
+        self._was_cut = cut
+        self._closes_cut = closes_cut and self._may("repair")
         self._written = Written(text)
 
     def run(self, parsed: list[Any]) -> Verdict:
@@ -162,7 +177,7 @@ class _Climb:
         candidates = [_doubted(each, "elision") if goes_on(each.behind) else each for each in candidates]
         if _ADJACENT.search(self._text):
             candidates = [_doubted(each, "adjacent") if _is_flat(each.value) else each for each in candidates]
-        joined = self._joined(candidates)
+        joined = self._joined_as_far(candidates) if self._closes_cut else self._joined(candidates)
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
         if all(fit.errors for fit in fits):
             return self._verdict(_nearest(fits), last=last)
@@ -171,6 +186,19 @@ class _Climb:
 
     def _takes_lists(self) -> bool:
         return self._shape.kinds is not None and "array" in self._shape.kinds
+
+    def _joined_as_far(self, candidates: list[Candidate]) -> _Fit | None:
+        """The same of a text that was cut: the last object closed, or left out where it does not fit so."""
+        *before, last = candidates
+        if is_cut(last):
+            joined = self._joined([*before, next(closed(last))])
+            if joined is None or not joined.errors or len(before) < 2:
+                return joined
+        elif not self._was_cut:
+            return self._joined(candidates)
+        joined = self._joined(before if is_cut(last) else candidates)
+        edit = Edit(rung="repair", kind="closed_cut", confidence=CLOSED)
+        return None if joined is None else msgspec.structs.replace(joined, edits=(*joined.edits, edit))
 
     def _joined(self, candidates: list[Candidate]) -> _Fit | None:
         """For a list: objects one after another as its elements."""
@@ -238,8 +266,8 @@ class _Climb:
 
     def _best(self, candidate: Candidate) -> _Fit:
         """A candidate as it is, or what stands in its wrapper."""
-        if candidate.left_open is None:
-            return _unusable(candidate)
+        if candidate.left_open is None or (self._closes_cut and candidate.left_open):
+            return self._closed(candidate)
         outer = self._held(candidate)
         if not outer.errors and not _is_moved(outer):
             return outer
@@ -251,6 +279,21 @@ class _Climb:
         if same(outer.value, inner.value):
             return min(outer, inner, key=lambda fit: len(fit.edits))
         return msgspec.structs.replace(outer, errors=(_AMBIGUOUS,))
+
+    def _closed(self, candidate: Candidate) -> _Fit:
+        """What was cut, closed: the first reading that fits, or why the one that goes farthest does not."""
+        if not (self._closes_cut and is_cut(candidate)):
+            return _unusable(candidate)
+        if candidate.left_open and not self._was_cut:
+            kept = self._held(candidate)
+            if not kept.errors:
+                return kept
+        fits: list[_Fit] = []
+        for reading in closed(candidate):
+            fits.append(self._best(reading))
+            if not fits[-1].errors:
+                return fits[-1]
+        return msgspec.structs.replace(fits[0], is_unusable=True)
 
     def _unwrapped(self, candidate: Candidate, layers: int) -> _Fit | None:
         if self._shape.kinds is None:
