@@ -113,3 +113,19 @@ def test_a_number_of_which_nobody_knows_how_it_is_written_is_no_string(text, val
 def test_a_whole_number_without_a_text_is_as_json_writes_it():
     """There is no other way in JSON."""
     assert Written(None).as_string(5) == "5"
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Antwort:", "Ergebnis =", "R\u00e9ponse :", "R\u00e9ponse\u00a0:", "R\u00e9sultat :", "Respuesta:", "Categor\u00eda:",
+     "Risposta:", "Resposta:", "**Classifica\u00e7\u00e3o:**", "Respuesta final:"],
+)  # fmt: skip
+def test_a_label_in_another_language_is_left_out(label):
+    """German, French, Spanish, Italian, Portuguese."""
+    assert unlabelled(f"{label} positive") == "positive"
+
+
+@pytest.mark.parametrize("text", ["Nicht: positive", "Falsch: positive", "Pas: positive", "Antwort vorher: positive"])
+def test_another_word_in_another_language_is_no_label(text):
+    """It may say that it is not that."""
+    assert unlabelled(text) == text
