@@ -65,7 +65,14 @@ def test_two_letters_that_have_changed_places_are_one_slip(name, meant):
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("employee_id", "employer_id"), ("mid_price", "max_price"), ("employeeId", "employer_id")]
+    ("name", "other"),
+    [
+        ("employee_id", "employer_id"),
+        ("mid_price", "max_price"),
+        ("employeeId", "employer_id"),
+        ("contact_id", "contract_id"),
+        ("countryName", "county_name"),
+    ],
 )
 def test_another_letter_at_a_word_s_end_or_in_a_short_word_is_another_name(name, other):
     """Wherever the words part."""

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from fairlead.validation.ladder import spelling
+from fairlead.validation.ladder.confusables import are_confused
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LETTERS = re.compile(r"(?<![^\W_])[^\W_](?![^\W_])")
@@ -82,14 +83,19 @@ def _is_slip(name: str, other: str) -> bool:
     """
     if _LETTERS.findall(_HUMP.sub("_", name)) != _LETTERS.findall(_HUMP.sub("_", other)):
         return False
+    if are_confused(_plain_words(name), _plain_words(other)):
+        return False
     joined, label = spelling.joined(name), spelling.joined(other)
     return spelling.is_slip(joined, label) and not spelling.replaces(joined, label, _words(name), _words(other))
 
 
 def _words(name: str) -> list[tuple[int, int]]:
     """Where words begin and end in the name without what parts them."""
-    words = spelling.plain(_HUMP.sub("_", name)).split(" ")
-    return list(pairwise(accumulate(map(len, words), initial=0)))
+    return list(pairwise(accumulate(map(len, _plain_words(name)), initial=0)))
+
+
+def _plain_words(name: str) -> list[str]:
+    return spelling.plain(_HUMP.sub("_", name)).split(" ")
 
 
 def _rivalled(name: str, form: str, unknown: Sequence[str]) -> bool:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from fairlead.validation.ladder.confusables import are_confused
+
 MAX_CHARS: Final = 64
 """Longer labels are compared as they are, or not at all."""
 
@@ -90,6 +92,8 @@ def is_near(text: str, labels: Iterable[str]) -> bool:
 def is_slip(text: str, label: str) -> bool:
     """Whether the difference is one that slips make, and not one that makes another word."""
     if max(len(text), len(label)) < _LEAST_CHARS or not _begins_alike(text, label):
+        return False
+    if are_confused(text.split(" "), label.split(" ")):
         return False
     if (
         _MARKS.findall(text) != _MARKS.findall(label)
