@@ -218,7 +218,8 @@ def _complete(call: Call, wish: Wish[T], text: str, *, is_cut: bool) -> Any:
     verdict = climb(
         text,
         Shapes().of(wish.target.schema),
-        cut=is_cut and not wish.held.is_cut_repaired,
+        cut=is_cut,
+        closes_cut=bool(wish.held.is_cut_repaired),
         locale=wish.held.locale,
     )
     value, errors = (None, verdict.errors) if verdict.errors else wish.judge(verdict.value)

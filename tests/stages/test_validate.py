@@ -213,6 +213,18 @@ async def test_a_cut_output_is_never_repaired_silently():
     assert text_of(await closing.ask(response_format=FORM)) == GOOD
 
 
+async def test_a_cut_output_is_closed_for_who_asks_for_that():
+    """As far as it goes: what was being written is left out."""
+    body = json.loads(openai_reply(GOOD[:-1] + ', "note": "as f').body)
+    body["choices"][0]["finish_reason"] = "length"
+    closing = bench(answers.json(body), ladder=Ladder(up_to="coerce", is_cut_repaired=True))
+
+    assert text_of(await closing.ask(response_format=FORM)) == GOOD
+    ended = closing.sink.ended[0].validated
+    assert ended is not None
+    assert [edit.confidence for edit in ended.edits if edit.kind == "closed_cut"] == [0.5]
+
+
 async def test_tokens_of_all_re_asks_are_bounded():
     """One more of the size of the last would be too many."""
     script = [openai_reply(BAD, tokens(100, 10))] * 4

@@ -112,7 +112,8 @@ def _verdict(output: Output, ladder: Ladder) -> Verdict:
         output.text,
         output.shape,
         up_to=ladder.up_to,
-        cut=output.is_cut and not ladder.is_cut_repaired,
+        cut=output.is_cut,
+        closes_cut=ladder.is_cut_repaired,
         locale=ladder.locale,
         min_confidence=ladder.min_confidence,
     )
