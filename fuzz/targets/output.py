@@ -1,12 +1,22 @@
-"""What a model wrote: nothing raises, JSON is read as it stands, and what is found is JSON that drops no word."""
+"""What a model wrote: nothing raises, JSON is read as it stands, and what is found is JSON that drops no word.
+
+Climbed up to schemas, what is accepted is valid, and stays the same when it is climbed again.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any
 
+import jsonschema_rs
+
 from fairlead.core.jsonx import Candidate, bare, find, whole
+from fairlead.validation.fields.normalise import FORMATS
+from fairlead.validation.ladder.climb import climb
+from fairlead.validation.ladder.node import same
+from fairlead.validation.ladder.shape import Shape, compile_shape
 
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _COMMENT = re.compile(r"(?://|#)[^\r\n]*|/\*.*?\*/", re.DOTALL)
@@ -26,6 +36,100 @@ def check(data: bytes) -> None:
         _check_words(text, found)
     else:
         _check_whole(text, value)
+    for shape, validator in _shapes():
+        _check_climbed(text, shape, validator)
+
+
+_HOME = {"type": "object", "properties": {"town": {"type": "string"}, "zip": {"type": ["string", "null"]}}}
+_SCHEMAS: tuple[dict[str, Any], ...] = (
+    {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "age": {"type": "integer", "minimum": 0},
+            "tags": {"type": "array", "items": {"enum": ["red", "blue", "dark blue", "green"]}},
+            "home": _HOME,
+            "score": {"type": "number", "default": 1},
+        },
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    },
+    {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "format": "date"},
+            "b": {"type": "string", "format": "time"},
+            "c": {"type": "string", "format": "email"},
+            "e": {"type": "string", "format": "date-time"},
+            "n": {"type": "string", "pattern": "^[0-9]{2}:[0-9]{2}$"},
+        },
+    },
+    {"type": "array", "items": {"type": "integer"}},
+    {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+    {"type": "array", "items": _HOME},
+    {"enum": ["positive", "negative", "neutral", 1, None]},
+    {"type": "string"},
+    {"type": "integer"},
+    {"type": "boolean"},
+    {
+        "anyOf": [
+            {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+            {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "number"}}}, "required": ["a"]},
+            {"type": "array", "items": {"type": ["integer", "boolean", "null"]}},
+        ]
+    },
+    {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {"kind": {"const": "circle"}, "n": {"type": "number"}},
+                "required": ["kind"],
+            },
+            {
+                "type": "object",
+                "properties": {"kind": {"const": "square"}, "n": {"type": "string"}},
+                "required": ["kind"],
+            },
+        ]
+    },
+    {
+        "$ref": "#/$defs/Tree",
+        "$defs": {
+            "Tree": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string"},
+                    "a": {"anyOf": [{"$ref": "#/$defs/Tree"}, {"type": "null"}]},
+                    "b": {"type": "array", "items": {"$ref": "#/$defs/Tree"}},
+                },
+                "additionalProperties": False,
+            }
+        },
+    },
+    {"type": "object", "additionalProperties": {"type": ["integer", "string"]}},
+)
+
+
+@functools.cache
+def _shapes() -> list[tuple[Shape, jsonschema_rs.Validator]]:
+    return [
+        (
+            compile_shape(schema),
+            jsonschema_rs.Draft202012Validator(schema, formats=dict(FORMATS), validate_formats=True, offline=True),
+        )
+        for schema in _SCHEMAS
+    ]
+
+
+def _check_climbed(text: str, shape: Shape, validator: jsonschema_rs.Validator) -> None:
+    for cut in (False, True):
+        verdict = climb(text, shape, cut=cut, closes_cut=cut)
+        if not verdict.fits:
+            continue
+        assert validator.is_valid(verdict.value), verdict
+        again = climb(json.dumps(verdict.value, allow_nan=False), shape)
+        assert again.fits, (verdict, again)
+        assert same(again.value, verdict.value), (verdict, again)
 
 
 def _check_candidate(one: Candidate) -> None:
@@ -81,8 +185,16 @@ SEEDS = (
     b'{"a": "b\nc \\d", /* one */ "e": NaN',
     b'{"a": 1}\n{"a": 2}\n[3]',
     b"positive",
+    b'{"name": "Bo", "Age": "forty-two", "tags": "red, bleu", "home": {"town": 7, "zip": "none"}, "score": "1,5"}',
+    b'{"a": "3 May 2026", "b": "2:30pm", "c": "Ann <ann@example.com>", "e": "2026-05-03 14:30", "n": "9:30"}',
+    b'{"kind": "Circel", "n": "1.10"}',
+    b'{"name": "root", "a": {"name": 1.10, "a": null}, "b": [{"name": "leaf"}, {"name": "le',
+    b'{"result": {"name": "Ann", "age": 4}}',
+    b'[1, "two", 3]... (2 more)',
+    b"Answer: **Positive.**",
 )
 WORDS = (
+    b"positive", b'"kind"', b'"circle"', b'"name"', b"2:30pm", b"2026-05-03", b"forty-two", b"N/A", b"yes", b"(truncated)", b"Answer: ", b"Corrected:",
     b"{", b"}", b"[", b"]", b'"', b"'", b":", b",", b";", b"=>", b"...", b"//", b"/*", b"*/", b"#", b"\n", b"```", b"```json\n",
     b"<think>", b"</think>", b"<answer>", b"</answer>", b"True", b"None", b"NaN", b"null", b"0x1F", b"1_0", b"1e9", b'"a":', b"a:",
     b'\\"', b"\\", b"\\u00e9", b"\\ud800", b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\xe2\x80\xa6", b"{{", b"}}", b'"x" "y"', b"\xef\xbb\xbf",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,7 +16,7 @@ from fairlead.dialects.codec import Dialect
 from fairlead.dialects.embeddings import OPENAI_EMBEDDINGS
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import Cancelled, FairleadError, InternalError, InvalidRequest, NotYetAvailable
-from fairlead.pipeline import Chunks, Reply
+from fairlead.pipeline import Reply
 from fairlead.types import ChatEvent, ChatReply, EmbedReply, TextDelta, ToolCall, Usage, UsageSource
 
 if TYPE_CHECKING:
@@ -91,6 +91,12 @@ class Piece:
 
     def __str__(self) -> str:
         return self.text
+
+    @classmethod
+    def of(cls, event: ChatEvent) -> Piece:
+        """The piece that an event is."""
+        text = event.text if isinstance(event, TextDelta) and event.choice == 0 else ""
+        return cls(text=text, event=event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,31 +227,3 @@ def account_of(call: Call, headers: Mapping[str, str] = {}, raw: bytes = b"") ->
         "usage_source": source,
         "cost_nanousd": call.cost_nanousd if cost is None else parse_usd(cost),
     }
-
-
-async def pieces_of(runtime: Runtime, call: Call) -> AsyncGenerator[Piece, None]:
-    # An iteration that is dropped is closed by the loop a little later; a closing client waits for that.
-    under_way = asyncio.get_running_loop().create_future()
-    runtime.owned.add(under_way)
-    try:
-        reply = await apart(runtime, call)
-        outcome = LEFT
-        decoder = OPENAI_CHAT.streams.decoder()
-        runtime.flush()
-        try:
-            async for chunk in cast("Chunks", reply.source):
-                call.fate.committed = True
-                for event in decoder.feed(chunk):
-                    visible = isinstance(event, TextDelta) and event.choice == 0
-                    yield Piece(text=event.text if isinstance(event, TextDelta) and visible else "", event=event)
-            outcome = Outcome("ok", reply.status)
-        except FairleadError as error:
-            outcome = Outcome("truncated", reply.status, error)
-            raise
-        finally:
-            call.fate.abandoned = outcome is LEFT
-            reply.end(outcome)
-            runtime.flush()
-    finally:
-        runtime.owned.discard(under_way)
-        under_way.cancel()

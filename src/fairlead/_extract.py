@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from fairlead._calls import LEFT, Account, Options, account_of, apart, chat_fields, open_call, whole
-from fairlead.call import Call, Held, Outcome
+from fairlead._calls import Account, Options, account_of, chat_fields, open_call, whole
+from fairlead._reading import Reading, read
+from fairlead.call import STATIC, Call, Held
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import DeadlineExceeded, FairleadError, InvalidRequest, OutputInvalid, UpstreamError
-from fairlead.pipeline import Chunks
-from fairlead.types import ChatEvent, Finished, TextDelta, ToolCallDelta
-from fairlead.validation.ladder.climb import climb
-from fairlead.validation.ladder.shape import Shapes
+from fairlead.types import ChatEvent, TextDelta
+from fairlead.validation.answers import CallsAsText
+from fairlead.validation.shaping.modes import tool_name
 from fairlead.validation.targets.partials import Partials
 from fairlead.validation.targets.target import Target
-from fairlead.verdict import FieldError, Validated, Verdict
+from fairlead.verdict import Validated
 
 if TYPE_CHECKING:
     from fairlead._calls import Messages
@@ -51,12 +51,7 @@ class Wish(Generic[T]):
 
     target: Target[T]
     held: Held
-    context: Any = None
     fallback: Any = NO_FALLBACK
-
-    def judge(self, value: Any) -> tuple[Any, tuple[FieldError, ...]]:
-        """The value as the target has it, or what is wrong with it."""
-        return self.target.judge(value, self.context)
 
 
 def open_extraction(
@@ -125,17 +120,15 @@ def _takes_error(fallback: Any) -> bool:
     return True
 
 
-class ExtractStream(Generic[T]):
+class ExtractStream(Reading[Any], Generic[T]):
     """A value that is still being written: iterate once over what is known of it so far.
 
     The last thing that it gives is the value itself, checked; `result` then has it with its account.
     """
 
     def __init__(self, runtime: Runtime, call: Call, wish: Wish[T]) -> None:
-        self._values = self._run(runtime, call, wish)
+        super().__init__(runtime, call, self._run(runtime, call, wish))
         self._result: Extracted[T] | None = None
-        runtime.streams.add(self)
-        self.call = call
 
     @property
     def result(self) -> Extracted[T]:
@@ -148,25 +141,12 @@ class ExtractStream(Generic[T]):
             raise InvalidRequest("the value is not complete; iterate to the end first")
         return self._result
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self._values
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Leave early: the call ends as cancelled, and is charged as the provider charges it."""
-        await self._values.aclose()
-
     async def _run(self, runtime: Runtime, call: Call, wish: Wish[T]) -> AsyncGenerator[Any, None]:
         try:
-            async for value in _following(runtime, call, wish):
-                yield value
+            # Whoever closes this generator closes no other one by it.
+            async with aclosing(read(runtime, call, _Known(call, wish).of)) as values:
+                async for value in values:
+                    yield value
         except (OutputInvalid, UpstreamError, DeadlineExceeded) as error:
             self._result = await _instead(call, wish, error)
         else:
@@ -174,69 +154,23 @@ class ExtractStream(Generic[T]):
         yield self._result.value
 
 
-async def _following(runtime: Runtime, call: Call, wish: Wish[T]) -> AsyncGenerator[Any, None]:
-    """What is known so far, whenever that is more than before; `call.value` and `call.validated` are set at the end."""
-    reply = await apart(runtime, call)
-    outcome, decoder, partials = LEFT, OPENAI_CHAT.streams.decoder(), Partials(wish.target)
-    text: list[str] = []
-    is_cut = False
-    runtime.flush()
-    try:
-        async for chunk in cast("Chunks", reply.source):
-            call.fate.committed = True
-            for event in decoder.feed(chunk):
-                is_cut = is_cut or (isinstance(event, Finished) and event.reason == "length")
-                piece = _written(event)
-                text.append(piece)
-                value = partials.feed(piece) if piece else None
-                if value is not None:
-                    yield value
-        call.value = _complete(call, wish, "".join(text), is_cut=is_cut)
-        outcome = Outcome("ok", reply.status)
-    except FairleadError as error:
-        outcome = Outcome("truncated", reply.status, error)
-        raise
-    finally:
-        call.fate.abandoned = outcome is LEFT
-        reply.end(outcome)
-        runtime.flush()
+class _Known(Generic[T]):
+    """What is known of a value after each event of the answer that it is written in."""
 
+    def __init__(self, call: Call, wish: Wish[T]) -> None:
+        self._call = call
+        self._partials = Partials(wish.target)
+        self._as_text: CallsAsText | None = None
 
-def _written(event: ChatEvent) -> str:
-    """What the model wrote of the first answer; where it calls the tool that stands for it, the arguments."""
-    if isinstance(event, TextDelta) and event.choice == 0:
-        return event.text
-    return event.arguments if isinstance(event, ToolCallDelta) and event.choice == 0 else ""
-
-
-def _complete(call: Call, wish: Wish[T], text: str, *, is_cut: bool) -> Any:
-    """The value of a whole text.
-
-    Raises:
-        OutputInvalid: it does not fit, or is not what the target takes.
-    """
-    verdict = climb(
-        text,
-        Shapes().of(wish.target.schema),
-        cut=is_cut and not wish.held.is_cut_repaired,
-        locale=wish.held.locale,
-    )
-    value, errors = (None, verdict.errors) if verdict.errors else wish.judge(verdict.value)
-    call.validated = _report(wish, verdict, errors, text)
-    if errors:
-        raise OutputInvalid.of(wish.target.name, errors)
-    return value
-
-
-def _report(wish: Wish[T], verdict: Verdict, errors: tuple[FieldError, ...], text: str) -> Validated:
-    return Validated(
-        schema=wish.target.name,
-        rung=verdict.rung,
-        fits=not errors,
-        edits=verdict.edits,
-        errors=errors,
-        output=text.encode("utf-8", "replace") if errors else None,
-    )
+    def of(self, event: ChatEvent) -> Any | None:
+        """What is known now; `None` where that is nothing, or nothing new."""
+        wanted, is_static = self._call.request.wanted, STATIC in self._call.degraded
+        if wanted is not None and not is_static and self._call.attempt.structured == "tool":
+            self._as_text = self._as_text or CallsAsText(tool_name(wanted))
+            event = self._as_text.of(event)
+        if isinstance(event, TextDelta) and event.choice == 0 and event.text:
+            return self._partials.feed(event.text)
+        return None
 
 
 def _decoded(schema: bytes) -> Any:

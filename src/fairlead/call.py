@@ -89,6 +89,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """How it is asked for an answer that fits a schema, where validation is on."""
     schema_subset: Subset = "full"
     """What of JSON Schema its native way takes."""
+    enforces: bool = True
+    """Whether its native way holds the model to the schema, where it is asked to."""
     native_without: frozenset[str] = frozenset()
     """What a request must not have for the native way, by neutral names: `tools`, `stream`."""
     asks_json: bool = False
@@ -236,6 +238,8 @@ class Attempt(msgspec.Struct):
     """How the answer that fits a schema was asked for; `None`: none was."""
     lost: tuple[str, ...] = ()
     """What of the schema the provider has no form for, as JSON Pointers into it."""
+    enforced: bool = False
+    """Whether the provider holds the model to the whole of the schema, so that its text fits as it comes."""
     usage: Usage | None = None
     usage_source: UsageSource = "none"
     reserved_nanousd: int | None = None
@@ -312,8 +316,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """The model that is asked when asking again fails."""
     judge: Judge | None = None
     """Has the last word on a value that fits."""
+    min_confidence: float | None = None
+    """What the least certain edit must reach."""
     is_judged_above: bool = False
-    """Whether somebody above judges what comes: then it is only asked for as its model takes it."""
+    """Whether a stream is shown as it comes, and its end made to fit: whoever reads it takes the value from the call."""
+    is_bounded: bool = False
+    """Whether it may hold an answer to less than the configuration says, and to nothing more."""
 
 
 class Call(msgspec.Struct):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +25,9 @@ from fairlead._calls import (
     embed,
     of_this_version,
     open_call,
-    pieces_of,
 )
 from fairlead._extract import NO_FALLBACK, Extracted, ExtractStream, Wish, extract, open_extraction
+from fairlead._reading import Reading, read
 from fairlead.call import Call, Held, Priority, Secret
 from fairlead.core.money import parse_usd
 from fairlead.dialects.embeddings import OPENAI_EMBEDDINGS
@@ -206,7 +206,7 @@ class Client:
         runtime = self._runtime()
         target: Target[T] = self._targets.of(kind)
         judged = msgspec.structs.replace(held, judge=partial(target.judge, context=context))
-        return runtime, Wish(target=target, held=judged, context=context, fallback=fallback)
+        return runtime, Wish(target=target, held=judged, fallback=fallback)
 
     async def embed(
         self,
@@ -321,27 +321,8 @@ class Client:
         return env.from_environment(os.environ) if path is None else load.load(path)
 
 
-class Stream:
+class Stream(Reading[Piece]):
     """Pieces of one answer; iterate it once."""
 
     def __init__(self, runtime: Runtime, call: Call) -> None:
-        self._runtime = runtime
-        self._pieces = pieces_of(runtime, call)
-        runtime.streams.add(self)
-        self.call = call
-        """Its `attempts`, `cost_nanousd` and usage are complete once the stream is."""
-
-    def __aiter__(self) -> AsyncIterator[Piece]:
-        return self._pieces
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Leave early: the call ends as cancelled, and is charged as the provider charges it."""
-        await self._pieces.aclose()
+        super().__init__(runtime, call, read(runtime, call, Piece.of))

@@ -8,6 +8,7 @@ from fairlead.config.load import load_text
 from fairlead.config.rules import is_loopback
 from fairlead.errors import ConfigError
 
+SIM = "[models.a]\ntargets = ['sim/sim-small']\n"
 OPENAI = "[providers.openai]\nvendor = 'openai'\napi_key = 'env:K'\n"
 
 
@@ -65,6 +66,14 @@ OPENAI = "[providers.openai]\nvendor = 'openai'\napi_key = 'env:K'\n"
             7,
             "keep the targets of one provider",
         ),
+        (SIM + "fallbacks = { content_policy = ['sim-large'] }", 3, "write `provider/model`"),
+        (SIM + "fallbacks = { context_window = ['sin/sim-large'] }", 3, "did you mean `sim`?"),
+        (
+            "[gateway]\nauth = 'passthrough'\n" + OPENAI + "[models.a]\ntargets = ['openai/a']\n"
+            "fallbacks = { context_window = ['openai/b'], content_policy = ['sim/sim-small'] }",
+            8,
+            "`models.a.fallbacks.content_policy[0]`: with `auth",
+        ),
         ("[models.' a']\ntargets = ['sim/sim-large']", 1, "printable"),
         ("[models.a]\ntargets = ['sim/sim-small']\nprice = { input = 1 }", 3, "needs `input` and `output`"),
         ("[models.a]\ntargets = ['sim/sim-small']\nprice = { usd_per_hour = 1, input = 1 }", 3, "keep one"),
@@ -100,6 +109,9 @@ def test_a_broken_rule_is_refused_with_its_line_and_the_remedy(text: str, line: 
         "[providers.a]\nvendor = 'anthropic'\napi_key = 'env:K'\n[providers.g]\nvendor = 'gemini'\napi_key = 'env:K'",
         "[providers.sim]\nvendor = 'sim'\nbase_url = 'http://127.0.0.1:8500/v1'\n[models.a]\ntargets = ['sim/any']",
         "[gateway]\nauth = 'passthrough'\n" + OPENAI + "[models.a]\ntargets = ['openai/a', 'openai/b']",
+        "[gateway]\nauth = 'passthrough'\n" + OPENAI + "[models.a]\ntargets = ['openai/a']\n"
+        "fallbacks = { context_window = ['openai/b'], content_policy = ['openai/c'] }",
+        SIM + "fallbacks = { context_window = ['sim/sim-long'] }",
         "[models.a]\ntargets = ['sim/sim-small']\nprice = { input = 0, output = 0 }",
         "[models.a]\ntargets = ['sim/sim-small']\nprice = { usd_per_hour = 2.5 }",
     ],

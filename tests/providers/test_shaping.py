@@ -202,6 +202,46 @@ async def test_natively_a_schema_is_narrowed_to_what_the_provider_takes(caller, 
     assert (attempt.structured, attempt.lost) == ("native", ("/properties/name/minLength",))
 
 
+CLOSED = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("provider", NAMES)
+@pytest.mark.parametrize("caller", NAMES)
+async def test_the_attempt_knows_that_its_provider_enforces_the_schema(caller, provider):
+    """All of it, natively, and by a provider that does so."""
+    plain = Wanted(name="person", schema=json.dumps(CLOSED).encode())
+    body = json.loads(json.dumps(ASKED[caller]).replace(json.dumps(SCHEMA), json.dumps(CLOSED)))
+    _, attempt = await send(caller, provider, body=body, wanted=plain, structured="native")
+    assert attempt.enforced
+    for other in ({"structured": "native", "enforces": False}, {"structured": "tool"}, {"structured": "prompted"}):
+        _, attempt = await send(caller, provider, body=body, wanted=plain, **other)
+        assert not attempt.enforced
+    _, attempt = await send(caller, provider, structured="native")
+    assert not attempt.enforced
+
+
+@pytest.mark.parametrize(("strict", "enforced"), [(None, False), (False, False), (True, True)])
+async def test_openai_enforces_what_it_is_told_to_enforce(strict, enforced):
+    """A relay does not change the caller's mind."""
+    form = {"name": "person", "schema": CLOSED} | ({} if strict is None else {"strict": strict})
+    body = ASKED["openai_chat"] | {"response_format": {"type": "json_schema", "json_schema": form}}
+    wanted = Wanted(name="person", schema=json.dumps(CLOSED).encode())
+    sent, attempt = await send("openai_chat", "openai_chat", body=body, wanted=wanted, structured="native")
+    assert json.loads(sent)["response_format"]["json_schema"] == form
+    assert attempt.enforced is enforced
+
+
+def test_another_gateway_enforces_what_it_is_configured_to():
+    """Which nobody here knows."""
+    vendors = facts.load().vendors
+    assert [name for name, vendor in vendors.items() if not vendor.enforces] == ["fairlead"]
+
+
 @pytest.mark.parametrize("provider", NAMES)
 @pytest.mark.parametrize("caller", NAMES)
 async def test_by_a_tool_the_schema_is_that_of_its_arguments(caller, provider):

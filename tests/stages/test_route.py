@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.call import Call, Candidate, Outcome
+from fairlead.call import OK, Call, Candidate, Outcome
 from fairlead.core.lane import Lane, Reason
 from fairlead.core.pacing import Pacing
 from fairlead.core.pricing import flat
@@ -30,7 +30,7 @@ from fairlead.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from fairlead.pipeline import Next, Reply
+from fairlead.pipeline import Next, Reply, Stage
 from fairlead.stages.pace import Pace
 from fairlead.stages.route import Plan, Route
 from fairlead.testing import (
@@ -191,15 +191,21 @@ ONE_TWO = ("one", "two")
 class Routed(Bench):
     """A bench with a plan for `m`, whose candidates are those given, and a transport for each of their providers."""
 
-    def __init__(self, clock: VirtualClock, plan: Plan, *candidates: Candidate, further: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        plan: Plan,
+        *candidates: Candidate,
+        further: Sequence[str] = (),
+        above: Stage | None = None,
+    ) -> None:
         self.candidates = candidates
         providers = [*(each.provider for each in candidates), *further]
         transports = {name: FakeTransport(clock=clock) for name in providers}
         route = Route(clock, SeededRng(0), {"m": plan}, partial(static_reply, OPENAI_CHAT))
         pace = Pace(FakeLimits(clock), clock, SeededRng(0))
-        super().__init__(
-            clock=clock, transports=transports, aliases={"m": candidates}, stages={"route": route, "pace": pace}
-        )
+        stages: dict[str, Stage] = {"route": route, "pace": pace} | ({} if above is None else {"validate": above})
+        super().__init__(clock=clock, transports=transports, aliases={"m": candidates}, stages=stages)
 
     @property
     def asked(self) -> list[tuple[str, str]]:
@@ -424,6 +430,57 @@ async def test_what_a_content_policy_refuses_goes_to_those_configured_for_it(clo
     with pytest.raises(ContentRefused):
         await bench.ask("m")
     assert [provider for provider, _ in bench.asked] == ["one", "three"]
+
+
+# --- a call that is asked again ---
+
+
+async def asked_twice(call: Call, following: Next) -> Reply:
+    """A stage above that does not want the first answer."""
+    (await following(call)).end(OK)
+    return await following(call)
+
+
+@virtual
+async def test_asked_again_a_target_that_answered_before_is_a_fallback_again(clock: VirtualClock) -> None:
+    """What it said the first time was not wanted, and it may say something else now."""
+    bench = Routed(clock, Plan(), on("one"), on("two"), above=asked_twice)
+    for _ in range(2):
+        bench.transports["one"].then(answers.status(503))
+    bench.transports["two"].then(openai_reply("bad"))
+    bench.transports["two"].then(openai_reply("good"))
+
+    assert b"good" in await bench.ask("m")
+    assert [provider for provider, _ in bench.asked] == ["one", "two", "one", "two"]
+    assert bench.sink.ended[-1].degraded == ("fallback",)
+
+
+@virtual
+async def test_asked_again_those_configured_for_a_refusal_or_a_long_prompt_are_asked_again(clock: VirtualClock) -> None:
+    """Each pass has all of them before it."""
+    for fault, plan in (
+        (REFUSED, Plan(on_content_policy=(on("two"),))),
+        (TOO_LONG, Plan(on_context_window=(on("two"),))),
+    ):
+        bench = Routed(clock, plan, on("one"), further=["two"], above=asked_twice)
+        for _ in range(2):
+            bench.transports["one"].then(fault)
+        await bench.ask("m")
+        assert [provider for provider, _ in bench.asked] == ["one", "two", "one", "two"]
+
+
+@virtual
+async def test_asked_again_is_no_hedge(clock: VirtualClock) -> None:
+    """Each answer counts once towards what an alias costs, and none of them as what hedging adds."""
+    one = on("one", busy(0, 1.0))
+    bench = Routed(clock, Plan(hedge_share=0.1), one, on("two"), above=asked_twice)
+    await bench.ask("m")
+    bench.transports["one"].then(openai_reply("slow").latency(60))
+    bench.transports["one"].then(openai_reply("slow").latency(60))
+
+    await bench.ask("m")
+
+    assert [provider for provider, _ in bench.asked] == ["one", "two", "one", "two"], "a hedge fits under the cap"
 
 
 # --- hedging ---

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from fairlead.call import Call, Candidate, Held
-from fairlead.dialects import static_reply
+from fairlead.call import Held
 from fairlead.errors import InvalidRequest, OutputInvalid, StreamTruncated, UpstreamUnavailable
-from fairlead.pipeline import Reply
-from fairlead.stages.validate import Validate
 from fairlead.testing import (
-    Answer,
     FakeTransport,
     answers,
     assert_one_terminal_record,
@@ -23,65 +18,10 @@ from fairlead.testing import (
     openai_stream,
     tokens,
 )
-from fairlead.testing.pipeline import Bench, candidate
+from fairlead.testing.pipeline import candidate
 from fairlead.validation.rules import Ladder
 from fairlead.verdict import FieldError
-
-SCHEMA = {
-    "type": "object",
-    "properties": {"name": {"type": "string"}, "seats": {"type": "integer"}},
-    "required": ["name", "seats"],
-    "additionalProperties": False,
-}
-FORM = {"type": "json_schema", "json_schema": {"name": "Booking", "schema": SCHEMA}}
-GOOD = '{"name":"Ada","seats":2}'
-FENCED = f"Here it is:\n```json\n{GOOD}\n```"
-BAD = '{"name":"Ada"}'
-TOOL = {"type": "function", "function": {"name": "book", "parameters": SCHEMA}}
-
-
-def bench(
-    *script: Answer,
-    ladder: Ladder | None = None,
-    aliases: Mapping[str, Sequence[Candidate]] | None = None,
-    transports: Mapping[str, FakeTransport] | None = None,
-    **facts: Any,
-) -> Bench:
-    """A pipeline whose provider holds no model to a schema, and answers so."""
-    facts = {"structured": "native"} | facts
-    routes = aliases or {"gpt-4o-mini": [candidate(**facts)]}
-    made: list[Bench] = []
-    rules = {"gpt-4o-mini": ladder or Ladder()}
-
-    def named(name: str) -> tuple[Candidate, ...]:
-        return tuple(routes.get(name, ()))
-
-    class Late:
-        """The stage, once the bench that has its clock is there."""
-
-        async def __call__(self, call: Call, following: Any) -> Reply:
-            return await stages[0](call, following)
-
-    found = Bench(transports=transports or {"fake": FakeTransport(script)}, aliases=routes, stages={"validate": Late()})
-    stages = [Validate(found.clock, found.rng, rules, named, static_reply)]
-    made.append(found)
-    return found
-
-
-def text_of(body: bytes) -> str:
-    content: str = json.loads(body)["choices"][0]["message"]["content"]
-    return content
-
-
-def streamed(body: bytes) -> str:
-    events = [json.loads(line[6:]) for line in body.decode().splitlines() if line.startswith("data: {")]
-    return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
-
-
-def sent(found: Bench, number: int, provider: str = "fake") -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(found.transports[provider].requests[number].body)
-    return body
-
+from held import BAD, FENCED, FORM, GOOD, SCHEMA, TOOL, answered, bench, called, sent, streamed, text_of
 
 # --- what passes ---
 
@@ -155,8 +95,8 @@ async def test_what_stands_around_the_json_is_taken_off():
 
 async def test_arguments_of_a_tool_are_held_to_its_schema():
     """In the place where the caller's loop reads them."""
-    message = {"role": "assistant", "content": None, "tool_calls": [_called(FENCED)]}
-    found = bench(_answered(message, "tool_calls"))
+    message = {"role": "assistant", "content": None, "tool_calls": [called(FENCED)]}
+    found = bench(answered(message, "tool_calls"))
 
     body = json.loads(await found.ask(tools=[TOOL]))
 
@@ -165,8 +105,8 @@ async def test_arguments_of_a_tool_are_held_to_its_schema():
 
 async def test_a_bad_call_of_a_tool_is_asked_for_again():
     """The errors name the tool."""
-    message = {"role": "assistant", "content": None, "tool_calls": [_called(BAD)]}
-    found = bench(_answered(message, "tool_calls"), openai_reply("never mind"))
+    message = {"role": "assistant", "content": None, "tool_calls": [called(BAD)]}
+    found = bench(answered(message, "tool_calls"), openai_reply("never mind"))
 
     assert text_of(await found.ask(tools=[TOOL])) == "never mind"
     assert "arguments of 'book'" in sent(found, 1)["messages"][-1]["content"]
@@ -273,6 +213,18 @@ async def test_a_cut_output_is_never_repaired_silently():
     assert text_of(await closing.ask(response_format=FORM)) == GOOD
 
 
+async def test_a_cut_output_is_closed_for_who_asks_for_that():
+    """As far as it goes: what was being written is left out."""
+    body = json.loads(openai_reply(GOOD[:-1] + ', "note": "as f').body)
+    body["choices"][0]["finish_reason"] = "length"
+    closing = bench(answers.json(body), ladder=Ladder(up_to="coerce", is_cut_repaired=True))
+
+    assert text_of(await closing.ask(response_format=FORM)) == GOOD
+    ended = closing.sink.ended[0].validated
+    assert ended is not None
+    assert [edit.confidence for edit in ended.edits if edit.kind == "closed_cut"] == [0.5]
+
+
 async def test_tokens_of_all_re_asks_are_bounded():
     """One more of the size of the last would be too many."""
     script = [openai_reply(BAD, tokens(100, 10))] * 4
@@ -289,7 +241,7 @@ async def test_tokens_of_all_re_asks_are_bounded():
 async def test_money_of_all_re_asks_is_bounded():
     """One more of the price of the last would be too much."""
     script = [openai_reply(BAD, tokens(100, 10))] * 4
-    found = bench(*script, ladder=Ladder(attempts=3, max_nanousd=250_000))
+    found = bench(*script, ladder=Ladder(attempts=3, max_nanousd=850_000))
 
     with pytest.raises(OutputInvalid):
         await found.ask(response_format=FORM)
@@ -386,7 +338,7 @@ async def test_a_stream_that_fits_goes_out_as_it_came():
 
 async def test_a_stream_that_does_not_fit_ends_with_an_error():
     """In place of its terminator: what has gone out cannot be taken back."""
-    found = bench(openai_stream([BAD]))
+    found = bench(openai_stream([BAD]), ladder=Ladder(stream="final"))
     reply = await found.run(found.call(stream=True, response_format=FORM))
     chunks: list[bytes] = []
 
@@ -402,7 +354,7 @@ async def test_a_stream_that_does_not_fit_ends_with_an_error():
 
 async def test_a_passing_stream_is_not_edited():
     """What would fit after an edit does not fit any more: the text has gone out."""
-    found = bench(openai_stream([FENCED]))
+    found = bench(openai_stream([FENCED]), ladder=Ladder(stream="final"))
 
     with pytest.raises(OutputInvalid, match="edit"):
         await found.ask(stream=True, response_format=FORM)
@@ -412,14 +364,14 @@ async def test_a_passing_stream_is_not_edited():
 async def test_a_schema_whose_name_no_tool_may_have_is_found_by_the_tools_own(stream: bool):
     """The answer is the arguments of the tool that was asked for."""
     form = {"type": "json_schema", "json_schema": {"name": "2nd booking", "schema": SCHEMA}}
-    message = {"role": "assistant", "content": None, "tool_calls": [_called(GOOD, "answer")]}
-    chunk = {"index": 0, "delta": {"tool_calls": [{"index": 0, **_called(GOOD, "answer")}]}, "finish_reason": None}
+    message = {"role": "assistant", "content": None, "tool_calls": [called(GOOD, "answer")]}
+    chunk = {"index": 0, "delta": {"tool_calls": [{"index": 0, **called(GOOD, "answer")}]}, "finish_reason": None}
     ended = {"index": 0, "delta": {}, "finish_reason": "tool_calls"}
     events = [
         {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "x", "choices": [choice]}
         for choice in (chunk, ended)
     ]
-    found = bench(answers.sse(events) if stream else _answered(message, "tool_calls"), structured="tool")
+    found = bench(answers.sse(events) if stream else answered(message, "tool_calls"), structured="tool")
 
     body = await found.ask(response_format=form, **({"stream": True} if stream else {}))
 
@@ -443,8 +395,8 @@ async def test_a_stream_is_held_back_where_the_model_is_not_held_to_its_schema(f
 
 async def test_a_called_answer_is_given_as_text():
     """The tool was ours; the caller has never heard of it."""
-    message = {"role": "assistant", "content": None, "tool_calls": [_called(GOOD, "Booking")]}
-    found = bench(_answered(message, "tool_calls"), structured="tool")
+    message = {"role": "assistant", "content": None, "tool_calls": [called(GOOD, "Booking")]}
+    found = bench(answered(message, "tool_calls"), structured="tool")
 
     choice = json.loads(await found.ask(response_format=FORM))["choices"][0]
 
@@ -454,12 +406,13 @@ async def test_a_called_answer_is_given_as_text():
 
 
 async def test_a_broken_stream_that_was_held_back_is_an_error():
-    """Half an answer is none."""
+    """Half an answer is none, and nothing of it has gone out: it is asked for again."""
     answer = openai_stream([GOOD], cut_at=openai_stream([GOOD]).offset(2))
-    found = bench(answer, structured="prompted")
+    found = bench(*[answer] * 2, structured="prompted")
 
     with pytest.raises(StreamTruncated):
         await found.ask(stream=True, response_format=FORM)
+    assert len(found.transports["fake"].requests) == 2
     assert_one_terminal_record(found.sink.records)
     assert found.ledger.reserved_nanousd() == 0
 
@@ -518,7 +471,7 @@ async def test_a_judge_has_the_last_word():
 
 async def test_a_refusal_is_no_value():
     """Whoever wants a value is never told that there is one; another try may have it."""
-    refusal = _answered({"role": "assistant", "content": None, "refusal": "No."}, "stop")
+    refusal = answered({"role": "assistant", "content": None, "refusal": "No."}, "stop")
     found, again = bench(refusal, refusal, ladder=Ladder(attempts=1)), bench(refusal, openai_reply(GOOD))
 
     def judge(value: Any) -> tuple[Any, tuple[FieldError, ...]]:
@@ -533,13 +486,3 @@ async def test_a_refusal_is_no_value():
 
     assert [error.kind for error in refused.value.errors] == ["refusal"]
     assert calls[1].value == json.loads(GOOD)
-
-
-def _called(arguments: str, name: str = "book") -> dict[str, Any]:
-    return {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
-
-
-def _answered(message: Mapping[str, Any], reason: str) -> Answer:
-    body = json.loads(openai_reply("").body)
-    body["choices"][0] |= {"message": message, "finish_reason": reason}
-    return answers.json(body)

@@ -350,6 +350,7 @@ class Catalogue:
                 window=_window(family, table),
                 structured=self._facts.mode(vendor, upstream),
                 schema_subset=vendor.subset,
+                enforces=vendor.enforces,
                 native_without=vendor.native_without | family.native_without,
                 asks_json=vendor.asks_json,
                 retries=None if model.retry is None else model.retry.as_retries,
@@ -524,7 +525,7 @@ def build_remote(gateway: str, key: Secret | None) -> Runtime:
     )
 
     def expand(model: str) -> tuple[Candidate, ...]:
-        return (Candidate(provider="gateway", model=model, structured="native"),)
+        return (Candidate(provider="gateway", model=model, structured="native", enforces=vendor.enforces),)
 
     stages: dict[str, Stage] = {
         "resolve": Resolve({}, expand),

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from fairlead.config.lines import KeyPath
 from fairlead.config.problem import Problem, suggestion, written
-from fairlead.config.schema import DIALECTS, Config, Model, Price, Provider, Validation
+from fairlead.config.rules_validation import validation_faults
+from fairlead.config.schema import DIALECTS, Config, Model, Price, Provider, Target
 from fairlead.config.secrets import is_reference
 from fairlead.core.money import scaled
 from fairlead.providers.facts import Vendor
@@ -25,9 +26,9 @@ NO_PROXY = "none"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIM_ONLY = ("seed", "latency_s", "tokens_per_s", "error_rate", "faults")
 _PICO_PER_MILLION = 1_000_000
+"""Pico-USD a token in one USD per million tokens."""
 SHARED = ("redis:", "rediss:", "valkey:", "valkeys:")
 """How `state.url` begins where machines share it."""
-"""Pico-USD a token in one USD per million tokens."""
 
 
 def is_loopback(host: str) -> bool:
@@ -254,44 +255,38 @@ def _model(config: Config, name: str, model: Model) -> Iterator[Problem]:
         if target.target in seen:
             yield Problem(place, f"{target.target!r} stands twice in `{here}.targets`; remove one")
         seen.add(target.target)
-    if config.gateway.auth == "passthrough" and len({target.provider for target in model.resolved_targets}) > 1:
+    if config.gateway.auth == "passthrough" and len(model.providers) > 1:
         yield Problem(
             (*path, "targets"),
             f'`{here}.targets`: with `auth = "passthrough"` the caller\'s key must not go to a second provider; '
             "keep the targets of one provider, or give each provider's models a name of their own",
         )
+    yield from _further(config, path, model)
     if len({target.weight is None for target in model.resolved_targets}) > 1:
         yield Problem((*path, "targets"), f"`{here}.targets`: give every target a weight, or none")
     if model.price is not None:
         yield from _price(path, model.price)
     if model.validation is not None:
-        yield from _validation(config, path, model.validation)
+        yield from validation_faults(config, name, model, model.validation)
 
 
-def _validation(config: Config, path: KeyPath, validation: Validation) -> Iterator[Problem]:
-    place: KeyPath = (*path, "validation")
-    here = written(place)
-    if validation.escalate is not None and validation.escalate not in config.models:
-        yield Problem(
-            (*place, "escalate"),
-            f"`{here}.escalate`: no model {validation.escalate!r}; {suggestion(validation.escalate, config.models)}",
-        )
-    if validation.up_to == "escalate" and validation.escalate is None:
-        yield Problem((*place, "up_to"), f'`{here}.up_to = "escalate"` needs `escalate`, the model to ask')
-    if validation.up_to == "fallback" and validation.fallback is None:
-        yield Problem((*place, "up_to"), f'`{here}.up_to = "fallback"` needs `fallback`, the value to answer with')
-    if not _is_json(validation.fallback):
-        yield Problem(
-            (*place, "fallback"), f"`{here}.fallback` holds what JSON has no form for; write dates and times as strings"
-        )
-
-
-def _is_json(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(map(_is_json, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_json, value))
-    return value is None or isinstance(value, str | int | float | bool)
+def _further(config: Config, path: KeyPath, model: Model) -> Iterator[Problem]:
+    """The targets that are asked in one case only."""
+    for kind in () if model.fallbacks is None else model.fallbacks.__struct_fields__:
+        for index, each in enumerate(getattr(model.fallbacks, kind)):
+            target, place = Target(target=each), (*path, "fallbacks", kind, index)
+            if not target.provider or not target.model:
+                yield Problem(place, f"{each!r} is not a target; write `provider/model`")
+            elif target.provider not in config.providers:
+                yield Problem(
+                    place, f"no provider {target.provider!r}; {suggestion(target.provider, config.providers)}"
+                )
+            elif config.gateway.auth == "passthrough" and target.provider not in model.providers:
+                yield Problem(
+                    place,
+                    f'`{written(place)}`: with `auth = "passthrough"` the caller\'s key must not go to a second provider; '
+                    "name a model of the same provider, or remove it",
+                )
 
 
 def _is_in_process(provider: Provider) -> bool:

@@ -345,6 +345,11 @@ class Model(Table, frozen=True, kw_only=True):
         return tuple(Target(target=each) if isinstance(each, str) else each for each in self.targets)
 
     @property
+    def providers(self) -> frozenset[str]:
+        """Whom its targets are at."""
+        return frozenset(target.provider for target in self.resolved_targets)
+
+    @property
     def clocks(self) -> Timeouts:
         """`timeouts` as an attempt takes them."""
         own = self.timeouts

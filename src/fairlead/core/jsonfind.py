@@ -26,6 +26,8 @@ MAX_LOOSE_CHARS = 262_144
 
 MAX_SKIPPED_BRACKETS = 20_000
 
+MAX_BEHIND = 300
+
 _FENCE_TAIL = "` \t\r\n"
 _NO_WORDS = re.compile(r"[\s,;*\u2022>-]*(?:\d{1,4}[.)]\s*)?")
 """What may stand between the items of a list: bullets, numbers, commas."""
@@ -38,7 +40,7 @@ _RUNS_ON = re.compile(
     r"""\s*(?:,\s*)?(?:"[^"\n]{0,200}"|'[^'\n]{0,200}')\s*:|\s*,\s*[\w$]{1,64}\s*:"""
     r"""|\s*,\s*(?:"[^"\n]{0,200}"|'[^'\n]{0,200}'|-?\d[\d.]*)\s*[,\]}]"""
 )
-_AFTER_NAME = re.compile(r"""["'\w]\s*:\s*\Z""")
+_AFTER_NAME = re.compile(r"""(?:["']\s*:\s*|\w[ \t]*:[ \t]*)\Z""")
 _LABEL = re.compile(r"(?:[-*#>\s]*[^\[\]{}\n]{0,80}[:=]\s*)?\s*")
 _TOKENS = re.compile(
     r"""\"(?:[^"\\\n]|\\.)*+"|(?<=[\s\[{,:(=])(?:'(?:[^'\\\n]|\\.)*+'|`(?:[^`\\\n]|\\.)++`)|[{}\[\]]|```"""
@@ -58,6 +60,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     complete; `None`: it is cut in another way or cannot be read without a guess, and its value is as far as it goes."""
     between: str
     """The words between the candidate before, or the text's start, and this one."""
+    behind: str = ""
+    """What stands right behind it, as far as `MAX_BEHIND`."""
 
 
 class _Unknowable(ValueError):
@@ -66,6 +70,8 @@ class _Unknowable(ValueError):
 
 def candidates(text: str, *, repair: bool) -> list[Candidate]:
     """The candidates in their order; empty where nobody can know."""
+    if "{" not in text and "[" not in text:
+        return []
     search = _Search(text, repair=repair)
     try:
         search.run()
@@ -141,6 +147,7 @@ class _Search:
                              has_words=has_words) + one.edits,
                 left_open=one.left_open,
                 between=one.between,
+                behind=self.text[one.end : one.end + MAX_BEHIND],
             )
             for one in self.found
         ]  # fmt: skip

@@ -203,7 +203,17 @@ class _Reader:
             return pointers
         if not self.root:
             raise NoJson
+        if self.may_go_on and self.stack[-1].awaits == "comma":
+            self._take_back()
         raise _Fault("cut", self.limit)
+
+    def _take_back(self) -> None:
+        """Leave out the last item, which is a number or words that may have gone on."""
+        held = self.stack[-1].value
+        if isinstance(held, dict):
+            del held[self.stack[-1].key]
+        else:
+            held.pop()
 
     def _open(self, char: str) -> None:
         if len(self.stack) >= MAX_DEPTH:

@@ -18,6 +18,9 @@ MARK = re.compile(
 MAX_TAGS = 100_000
 """Of a text with more angle brackets, nothing is known."""
 
+MAX_FENCES = 20_000
+"""Of a text with more marks of fences, nothing is known."""
+
 _OPENS = re.compile(rf"<(?=[trs])({_REASONING})(?:\s[^<>]{{0,200}})?>", re.IGNORECASE)
 _CLOSES = re.compile(rf"</(?:{_REASONING})\s*>", re.IGNORECASE)
 _CLOSES_ONE = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in _REASONING.split("|")}
@@ -26,6 +29,11 @@ _FENCE_END = re.compile(r"^[ \t]*(?:```+|~~~+)[ \t]*\r?$", re.MULTILINE)
 _TAG_MARK = rf"<(?=[/aojrf])/?(?:{_ANSWER})(?:\s[^<>]{{0,200}})?>"
 _TAG = re.compile(_TAG_MARK, re.IGNORECASE)
 _NOISE = re.compile(rf"{_FENCE}|{_TAG_MARK}", re.IGNORECASE)
+
+
+def is_overfull(text: str) -> bool:
+    """Whether the text has more tags or fences than are looked at."""
+    return text.count("<") > MAX_TAGS or text.count("```") + text.count("~~~") > MAX_FENCES
 
 
 def reasoning_end(text: str, name: str, at: int) -> int:
@@ -63,6 +71,8 @@ def tag_end(text: str, name: str, at: int) -> int:
 
 def without_reasoning(text: str) -> str:
     """The text without reasoning; empty where it is never closed."""
+    if "<" not in text:
+        return text
     pieces: list[str] = []
     at = 0
     while (match := _OPENS.search(text, at)) is not None:
@@ -88,4 +98,4 @@ def has_tag(text: str) -> bool:
 
 def without_noise(text: str) -> str:
     """The text without the marks of fences and without answer tags; what they hold stays."""
-    return _NOISE.sub("", text)
+    return _NOISE.sub("", text) if has_fence(text) or "<" in text else text

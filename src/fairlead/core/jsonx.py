@@ -30,7 +30,7 @@ def find(text: str, *, repair: bool) -> list[Candidate]:
         text.encode()
     except UnicodeEncodeError:
         return []
-    if text.count("<") > jsonplace.MAX_TAGS:
+    if jsonplace.is_overfull(text):
         return []
     return _find(text, repair=repair, opened=0)
 
@@ -38,9 +38,9 @@ def find(text: str, *, repair: bool) -> list[Candidate]:
 def bare(text: str) -> str:
     """The text without byte order mark, reasoning, fences and answer tags: what a scalar answer is read from.
 
-    Empty where reasoning is never closed, or where there are more tags than are looked at.
+    Empty where reasoning is never closed, or where there are more tags or fences than are looked at.
     """
-    if text.count("<") > jsonplace.MAX_TAGS:
+    if jsonplace.is_overfull(text):
         return ""
     return jsonplace.without_noise(jsonplace.without_reasoning(text)).strip("\ufeff \t\r\n\f\v")
 

@@ -407,7 +407,7 @@ def _held(up_to: str, runtime: Runtime) -> Held:
         raise InvalidRequest(f"`x-fairlead-validate` is `off` or the last rung to use: {', '.join(RUNGS)}")
     if not runtime.validates:
         raise InvalidRequest("`x-fairlead-validate`: no model of this gateway has `validation` in the configuration")
-    return Held(up_to=cast("Rung", up_to))
+    return Held(up_to=cast("Rung", up_to), is_bounded=True)
 
 
 def _own_lines(dialect: Dialect, call: Call, reply: Reply, *, whole: bool) -> bytes:

@@ -60,6 +60,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What a request must not have for that: `tools`, `stream`."""
     subset: Subset = "full"
     """What of JSON Schema it takes, see `fairlead.validation.shaping.subset`."""
+    enforces: bool = True
+    """Whether those that are asked natively are held to the schema."""
     asks_json: bool = False
     """Whether all of its models take the response format `json_object`."""
 

@@ -35,6 +35,7 @@ def shaped_chat(asked: Chat | Embed, request: Request, attempt: Attempt, *, enfo
         enforce=enforce,
     )
     attempt.structured, attempt.lost = found.mode, found.lost
+    attempt.enforced = found.is_whole and candidate.enforces
     return found.chat
 
 

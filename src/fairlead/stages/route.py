@@ -86,7 +86,8 @@ class Route:
     async def _first_of(
         self, call: Call, plan: Plan, wanted: Candidate, usable: Sequence[Candidate], following: Next
     ) -> Reply:
-        """The reply of the first that answers."""
+        """The reply of the first that answers; what an earlier pass of the call has asked may be asked again."""
+        began = len(call.attempts)
         failure: FairleadError | None = None
         left = list(usable)
         while left:
@@ -94,10 +95,10 @@ class Route:
             try:
                 reply = await self._ask(call, plan, candidate, left, following)
             except ContextWindowExceeded as error:
-                left = _larger(candidate, left, plan.on_context_window, call)
+                left = _larger(candidate, left, plan.on_context_window, call.attempts[began:])
                 failure = error
             except ContentRefused as error:
-                left = [each for each in plan.on_content_policy if not _was_tried(each, call)]
+                left = [each for each in plan.on_content_policy if not _was_tried(each, call.attempts[began:])]
                 failure = error
             except Untranslatable as error:
                 failure = failure or error  # another target may have a form for it
@@ -108,10 +109,13 @@ class Route:
                 if isinstance(error, UpstreamError) or not isinstance(failure, UpstreamError):
                     failure = error
             else:
-                if call.attempt.candidate.target != wanted.target:
+                if call.attempt.candidate.target != wanted.target and FALLBACK not in call.degraded:
                     call.degraded.append(FALLBACK)
+                if plan.hedge_share is not None and candidate.price is not None:
+                    self._count(call, call.attempts[began:], reply)
                 return reply
-            left = [each for each in left if not _was_tried(each, call)]  # a rival of a hedged attempt was
+            # A rival of a hedged attempt was asked as well.
+            left = [each for each in left if not _was_tried(each, call.attempts[began:])]
         raise failure or InternalError("a call without candidates reached route")
 
     async def _ask(
@@ -122,11 +126,7 @@ class Route:
             hedging = self._hedging.setdefault(call.alias, _Hedging())
             if wait_s is not None:
                 rival = next((each for each in others if each.price is not None), candidate)
-                reply = await self._hedged(call, (candidate, rival), wait_s, hedging, plan.hedge_share, following)
-            else:
-                reply = await self._one(call, candidate, following)
-            reply.on_end.insert(0, lambda _: call.when_known(lambda: hedging.over(call)))
-            return reply
+                return await self._hedged(call, (candidate, rival), wait_s, hedging, plan.hedge_share, following)
         return await self._one(call, candidate, following)
 
     async def _one(self, call: Call, candidate: Candidate, following: Next) -> Reply:
@@ -144,6 +144,11 @@ class Route:
         attempt.close(self._clock.monotonic_ns(), outcome.error)
 
     # --- hedging ---
+
+    def _count(self, call: Call, attempts: Sequence[Attempt], reply: Reply) -> None:
+        """Take in what these attempts cost, once it is known; the call may go on after them, and is asked again."""
+        answering, hedging = call.attempt, self._hedging[call.alias]
+        reply.on_end.insert(0, lambda _: call.when_known(lambda: hedging.over(attempts, answering)))
 
     async def _hedged(
         self,
@@ -266,13 +271,13 @@ class _Hedging:
         """Whether one more fits under the cap, at what hedges have cost so far."""
         return self.extra_nanousd <= share * self.total_nanousd
 
-    def over(self, call: Call) -> None:
-        """Take in what a call has cost."""
-        costs = [attempt.cost_nanousd or 0 for attempt in call.attempts]
-        self.total_nanousd += sum(costs)
-        self.extra_nanousd += sum(
-            cost for attempt, cost in zip(call.attempts, costs, strict=True) if attempt is not call.attempt
-        )
+    def over(self, attempts: Sequence[Attempt], answering: Attempt) -> None:
+        """Take in what the attempts that led to one answer have cost."""
+        for attempt in attempts:
+            cost_nanousd = attempt.cost_nanousd or 0
+            self.total_nanousd += cost_nanousd
+            if attempt is not answering:
+                self.extra_nanousd += cost_nanousd
 
 
 _PLAIN: Final = Plan()
@@ -308,17 +313,17 @@ def _end_unwanted(task: asyncio.Task[Reply]) -> None:
 
 
 def _larger(
-    than: Candidate, candidates: Sequence[Candidate], configured: Sequence[Candidate], call: Call
+    than: Candidate, candidates: Sequence[Candidate], configured: Sequence[Candidate], attempts: Sequence[Attempt]
 ) -> list[Candidate]:
     """Who may take a prompt that did not fit: those with a window known to be larger, then those configured for it."""
     larger = [
         each for each in candidates if each.window is not None and than.window is not None and each.window > than.window
     ]
-    further = [each for each in configured if each not in larger and not _was_tried(each, call)]
+    further = [each for each in configured if each not in larger and not _was_tried(each, attempts)]
     return larger + [
         each for each in further if each.window is None or than.window is None or each.window > than.window
     ]
 
 
-def _was_tried(candidate: Candidate, call: Call) -> bool:
-    return any(attempt.candidate is candidate for attempt in call.attempts)
+def _was_tried(candidate: Candidate, attempts: Sequence[Attempt]) -> bool:
+    return any(attempt.candidate is candidate for attempt in attempts)

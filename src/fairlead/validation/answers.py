@@ -15,6 +15,7 @@ from fairlead.types import (
     Message,
     Part,
     RefusalDelta,
+    Started,
     TextDelta,
     TextPart,
     ToolCall,
@@ -41,6 +42,16 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     is_cut: bool = False
     """Whether the length ended it."""
 
+    @property
+    def is_written_out(self) -> bool:
+        """Whether it is a call that stands in the text, where it is of no use."""
+        return self.tool is not None and self.place[1] is None
+
+
+def is_refused(reply: ChatReply) -> bool:
+    """Whether a choice is no attempt to fit: the model refused, or a filter withheld it."""
+    return any(choice.message.is_refusal or choice.finish_reason in _UNJUDGED for choice in reply.choices)
+
 
 def outputs(reply: ChatReply, expected: Expected) -> list[Output]:
     """What of a whole answer has to fit."""
@@ -52,8 +63,13 @@ def _of_choice(choice: Choice, expected: Expected) -> Iterator[Output]:
     if message.is_refusal or reason in _UNJUDGED:
         return
     is_cut = reason == "length"
-    if expected.shape is not None and not message.tool_calls:
-        yield Output(place=(choice.index, None), text=message.text, shape=expected.shape, is_cut=is_cut)
+    if not any(call.name in expected.offered for call in message.tool_calls):
+        place, called = (choice.index, None), expected.called
+        arguments = None if called is None else expected.tools.get(called)
+        if expected.is_called and called is not None and arguments is not None:
+            yield Output(place=place, text=message.text, shape=arguments, tool=called, is_cut=is_cut)
+        elif expected.shape is not None and not expected.is_called:
+            yield Output(place=place, text=message.text, shape=expected.shape, is_cut=is_cut)
     for number, call in enumerate(message.tool_calls):
         shape = expected.tools.get(call.name)
         if shape is not None:
@@ -61,15 +77,41 @@ def _of_choice(choice: Choice, expected: Expected) -> Iterator[Output]:
             yield Output(place=(choice.index, number), text=text, shape=shape, tool=call.name, is_cut=is_cut)
 
 
-def rewritten(reply: ChatReply, texts: Mapping[Place, str]) -> ChatReply:
-    """The answer with other texts in some places."""
-    return msgspec.structs.replace(
-        reply,
-        choices=tuple(
-            msgspec.structs.replace(choice, message=_message(choice.index, choice.message, texts))
-            for choice in reply.choices
-        ),
+def is_uncalled(reply: ChatReply, expected: Expected) -> bool:
+    """Whether a tool had to be called and none was, and nobody can tell which one was meant."""
+    if not expected.is_called or expected.called in expected.tools:
+        return False
+    return any(
+        not any(call.name in expected.offered for call in choice.message.tool_calls)
+        for choice in reply.choices
+        if not choice.message.is_refusal and choice.finish_reason not in _UNJUDGED
     )
+
+
+def rewritten(reply: ChatReply, texts: Mapping[Place, str], calls: Mapping[int, str]) -> ChatReply:
+    """The answer with other texts in some places.
+
+    Args:
+        calls: the tool that a choice calls with its text.
+    """
+    return msgspec.structs.replace(
+        reply, choices=tuple(_rewritten(choice, texts, calls, reply.id) for choice in reply.choices)
+    )
+
+
+def _rewritten(choice: Choice, texts: Mapping[Place, str], calls: Mapping[int, str], reply_id: str) -> Choice:
+    tool = calls.get(choice.index)
+    if tool is None:
+        return msgspec.structs.replace(choice, message=_message(choice.index, choice.message, texts))
+    call = ToolCall(id=_call_id(reply_id, choice.index), name=tool, arguments=texts[choice.index, None])
+    parts = tuple(part for part in choice.message.parts if not isinstance(part, TextPart))
+    message = msgspec.structs.replace(choice.message, parts=parts, tool_calls=(call,))
+    return msgspec.structs.replace(choice, message=message, finish_reason="tool_calls")
+
+
+def _call_id(reply_id: str, choice: int) -> str:
+    """An id for a call that the model gave none, as every dialect takes it."""
+    return f"call_{''.join(filter(str.isalnum, reply_id))[-24:]}{choice}"
 
 
 def _message(choice: int, message: Message, texts: Mapping[Place, str]) -> Message:
@@ -105,10 +147,11 @@ def called_as_text(reply: ChatReply, tool: str) -> ChatReply:
 
 def _choice_as_text(choice: Choice, tool: str) -> Choice:
     message = choice.message
-    call = next((each for each in message.tool_calls if each.name == tool), None)
-    if call is None:
+    calls = [each.arguments for each in message.tool_calls if each.name == tool]
+    if not calls:
         return choice
-    parts = (*(part for part in message.parts if not isinstance(part, TextPart)), TextPart(text=call.arguments))
+    kept = (part for part in message.parts if not isinstance(part, TextPart))
+    parts = (*kept, TextPart(text="\n".join(calls)))  # several are several answers: nobody knows which one counts
     others = tuple(each for each in message.tool_calls if each.name != tool)
     reason = choice.finish_reason if others or choice.finish_reason == "length" else "stop"
     return msgspec.structs.replace(
@@ -186,8 +229,15 @@ def _grown(call: ToolCall | None, piece: ToolCallDelta) -> ToolCall:
     )
 
 
-def rewritten_events(events: Sequence[ChatEvent], texts: Mapping[Place, str]) -> Iterator[ChatEvent]:
-    """The events with other texts in some places, each in one piece where its first one stood."""
+def rewritten_events(
+    events: Sequence[ChatEvent], texts: Mapping[Place, str], calls: Mapping[int, str]
+) -> Iterator[ChatEvent]:
+    """The events with other texts in some places, each in one piece where its first one stood.
+
+    Args:
+        calls: the tool that a choice calls with its text.
+    """
+    reply_id = next((event.id for event in events if isinstance(event, Started)), "")
     indices: dict[int, list[int]] = {}
     for event in events:
         if isinstance(event, ToolCallDelta):
@@ -197,10 +247,16 @@ def rewritten_events(events: Sequence[ChatEvent], texts: Mapping[Place, str]) ->
     left = dict(texts)
     for event in events:
         place = _place(event, indices)
-        if place is None or place not in texts:
+        if isinstance(event, Finished) and event.choice in calls:
+            yield Finished(reason="tool_calls", choice=event.choice)
+        elif place is None or place not in texts:
             yield event
         elif isinstance(event, TextDelta):
-            if place in left:
+            if place in left and event.choice in calls:
+                tool, arguments = calls[event.choice], left.pop(place)
+                called = _call_id(reply_id, event.choice)
+                yield ToolCallDelta(index=0, choice=event.choice, id=called, name=tool, arguments=arguments)
+            elif place in left:
                 yield TextDelta(text=left.pop(place), choice=event.choice, part=event.part)
         elif isinstance(event, ToolCallDelta) and (place in left or event.id is not None):
             yield msgspec.structs.replace(event, arguments=left.pop(place, ""))

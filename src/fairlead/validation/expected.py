@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -27,6 +27,12 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """The same, compiled."""
     tools: Mapping[str, Shape] = {}
     """The arguments of calls, by the tool's name; a tool whose schema cannot be used is not among them."""
+    offered: frozenset[str] = frozenset()
+    """All tools that may be called."""
+    called: str | None = None
+    """The one that has to be."""
+    is_called: bool = False
+    """Whether one of them has to be."""
 
 
 def expected(chat: Chat, shapes: Shapes) -> Expected | None:
@@ -37,14 +43,27 @@ def expected(chat: Chat, shapes: Shapes) -> Expected | None:
     """
     form = chat.response_format
     tools = {tool.name: shape for tool in chat.tools if (shape := _tool(tool.parameters, shapes)) is not None}
+    calls = _calls(chat)
     if form is None or form.type == "text":
-        return Expected(name=next(iter(tools)), tools=tools) if tools else None
+        return Expected(name=next(iter(tools)), tools=tools, **calls) if tools else None
     schema = _ANY_OBJECT if form.schema is None else bytes(form.schema)
     try:
         shape = shapes.of(schema)
     except InvalidSchema as error:
         raise InvalidRequest(f"the schema of the answer cannot be used: {error}", param="response_format") from None
-    return Expected(name=form.name or _UNNAMED, schema=schema, shape=shape, tools=tools)
+    return Expected(name=form.name or _UNNAMED, schema=schema, shape=shape, tools=tools, **calls)
+
+
+def _calls(chat: Chat) -> dict[str, Any]:
+    """Which tools may be called, and whether the request leaves a choice."""
+    names = [tool.name for tool in chat.tools if tool.hosted is None]
+    choice, called = chat.tool_choice, None
+    is_called = choice is not None and choice.mode in {"required", "function"} and bool(names)
+    if choice is not None and choice.mode == "function":
+        called = choice.name
+    elif is_called and len(names) == 1:
+        called = names[0]
+    return {"offered": frozenset(names), "called": called, "is_called": is_called}
 
 
 def _tool(parameters: msgspec.Raw | None, shapes: Shapes) -> Shape | None:

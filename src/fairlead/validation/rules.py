@@ -41,6 +41,13 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
         return RUNGS.index(rung) <= RUNGS.index(self.up_to)
 
 
+def bounded(ladder: Ladder, held: Held) -> Ladder:
+    """What the caller says where it asks for less than the configuration does."""
+    if held.up_to is None or held.up_to == "off" or ladder.allows(held.up_to):
+        return merged(ladder, held)
+    return ladder
+
+
 def merged(ladder: Ladder, held: Held) -> Ladder:
     """What the caller says before what the configuration says."""
     told: dict[str, Any] = {
@@ -51,5 +58,6 @@ def merged(ladder: Ladder, held: Held) -> Ladder:
         "locale": held.locale,
         "is_cut_repaired": held.is_cut_repaired,
         "escalate": held.escalate,
+        "min_confidence": held.min_confidence,
     }
     return msgspec.structs.replace(ladder, **{name: value for name, value in told.items() if value is not None})

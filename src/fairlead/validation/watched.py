@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from fairlead.dialects.codec import Dialect
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, StreamTruncated
 from fairlead.pipeline import Chunks
 from fairlead.types import ChatEvent, Finished
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""A stream that is longer is not held to anything: as much as a whole answer may have."""
 
 Check = Callable[[Sequence[ChatEvent]], None]
 """Takes all events of a stream.
@@ -23,7 +27,9 @@ class Watched:
     def __init__(self, source: Chunks, dialect: Dialect, check: Check) -> None:
         self._source = source
         self._decoder = dialect.streams.decoder()
+        self._is_terminated = dialect.terminated
         self._check = check
+        self._size_bytes = 0
         self._events: list[ChatEvent] = []
         self._held = b""
         self._is_over = False
@@ -72,10 +78,14 @@ class Watched:
         return self._source.raw()
 
     def _is_ending(self, chunk: bytes) -> bool:
-        """Whether a choice has ended in these bytes or before."""
+        """Whether a choice, or the whole stream, has ended in these bytes or before."""
+        self._size_bytes += len(chunk)
+        if self._size_bytes > MOST_BYTES:
+            raise StreamTruncated("the answer is too large to be held to a schema")
         try:
             events = self._decoder.feed(chunk)
         except FairleadError:
             return bool(self._held)  # the source tells in its own turn
         self._events += events
-        return bool(self._held) or any(isinstance(event, Finished) for event in events)
+        is_over = self._is_terminated and self._decoder.complete
+        return bool(self._held) or is_over or any(isinstance(event, Finished) for event in events)

@@ -83,7 +83,7 @@ def test_an_error_shows_a_clipped_value():
     [
         (json.dumps(ADA), "parse", "parse"),
         (f"Here:\n```json\n{json.dumps(ADA)}\n```", "extract", "extract"),
-        (json.dumps({"person": ADA}), "extract", "extract"),
+        (json.dumps({"output": ADA}), "extract", "extract"),
         (json.dumps([ADA]), "extract", "extract"),
         ("{'first_name': 'Ada', 'age': 36,}", "repair", "repair"),
         ('{"first_name": "Ada", "age": "36"}', "coerce", "coerce"),
@@ -228,7 +228,7 @@ def test_a_text_that_is_more_than_the_value_has_none(schema, text):
 
 def test_a_wrapper_is_taken_off_where_only_what_is_in_it_fits():
     """And not where the schema has a property of that name."""
-    assert climb('{"a": {"b": {"first_name": "Ada", "age": 36}}}', PERSON).value == ADA
+    assert climb('{"data": {"result": {"first_name": "Ada", "age": 36}}}', PERSON).value == ADA
     assert climb(json.dumps(json.dumps(json.dumps(ADA))), PERSON).value == ADA
     assert not climb('{"names": [{"name": "x"}]}', of({"type": "string"})).fits
     assert not climb('{"x": ["a"]}', of({"type": "string"})).fits
@@ -236,7 +236,7 @@ def test_a_wrapper_is_taken_off_where_only_what_is_in_it_fits():
 
 def test_of_two_ways_to_read_a_wrapper_none_is_taken():
     """The object may be an element, and so may what stands in it."""
-    assert not climb('{"a": 1}', compile_shape({"type": "array"})).fits
+    assert not climb('{"value": 1}', compile_shape({"type": "array"})).fits
 
 
 def test_fields_with_a_format_are_normalised_on_the_first_rung():
@@ -274,3 +274,82 @@ def test_where_any_type_fits_nothing_is_unwrapped():
     """What stands within would fit by chance."""
     shape = compile_shape({"properties": {"a": {"type": "integer"}}, "additionalProperties": {"type": "string"}})
     assert not climb('{"b": [1]}', shape).fits
+
+
+NUMBERS = {"type": "array", "items": {"type": "integer"}}
+WORDS = {"type": "array", "items": {"type": "string"}}
+NAMED = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text"),
+    [
+        (NUMBERS, "[1, 2, 3]..."),
+        (NUMBERS, "[1, 2, 3] (truncated)"),
+        (NUMBERS, "[1, 2, 3] [truncated]"),
+        (NUMBERS, "```json\n[1, 2]\n```\n..."),
+        (NUMBERS, "<answer>[1, 2]</answer> (rest omitted)"),
+        (NAMED, '{"name": "a"} (continued)'),
+        (NAMED, '{"name": "a"} and 3 more'),
+        (WORDS, '["a", "... (3 more)"]'),
+        (WORDS, '["a", "and 5 more"]'),
+        (WORDS, '["a", "etc."]'),
+        (WORDS, 'Here: ["a", "+3 more items"]'),
+        ({"type": "object", "properties": {"x": WORDS}}, '{"x": ["a", "\u2026 and 2 more"]}'),
+    ],
+)
+def test_word_of_more_behind_a_value_or_in_a_list_is_an_elision(schema, text):
+    """What was left out is not known."""
+    verdict = climb(text, compile_shape(schema))
+    assert [error.kind for error in verdict.errors] == ["unclear"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        (NUMBERS, "[1, 2]\nContinue if you like.", [1, 2]),
+        (NUMBERS, "[1, 2] ... that is all", [1, 2]),
+        (WORDS, '["buy 3 more apples", "more"]', ["buy 3 more apples", "more"]),
+        (NAMED, '{"name": "and 5 more"}', {"name": "and 5 more"}),
+        (NAMED, '{"name": "a"}\nThere may be more to say.', {"name": "a"}),
+    ],
+)
+def test_other_words_are_no_elision(schema, text, value):
+    """They leave nothing out."""
+    assert climb(text, compile_shape(schema)).value == value
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "This is only an example.",
+        "This is an example response.",
+        "The values are made up.",
+        "I made the name up.",
+        "The text names nobody.",
+        "No one is mentioned.",
+    ],
+)
+def test_a_value_that_is_disowned_behind_it_is_no_answer(behind):
+    """As one that is introduced as an example."""
+    verdict = climb('{"name": "Ada"}\n\n' + behind, compile_shape(NAMED))
+    assert [error.kind for error in verdict.errors] == ["ambiguous"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"name": "Ada"}\nThis is an example of irony.', {"name": "Ada"}),
+        ('{"name": ""}\nThe text names nobody.', {"name": ""}),
+        ('For example {"name": "Bob"}\nThe answer: {"name": "Ada"}', {"name": "Ada"}),
+    ],
+)
+def test_words_that_agree_with_a_value_leave_it(text, value):
+    """They explain it."""
+    assert climb(text, compile_shape(NAMED)).value == value
+
+
+@pytest.mark.parametrize("number", ["1.10", "+15550100", "0x1F", "1_000", "007", "02134", "1e3", "12"])
+def test_a_string_from_a_number_is_as_it_is_written(number):
+    """A version, a telephone number, a post code."""
+    assert climb(f'{{"name": {number}}}', compile_shape(NAMED)).value == {"name": number}

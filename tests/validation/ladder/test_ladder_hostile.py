@@ -91,12 +91,52 @@ def test_a_recursive_value_is_moved_at_each_level_once():
     assert len(verdict.edits) == 1
 
 
+PIECES = [
+    *(
+        "```json\n",
+        "```",
+        "~~~\n",
+        "<think>",
+        "</think>",
+        "<answer>",
+        "<",
+        "Answer: {",
+        '{"a":1}',
+        "{}",
+        "[",
+        '"',
+        "{'",
+    ),
+    *("7", "1.5 ", "1,", "- ", "a: ", "...", "\\", "x{[\"'", "Example: {} "),
+]
+SHAPES = {
+    "object": {"type": "object", "properties": {"a": {"type": "string", "minLength": 2}}, "required": ["a"]},
+    "list": {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+    "string": {"type": "string"},
+}
+
+
+def least_cpu_s(text, shape):
+    """Of three runs; a busy machine takes none of it."""
+    least = 60.0
+    for _ in range(3):
+        started = time.process_time()
+        climb(text, shape)
+        least = min(least, time.process_time() - started)
+    return least
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("piece", ["x{[\"'", "```json\n", "a: ", "{}", "<think>", "\\", "1,", "Example: {} "])
-@pytest.mark.parametrize("schema", [{"type": "object", "required": ["a"]}, {"enum": ["a"]}, INTEGERS])
-def test_ten_megabytes_of_garbage_are_read_in_a_second_or_so(piece, schema):
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("schema", SHAPES)
+def test_ten_megabytes_of_garbage_are_read_in_a_second(piece, schema):
     """Ten times the time of one, and no more."""
-    shape = compile_shape(schema)
-    started = time.perf_counter()
-    assert not climb(piece * (10_000_000 // len(piece)), shape).fits
-    assert time.perf_counter() - started < 5
+    assert least_cpu_s(piece * (10_000_000 // len(piece)), compile_shape(SHAPES[schema])) < 1
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_megabyte_of_garbage_is_read_in_no_time(piece):
+    """Whatever was asked for."""
+    text = piece * (1_000_000 // len(piece))
+    for schema in SHAPES.values():
+        assert least_cpu_s(text, compile_shape(schema)) < 0.15

@@ -54,3 +54,26 @@ def test_very_many_names_keep_what_they_are():
     found = matched([*unknown, "lastName"], ["last_name", "b"], [])
     assert found.renamed == {"lastName": "last_name"}
     assert found.doubtful == set(unknown)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("frist_name", "first_name"), ("emial", "email"), ("fisrtName", "first_name")]
+)
+def test_two_letters_that_have_changed_places_are_one_slip(name, meant):
+    """In the first letters too, if it is these two."""
+    assert matched([name], [meant], []).renamed == {name: meant}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("employee_id", "employer_id"),
+        ("mid_price", "max_price"),
+        ("employeeId", "employer_id"),
+        ("contact_id", "contract_id"),
+        ("countryName", "county_name"),
+    ],
+)
+def test_another_letter_at_a_word_s_end_or_in_a_short_word_is_another_name(name, other):
+    """Wherever the words part."""
+    assert matched([name], [other], []).renamed == {}

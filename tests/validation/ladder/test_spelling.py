@@ -30,10 +30,18 @@ def test_a_name_is_the_same_wherever_its_words_part():
         ("loww", ["high", "low"], "low"),
         ("avialable", ["available"], "available"),
         ("very hihg", ["very high", "low"], "very high"),
+        ("hihg", ["high", "low"], "high"),
+        ("emial", ["email", "phone"], "email"),
+        ("frist", ["first", "last"], "first"),
+        ("rfist", ["first", "last"], None),
+        ("aemil", ["email"], None),
+        ("meail", ["email"], "email"),
+        ("shiping", ["shipping"], "shipping"),
+        ("categary", ["category"], "category"),
     ],
 )
 def test_a_slip_of_the_pen_is_mended(text, labels, meant):
-    """One letter, or two in a long word."""
+    """One letter, or two in a long word; or two that have changed places."""
     assert nearest(text, labels) == meant
 
 
@@ -41,7 +49,18 @@ def test_a_slip_of_the_pen_is_mended(text, labels, meant):
     ("text", "labels"),
     [
         ("happy", ["positive", "negative"]),
-        ("hihg", ["high", "low"]),
+        ("closet", ["closed"]),
+        ("employee id", ["employer id"]),
+        ("oven", ["open"]),
+        ("nine", ["none"]),
+        ("same", ["some"]),
+        ("mid price", ["max price"]),
+        ("trial", ["trail"]),
+        ("causal", ["casual"]),
+        ("from", ["form"]),
+        ("trials", ["trails"]),
+        ("unclear", ["nuclear"]),
+        ("in the county", ["in the country"]),
         ("bat", ["cat", "dog"]),
         ("bat", ["bag", "ban"]),
         ("gren", ["green", "red"]),
@@ -75,6 +94,8 @@ def test_the_distance_is_that_of_the_definition(one, other, most):
             ways += [table[row, column - 1] + 1] if column >= 0 else []
             if row >= 0 and column >= 0:
                 ways.append(table[row - 1, column - 1] + (one[row] != other[column]))
+            if row > 0 and column > 0 and (one[row], one[row - 1]) == (other[column - 1], other[column]):
+                ways.append(table[row - 2, column - 2] + 1)
             table[row, column] = min(ways, default=0)
     assert distance(one, other, most) == min(table[len(one) - 1, len(other) - 1], most + 1)
 

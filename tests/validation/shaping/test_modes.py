@@ -102,6 +102,56 @@ def test_a_schema_without_a_native_form_is_asked_for_in_words():
     assert (found.mode, found.chat.response_format) == ("prompted", None)
 
 
+REFERRING = b"""{"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}, "required": ["a"],
+ "additionalProperties": false, "$defs": {"A": {"type": "string", "title": "A"}}}"""
+OPTIONAL = b'{"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false}'
+NULLABLE = b'{"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "additionalProperties": false}'
+OPEN = b'{"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}'
+UNION = b'{"oneOf": [{"type": "string"}, {"type": "null"}]}'
+
+
+@pytest.mark.parametrize(
+    ("schema", "subset", "is_whole"),
+    [
+        (FITTING, "openai", True),
+        (REFERRING, "openai", True),
+        (OPEN, "openai", True),
+        (NULLABLE, "openai", True),
+        (OPTIONAL, "openai", False),
+        (LIST, "openai", False),
+        (LONG, "openai", False),
+        (MAP, "openai", False),
+        (OPTIONAL, "anthropic", True),
+        (LIST, "anthropic", True),
+        (UNION, "anthropic", False),
+        (OPTIONAL, "gemini", True),
+        (LONG, "gemini", False),
+        (LONG, "grammar", True),
+        (LONG, "full", True),
+        (OPTIONAL, "plain", True),
+        (LIST, "plain", False),
+    ],
+)
+def test_a_schema_is_asked_for_as_a_whole_where_nothing_of_it_is_lost_or_has_to_be_turned_back(
+    schema, subset, is_whole
+):
+    """A property that became required and `null`, and a root under `value`, have to be."""
+    assert shaped(chat(schema), wanting(schema), "native", subset, enforce=True).is_whole is is_whole
+
+
+@pytest.mark.parametrize("subset", ["openai", "plain"])
+@pytest.mark.parametrize(("strict", "is_whole"), [(None, False), (False, False), (True, True)])
+def test_a_provider_that_has_to_be_told_to_be_strict_holds_to_nothing_else(subset, strict, is_whole):
+    """OpenAI's models are only told what to write, else."""
+    assert shaped(chat(strict=strict), wanting(), "native", subset).is_whole is is_whole
+
+
+@pytest.mark.parametrize("mode", ["tool", "prompted"])
+def test_no_other_way_holds_a_model_to_a_schema(mode):
+    """Not even a tool that has to be called."""
+    assert not shaped(chat(), wanting(), mode).is_whole
+
+
 F = Tool(name="f")
 
 

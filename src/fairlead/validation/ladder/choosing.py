@@ -39,6 +39,22 @@ _RETRACTED = re.compile(
     r"|\bi made (?:a|an) (?:mistake|error)\b|\bthat (?:is|was) (?:wrong|incorrect)\b",
     re.IGNORECASE,
 )
+_INVENTED = r"(?:examples?|templates?|placeholders?|samples?|illustrations?|illustrative|dummy|dummies|mock-?ups?|hypothetical|fictional|fictitious|made[- ]up|invented)"
+_EXAMPLE_BEHIND = re.compile(
+    rf"\b(?:only|just|merely|purely|simply)\s+(?:an?\s+|for\s+|as\s+an?\s+)?(?:\w+\s+)?{_INVENTED}\b(?!\s+of\b)"
+    r"|\b(?:this|that|it|above)\s+(?:is|was)\s+an?\s+(?:\w+\s+)?(?:example|template|placeholder|sample|mock-?up)\b(?!\s+of\b)"
+    rf"|\b(?:values?|data|names?|numbers?|fields?|details?|they|these|those|all)\s+(?:above\s+)?(?:is|are|were)\s+(?:all\s+)?{_INVENTED}\b(?!\s+of\b)"
+    r"|\bI(?:'ve|\s+have)?\s+(?:just\s+)?(?:made\s+(?:\w+\s+){1,3}up|made\s+up|invented)\b"
+    r"|\bnot\s+(?:an?\s+|the\s+)?(?:real|actual)\s+(?:answer|data|value|result|person)",
+    re.IGNORECASE,
+)
+_SAYS_NOTHING = re.compile(
+    r"\b(?:text|input|message|passage|document|article|sentence|prompt|source|email|note)\s+"
+    r"(?:names?|mentions?|contains?|has|gives?|says?|provides?|states?|refers?\s+to|tells?\s+(?:us\s+)?(?:of\s+)?)\s+"
+    r"(?:nobody|no\s+one|no-one|nothing|none)\b"
+    r"|\b(?:nobody|no\s+one|no-one|nothing)\s+(?:is|was)\s+(?:named|mentioned|given|stated|provided)\b",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n\s*\n|\n(?=\s*\S)")
 _MARKUP: Final = "`*#>_~"
 _MAX_CHARS = 2_000
@@ -83,6 +99,21 @@ def _without_fence(between: str) -> str:
     words = between.rstrip()
     opening = words.rstrip(ascii_letters + digits)
     return (opening if opening.endswith("`") else words).rstrip(_MARKUP + whitespace)
+
+
+def is_disowned(behind: str, value: Any) -> bool:
+    """Whether the words behind a value call it an example, or say that what it was read from holds no such thing."""
+    words = " ".join(behind.split())
+    if _EXAMPLE_BEHIND.search(words):
+        return True
+    return bool(_SAYS_NOTHING.search(words)) and not _says_so(value)
+
+
+def _says_so(value: Any) -> bool:
+    """Whether a value says itself that something is not there."""
+    if isinstance(value, dict | list):
+        return not value or any(map(_says_so, value.values() if isinstance(value, dict) else value))
+    return value in (None, "", 0, False)
 
 
 def is_example(between: str) -> bool:

@@ -14,9 +14,18 @@ import msgspec
 from fairlead.core.jsonplace import without_reasoning
 from fairlead.core.jsonx import Candidate, bare, find, whole
 from fairlead.validation.ladder import outcome as outcomes
-from fairlead.validation.ladder.choosing import Reading, chosen, is_example, is_marked, is_no_answer, is_retracted
+from fairlead.validation.ladder.choosing import (
+    Reading,
+    chosen,
+    is_disowned,
+    is_example,
+    is_marked,
+    is_no_answer,
+    is_retracted,
+)
+from fairlead.validation.ladder.closing import CLOSED, closed, is_cut
 from fairlead.validation.ladder.coerce import WRAPPED, TooMuch, Walk
-from fairlead.validation.ladder.elision import goes_on, is_elision, strings
+from fairlead.validation.ladder.elision import goes_on, holds_elision
 from fairlead.validation.ladder.node import same
 from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
 from fairlead.validation.ladder.scalars import unlabelled
@@ -37,7 +46,7 @@ _AMBIGUOUS: Final = FieldError(
     kind="ambiguous",
 )
 _EXAMPLE: Final = FieldError(
-    path="", message="what fits is introduced as an example, and there is no other answer in the text", kind="ambiguous"
+    path="", message="what fits is called an example, and there is no other answer in the text", kind="ambiguous"
 )
 _TOO_MUCH: Final = FieldError(
     path="", message="the answer is too large or nested too deeply to be moved towards its schema", kind="unclear"
@@ -51,6 +60,7 @@ class _Fit(msgspec.Struct, frozen=True, kw_only=True):
     value: Any
     errors: tuple[FieldError, ...]
     between: str = ""
+    behind: str = ""
     is_unusable: bool = False
     """It may hold the answer, and nobody can read it."""
 
@@ -61,6 +71,7 @@ def climb(
     *,
     up_to: Rung = "coerce",
     cut: bool = False,
+    closes_cut: bool = False,
     locale: str | None = None,
     min_confidence: float = 0.0,
 ) -> Verdict:
@@ -69,6 +80,7 @@ def climb(
     Args:
         up_to: the highest rung; those that ask a model again climb as far as `coerce` here.
         cut: the length has ended the text.
+        closes_cut: what is cut is closed as far as it goes, with little confidence, instead of refused.
         locale: by which fields with a format are read.
         min_confidence: below it the answer is refused.
     """
@@ -78,21 +90,22 @@ def climb(
         parsed = False
     else:
         parsed = True
-        if not (cut or shape.normalises) and shape.is_valid(value) and not _holds_elision(text, value):
+        if not (cut or shape.normalises) and shape.is_valid(value) and not holds_elision(text, value):
             return Verdict(value=value)
-    if cut:
+    whole_value = [value] if parsed else []
+    if cut and not (closes_cut and _is_closed(whole_value, shape)):
         return Verdict(rung="parse", errors=(_CUT,))
-    verdict = _Climb(text, shape, up_to, locale).run([value] if parsed else [])
+    verdict = _Climb(text, shape, up_to, locale, cut=cut, closes_cut=closes_cut).run(whole_value)
     if verdict.fits and verdict.confidence < min_confidence:
         return _below(verdict, min_confidence)
     return verdict
 
 
-def _holds_elision(text: str, value: Any) -> bool:
-    """Whether a string of the value may be an elision, looked at closely only where the text has dots."""
-    # One character is looked for much faster than three.
-    has_dots = "." in text and "..." in text
-    return (has_dots or "\u2026" in text or "\\u2026" in text) and any(map(is_elision, strings(value)))
+def _is_closed(parsed: list[Any], shape: Shape) -> bool:
+    """Whether a text may be read although it was cut: a number or a word without quotes may go on."""
+    if not parsed:
+        return not shape.is_scalar
+    return isinstance(parsed[0], bool) or not isinstance(parsed[0], int | float)
 
 
 def _below(verdict: Verdict, least: float) -> Verdict:
@@ -111,11 +124,15 @@ def _below(verdict: Verdict, least: float) -> Verdict:
 class _Climb:
     """The rungs, for one text."""
 
-    def __init__(self, text: str, shape: Shape, up_to: Rung, locale: str | None) -> None:
+    def __init__(
+        self, text: str, shape: Shape, up_to: Rung, locale: str | None, *, cut: bool, closes_cut: bool
+    ) -> None:
         self._text = text
         self._shape = shape
         self._height = min(RUNGS.index(up_to), RUNGS.index("coerce"))
         self._locale = locale
+        self._was_cut = cut
+        self._closes_cut = closes_cut and self._may("repair")
         self._written = Written(text)
 
     def run(self, parsed: list[Any]) -> Verdict:
@@ -155,11 +172,12 @@ class _Climb:
         candidates = find(self._text, repair=self._may("repair"))
         if not candidates:
             return Verdict(rung=last, errors=(_NO_JSON,))
-        if self._takes_lists() and goes_on(self._text):
+        if goes_on(candidates[-1].behind) and self._takes_lists():
             candidates = [_doubted(each, "elision") if isinstance(each.value, dict) else each for each in candidates]
+        candidates = [_doubted(each, "elision") if goes_on(each.behind) else each for each in candidates]
         if _ADJACENT.search(self._text):
             candidates = [_doubted(each, "adjacent") if _is_flat(each.value) else each for each in candidates]
-        joined = self._joined(candidates)
+        joined = self._joined_as_far(candidates) if self._closes_cut else self._joined(candidates)
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
         if all(fit.errors for fit in fits):
             return self._verdict(_nearest(fits), last=last)
@@ -168,6 +186,19 @@ class _Climb:
 
     def _takes_lists(self) -> bool:
         return self._shape.kinds is not None and "array" in self._shape.kinds
+
+    def _joined_as_far(self, candidates: list[Candidate]) -> _Fit | None:
+        """The same of a text that was cut: the last object closed, or left out where it does not fit so."""
+        *before, last = candidates
+        if is_cut(last):
+            joined = self._joined([*before, next(closed(last))])
+            if joined is None or not joined.errors or len(before) < 2:
+                return joined
+        elif not self._was_cut:
+            return self._joined(candidates)
+        joined = self._joined(before if is_cut(last) else candidates)
+        edit = Edit(rung="repair", kind="closed_cut", confidence=CLOSED)
+        return None if joined is None else msgspec.structs.replace(joined, edits=(*joined.edits, edit))
 
     def _joined(self, candidates: list[Candidate]) -> _Fit | None:
         """For a list: objects one after another as its elements."""
@@ -183,7 +214,8 @@ class _Climb:
             # One element written again, or as many elements?
             return _Fit(edits=edits, value=None, errors=(_AMBIGUOUS,))
         fit = self._fitted([each.value for each in candidates], moves=self._may("coerce"))
-        return msgspec.structs.replace(fit, edits=(*edits, edit, *fit.edits), between=candidates[0].between)
+        return msgspec.structs.replace(fit, edits=(*edits, edit, *fit.edits), between=candidates[0].between,
+                                       behind=candidates[-1].behind)  # fmt: skip
 
     def _scalar(self) -> _Fit | None:
         """The value that a text without JSON is, where no object or list is asked for."""
@@ -234,8 +266,8 @@ class _Climb:
 
     def _best(self, candidate: Candidate) -> _Fit:
         """A candidate as it is, or what stands in its wrapper."""
-        if candidate.left_open is None:
-            return _unusable(candidate)
+        if candidate.left_open is None or (self._closes_cut and candidate.left_open):
+            return self._closed(candidate)
         outer = self._held(candidate)
         if not outer.errors and not _is_moved(outer):
             return outer
@@ -248,16 +280,35 @@ class _Climb:
             return min(outer, inner, key=lambda fit: len(fit.edits))
         return msgspec.structs.replace(outer, errors=(_AMBIGUOUS,))
 
+    def _closed(self, candidate: Candidate) -> _Fit:
+        """What was cut, closed: the first reading that fits, or why the one that goes farthest does not."""
+        if not (self._closes_cut and is_cut(candidate)):
+            return _unusable(candidate)
+        if candidate.left_open and not self._was_cut:
+            kept = self._held(candidate)
+            if not kept.errors:
+                return kept
+        fits: list[_Fit] = []
+        for reading in closed(candidate):
+            fits.append(self._best(reading))
+            if not fits[-1].errors:
+                return fits[-1]
+        return msgspec.structs.replace(fits[0], is_unusable=True)
+
     def _unwrapped(self, candidate: Candidate, layers: int) -> _Fit | None:
         if self._shape.kinds is None:
             # Where anything fits, what stands in a wrapper fits by chance.
             return None
-        layer = opened(candidate.value, self._shape.names)
+        layer = opened(candidate.value, self._shape.names, self._shape.titles)
         if layer is None or not layers:
+            return None
+        if layer.kind != "encoded_twice" and isinstance(layer.value, dict) and self._shape.has_free_names:
+            # Any object would fit, the wrapper's own name among those of the answer.
             return None
         confidence = 1.0 if layer.kind == "encoded_twice" else WRAPPED
         edit = Edit(rung="extract", kind=layer.kind, before=shown(candidate.value), confidence=confidence)
-        within = Candidate(value=layer.value, edits=(*candidate.edits, edit), left_open=(), between=candidate.between)
+        within = Candidate(value=layer.value, edits=(*candidate.edits, edit), left_open=(), between=candidate.between,
+                           behind=candidate.behind)  # fmt: skip
         fit = self._held(within)
         if fit.errors:
             deeper = self._unwrapped(within, layers - 1)
@@ -268,7 +319,9 @@ class _Climb:
         """A candidate held against the schema, moved if that is allowed."""
         opened_ids = frozenset(id(_at(candidate.value, path)) for path in candidate.left_open or ())
         fit = self._fitted(candidate.value, moves=self._may("coerce"), left_open=opened_ids)
-        return msgspec.structs.replace(fit, edits=(*candidate.edits, *fit.edits), between=candidate.between)
+        return msgspec.structs.replace(
+            fit, edits=(*candidate.edits, *fit.edits), between=candidate.between, behind=candidate.behind
+        )
 
     def _fitted(self, value: Any, *, moves: bool, left_open: frozenset[int] = frozenset()) -> _Fit:
         found = self._walked(value, moves=moves, left_open=left_open)
@@ -329,6 +382,8 @@ def _chosen(fits: list[_Fit]) -> _Fit | None:
         return None
     at = counting[place]
     between = fits[at].between
+    if is_disowned(fits[at].behind, fits[at].value):
+        return msgspec.structs.replace(fits[at], errors=(_EXAMPLE,))
     if len(counting) == 1 and (is_example(between) or (len(fits) > 1 and is_no_answer(between))):
         return msgspec.structs.replace(fits[at], errors=(_EXAMPLE,))
     corrected = [fit for fit in fits[at + 1 :] if fit.errors and is_marked(fit.between)]

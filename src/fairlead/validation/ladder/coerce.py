@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.validation.ladder import complaints, words
-from fairlead.validation.ladder.elision import is_elision
+from fairlead.validation.ladder.elision import is_elision, is_word_of_more
 from fairlead.validation.ladder.labels import Listed, Meant
 from fairlead.validation.ladder.names import MAX_COMPARED, matched
 from fairlead.validation.ladder.node import Node, kind_of, same
@@ -62,7 +62,7 @@ class Walk:
     ) -> None:
         self._moves = moves
         self._locale = locale
-        self._written = written or Written("")
+        self._written = written or Written(None)
         self._left_open = left_open
         self._steps_left = MAX_STEPS if moves else MAX_LOOKS
         self._found: dict[tuple[int, int, str | None], tuple[Node, Any, Outcome]] = {}
@@ -258,7 +258,11 @@ class Walk:
         made: list[Any] = []
         element = None if node.is_tuple else node.element(0)
         for index, held in enumerate(value):
-            found = self.fit(element or node.element(index), held, None, depth + 1)
+            place = element or node.element(index)
+            if isinstance(held, str) and is_word_of_more(held) and not place.lists(held):
+                found = _wrong(held, "unclear", "is an elision; the elements themselves must stand here")
+            else:
+                found = self.fit(place, held, None, depth + 1)
             made.append(found.value)
             if found.cost or found.wrong:
                 parts.append((index, found))

@@ -67,6 +67,9 @@ class Listed:
         """What the value means if it is spelt a little wrong."""
         if not isinstance(value, str) or len(value) > self._most_chars or words.is_nothing(value):
             return None
+        if value.strip().startswith("_") != value.strip().endswith("_"):
+            # A sign too many beside a letter that is wrong: two slips.
+            return None
         near = spelling.nearest(spelling.plain(bare(value)), list(self._by_form))
         return ("spelling", self._by_form[near][0]) if near is not None and len(self._by_form[near]) == 1 else None
 

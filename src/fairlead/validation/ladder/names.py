@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 from typing import Final
 
 import msgspec
 
 from fairlead.validation.ladder import spelling
+from fairlead.validation.ladder.confusables import are_confused
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LETTERS = re.compile(r"(?<![^\W_])[^\W_](?![^\W_])")
@@ -63,20 +65,37 @@ def _by_spelling(
 ) -> tuple[dict[str, str], set[str]]:
     forms = {spelling.joined(name): name for name in missing}
     labels = [*forms, *map(spelling.joined, others)]
-    meant = {name: spelling.nearest(spelling.joined(name), labels) for name in unknown}
+    meant = {name: spelling.closest(spelling.joined(name), labels) for name in unknown}
     often = Counter(meant.values())
     renamed, doubtful = dict[str, str](), set[str]()
     for name, form in meant.items():
-        if form in forms and often[form] == 1 and not _rivalled(name, form, unknown) and _alike(name, forms[form]):
+        if form in forms and often[form] == 1 and not _rivalled(name, form, unknown) and _is_slip(name, forms[form]):
             renamed[name] = forms[form]
         elif form in forms or (form is None and spelling.is_near(spelling.joined(name), forms)):
             doubtful.add(name)
     return renamed, doubtful
 
 
-def _alike(name: str, other: str) -> bool:
-    """Whether both have the same words of one letter: `option_a` is not `option_b`."""
-    return _LETTERS.findall(_HUMP.sub("_", name)) == _LETTERS.findall(_HUMP.sub("_", other))
+def _is_slip(name: str, other: str) -> bool:
+    """Whether a slip may have made the one of the other, each taken as its words and as one word.
+
+    Both have the same words of one letter: `option_a` is not `option_b`.
+    """
+    if _LETTERS.findall(_HUMP.sub("_", name)) != _LETTERS.findall(_HUMP.sub("_", other)):
+        return False
+    if are_confused(_plain_words(name), _plain_words(other)):
+        return False
+    joined, label = spelling.joined(name), spelling.joined(other)
+    return spelling.is_slip(joined, label) and not spelling.replaces(joined, label, _words(name), _words(other))
+
+
+def _words(name: str) -> list[tuple[int, int]]:
+    """Where words begin and end in the name without what parts them."""
+    return list(pairwise(accumulate(map(len, _plain_words(name)), initial=0)))
+
+
+def _plain_words(name: str) -> list[str]:
+    return spelling.plain(_HUMP.sub("_", name)).split(" ")
 
 
 def _rivalled(name: str, form: str, unknown: Sequence[str]) -> bool:

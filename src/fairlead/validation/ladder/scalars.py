@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from fairlead.validation.ladder.labels import bare
+from fairlead.validation.ladder.spelling import plain
 
 MAX_CHARS: Final = 1_000
 """In front of longer texts no label is looked for."""
@@ -69,6 +70,16 @@ _LABELS: Final = frozenset(
     ]
 )
 """Words that say what a value is, and nothing else of it."""
+_ELSEWHERE: Final = frozenset(
+    [
+        *("antwort", "bewertung", "die", "ergebnis", "finale", "kategorie", "klasse", "stimmung", "wert"),
+        *("categorie", "la", "le", "reponse", "resultat", "valeur"),
+        *("calificacion", "categoria", "el", "respuesta", "resultado", "sentimiento", "valor"),
+        *("il", "risposta", "risultato", "sentimento", "valore"),
+        *("classificacao", "resposta"),
+    ]
+)
+"""The same in German, French, Spanish, Italian and Portuguese, without accents."""
 
 
 def unlabelled(text: str) -> str:
@@ -80,7 +91,7 @@ def unlabelled(text: str) -> str:
     if match is None:
         return told
     label = match.groupdict().get("label") or ""
-    words = label.casefold().replace("_", " ").split()
-    if len(words) > 3 or not _LABELS.issuperset(words):
+    words = plain(label).split()
+    if len(words) > 3 or not all(word in _LABELS or word in _ELSEWHERE for word in words):
         return told
     return bare(match["rest"])

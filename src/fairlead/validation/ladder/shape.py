@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from fairlead.validation.ladder.bounds import MAX_BYTES, InvalidSchema, WholeSchema, check
+from fairlead.validation.ladder.bounds import MAX_BYTES, InvalidSchema, WholeSchema, check, target
 from fairlead.validation.ladder.node import Node
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ class Shape:
         """The JSON types that may fit; `None` for any."""
         self.names: frozenset[str] = _names(self.root, 0)
         """The properties that an object may have, in any member of a union."""
+        self.titles: tuple[str, ...] = _titles(schema)
+        """What the schema is called: its title, and the name of what it refers to."""
+        self.has_free_names = _has_free_names(self.root, 0)
+        """Whether an object fits of which the schema names no property."""
 
     @property
     def is_scalar(self) -> bool:
@@ -132,6 +136,24 @@ def _names(node: Node, depth: int) -> frozenset[str]:
     if depth > 8:
         return frozenset()
     return frozenset(node.names).union(*(_names(branch, depth + 1) for branch in node.branches))
+
+
+def _titles(schema: WholeSchema) -> tuple[str, ...]:
+    if isinstance(schema, bool):
+        return ()
+    title, reference = schema.get("title"), schema.get("$ref")
+    name = reference.rpartition("/")[2] if isinstance(reference, str) else None
+    referred = target(schema, reference) if isinstance(reference, str) else None
+    of_referred = referred.get("title") if isinstance(referred, Mapping) else None
+    return tuple(each for each in (title, name, of_referred) if isinstance(each, str) and each.strip("# "))
+
+
+def _has_free_names(node: Node, depth: int) -> bool:
+    if depth > 8:
+        return False
+    if node.branches:
+        return any(_has_free_names(branch, depth + 1) for branch in node.branches)
+    return not node.names and (node.kinds is None or "object" in node.kinds)
 
 
 def _kinds(node: Node, depth: int) -> frozenset[str] | None:

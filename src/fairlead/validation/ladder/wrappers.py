@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -10,32 +11,63 @@ import msgspec
 from fairlead.core.jsonx import whole
 
 MAX_LAYERS: Final = 3
+_MAX_NAME_CHARS: Final = 80
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SEPARATORS = re.compile(r"[\s_\-./]+")
 
 _ARGUMENTS: Final = ("arguments", "parameters", "input")
 _CALL: Final = frozenset({"name", "type", "id", "function", "call_id", *_ARGUMENTS})
-_NO_ANSWERS: Final = frozenset(
+_MEANINGLESS: Final = frozenset(
     [
-        "$defs",
-        "apology",
-        "definitions",
-        "draft",
-        "error",
-        "errors",
-        "example",
-        "examples",
-        "message",
-        "not",
-        "question",
-        "reasoning",
-        "refusal",
-        "schema",
-        "template",
-        "thinking",
-        "thought",
-        "thoughts",
+        "answer",
+        "answers",
+        "arguments",
+        "array",
+        "args",
+        "body",
+        "content",
+        "data",
+        "element",
+        "elements",
+        "extract",
+        "extracted",
+        "extraction",
+        "final",
+        "input",
+        "integers",
+        "item",
+        "items",
+        "json",
+        "label",
+        "list",
+        "numbers",
+        "object",
+        "objects",
+        "output",
+        "outputs",
+        "parameters",
+        "params",
+        "parsed",
+        "payload",
+        "properties",
+        "record",
+        "records",
+        "response",
+        "responses",
+        "result",
+        "results",
+        "return",
+        "returned",
+        "returns",
+        "root",
+        "strings",
+        "structured",
+        "the",
+        "value",
+        "values",
     ]
 )
-"""Names under which something stands that is no answer."""
+"""Names that say nothing of what stands under them, and the words of which such names are joined."""
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +77,12 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     value: Any
 
 
-def opened(value: Any, names: Collection[str]) -> Layer | None:
+def opened(value: Any, names: Collection[str], titles: Collection[str] = ()) -> Layer | None:
     """What stands in the wrapper that this value is; `None` where it is none.
 
     Args:
         names: the properties that the schema has: one of them is no wrapper.
+        titles: what the schema is called: it means nothing as the name of a property.
     """
     if isinstance(value, list):
         return Layer(kind="single_element", value=value[0]) if len(value) == 1 else None
@@ -59,8 +92,22 @@ def opened(value: Any, names: Collection[str]) -> Layer | None:
         return None
     if len(value) == 1:
         name, inner = next(iter(value.items()))
-        return None if name.casefold() in _NO_ANSWERS or name in names else Layer(kind="wrapper", value=inner)
+        return Layer(kind="wrapper", value=inner) if name not in names and is_meaningless(name, titles) else None
     return _called(value)
+
+
+def is_meaningless(name: str, titles: Collection[str] = ()) -> bool:
+    """Whether a name says nothing of what stands under it: `result`, `extracted_data`, what the schema is called."""
+    words = _worded(name)
+    for title in titles:
+        # As a whole: a part of a title may say more than all of it.
+        words = f" {words} ".replace(f" {_worded(title)} ", " ").strip() if title else words
+    return bool(name.strip()) and len(name) <= _MAX_NAME_CHARS and _MEANINGLESS.issuperset(words.split())
+
+
+def _worded(name: str) -> str:
+    """The words of a name, in small letters with a space between them."""
+    return " ".join(_SEPARATORS.sub(" ", _HUMP.sub(" ", name[: _MAX_NAME_CHARS + 1])).casefold().split())
 
 
 def _called(value: dict[str, Any]) -> Layer | None:

@@ -9,30 +9,53 @@ import msgspec
 
 from fairlead.validation.ladder.words import Unclear
 
-_NUMBER = re.compile(r"(?<![\w.])-?[0-9]+\.[0-9]+(?![\w.])|-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+")
+_MAX_CHARS = 100
+_DIGITS = r"[0-9]++(?:_[0-9]++)*+"
+_NUMBER = re.compile(
+    rf"""(?<![\w.+"'\-])[+-]?(?:0[xX][0-9a-fA-F]++|(?:{_DIGITS}(?:\.(?:{_DIGITS})?+)?+|\.{_DIGITS})(?:[eE][+-]?[0-9]++)?+)"""
+    r"""(?![\w"'-])(?<!\.(?=\s*[^\s,\]}]))(?<!\.(?=\s*\Z))"""
+)
+"""A point at the end of one is part of it where JSON goes on behind it."""
 
 
 class Written:
-    """The numbers with a fraction that a text holds."""
+    """The numbers without quotes that a text holds.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: `None` where it is not at hand.
+    """
+
+    def __init__(self, text: str | None) -> None:
         self._text = text
 
     @cached_property
     def _tokens(self) -> dict[float, set[str]]:
         found: dict[float, set[str]] = {}
-        for token in _NUMBER.findall(self._text):
-            found.setdefault(float(token), set()).add(token)
+        for match in _NUMBER.finditer(self._text or ""):
+            token = match[0]
+            if len(token) <= _MAX_CHARS:
+                found.setdefault(_value(token), set()).add(token)
         return found
 
     def as_string(self, value: float) -> str:
-        """A number or boolean as JSON writes it.
+        """A number as the text writes it, a boolean as JSON does.
 
         Raises:
-            Unclear: the text writes it in another way, such as 1.10, which may be a version.
+            Unclear: the text writes it in several ways, or it is not known how.
         """
-        if not isinstance(value, float):
-            return msgspec.json.encode(value).decode()
-        if self._tokens.get(value, set()) - {repr(value)}:
-            raise Unclear("is a number that the text writes in another way than JSON")
-        return repr(value)
+        written = msgspec.json.encode(value).decode()
+        if isinstance(value, bool):
+            return written
+        tokens = self._tokens.get(value, set())
+        if len(tokens) > 1:
+            raise Unclear("is a number that the text writes in several ways")
+        if not tokens and (isinstance(value, float) or self._text is not None):
+            raise Unclear("is a number of which it is not known how the text writes it")
+        return next(iter(tokens), written)
+
+
+def _value(token: str) -> float:
+    plain = token.replace("_", "")
+    if "x" in plain or "X" in plain:
+        return int(plain, 16)
+    return float(plain) if set(plain) & set(".eE") else int(plain)

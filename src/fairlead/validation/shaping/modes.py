@@ -35,6 +35,8 @@ class Shaped(msgspec.Struct, frozen=True, kw_only=True):
     """How it is asked for in the end."""
     lost: tuple[str, ...] = ()
     """What of the schema the provider has no form for, as JSON Pointers into it."""
+    is_whole: bool = False
+    """Whether the provider is asked to hold the model to all that the schema says."""
 
 
 def tool_name(wanted: Wanted) -> str:
@@ -92,7 +94,12 @@ def _native(chat: Chat, wanted: Wanted, subset: Subset, *, enforce: bool) -> Sha
     if subset in _STRICT and (enforce or not told or found.schema is not wanted.schema):
         strict = True
     lost = tuple(each.pointer for each in found.lost)
-    return Shaped(chat=_formed(chat, wanted, found.schema, strict=strict), mode="native", lost=lost)
+    return Shaped(
+        chat=_formed(chat, wanted, found.schema, strict=strict),
+        mode="native",
+        lost=lost,
+        is_whole=not lost and not found.is_wider and (subset not in _STRICT or strict is True),
+    )
 
 
 def _formed(chat: Chat, wanted: Wanted, schema: bytes, *, strict: bool | None) -> Chat:

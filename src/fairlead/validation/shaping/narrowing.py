@@ -44,10 +44,11 @@ _NULL: Schema = {"type": "null"}
 
 
 class Narrowing:
-    """One walk; `lost` is what it could not say."""
+    """One walk; `lost` is what it could not say, and `is_wider` whether more fits what it leaves."""
 
     def __init__(self, rules: Rules, asked: Schema) -> None:
         self.lost: list[Lost] = []
+        self.is_wider = False
         self._rules = rules
         self._asked = asked
         self._properties = self._enum_values = self._optional = self._unions = self._characters = 0
@@ -68,6 +69,7 @@ class Narrowing:
         defs = {name: self._definitions(name, asked[name]) for name in DEFS if name in asked}
         if rules.root_object and found.get("type") != "object":
             found = under_value({**found, **defs}) | {"additionalProperties": False}
+            self.is_wider = True
         else:
             found |= defs
         self.lost = list(dict.fromkeys(self.lost))
@@ -187,7 +189,9 @@ class Narrowing:
             name: self._node(each, f"{at}/properties/{escaped(name)}", depth + 1, level) for name, each in named.items()
         }
         if rules.all_required:
-            properties = {name: each if name in required else _nullable(each) for name, each in properties.items()}
+            nullable = {name: _nullable(each) for name, each in properties.items() if name not in required}
+            self.is_wider |= any(each is not properties[name] for name, each in nullable.items())
+            properties |= nullable
             required = list(properties)
         else:
             self._optional += len(properties.keys() - set(required))

@@ -44,6 +44,8 @@ class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
     schema: bytes
     """As sent, byte for byte, where nothing had to change."""
     lost: tuple[Lost, ...] = ()
+    is_wider: bool = False
+    """Whether it lets something through that the ladder has to turn back: a `null`, a root under `value`."""
     fits: bool = True
     """Whether the provider takes it; else `schema` is as sent."""
 
@@ -142,17 +144,18 @@ def narrowed(schema: bytes, subset: Subset) -> Narrowed:
     try:
         asked = _object(schema)
         lost: list[Lost] = []
+        is_wider = False
         if subset == "grammar":
             found = anchored(asked, lost)
         else:
             narrowing = Narrowing(RULES[subset], asked)
-            found, lost = narrowing.root(), narrowing.lost
+            found, lost, is_wider = narrowing.root(), narrowing.lost, narrowing.is_wider
         encoded = schema if found == asked else msgspec.json.encode(found)
     except (ValueError, RecursionError, OverflowError):
         return Narrowed(schema=schema, fits=False)
     if len(encoded) > 3 * len(schema) + _MOST_ADDED:
         return Narrowed(schema=schema, fits=False)
-    return Narrowed(schema=encoded, lost=tuple(lost))
+    return Narrowed(schema=encoded, lost=tuple(lost), is_wider=is_wider)
 
 
 def enclosed(schema: bytes) -> bytes:
