@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.core import jsonfind
+from fairlead.core import jsonfind, jsonplace
 from fairlead.core.jsonx import bare, find, whole
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -433,3 +433,30 @@ def test_deep_nesting_is_no_candidate(text):
 def test_of_more_than_is_looked_at_nothing_is_known(text):
     """What was found up to there may not be what counts."""
     assert find(text, repair=True) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1, "b": 12', {"a": 1}),
+        ('{"a": 1, "b": 12 ', {"a": 1, "b": 12}),
+        ('{"a": [1, 12', {"a": [1]}),
+        ('{"a": 1, "b": tru', {"a": 1}),
+        ('{"a": 1, "b": "x', {"a": 1}),
+    ],
+)
+def test_the_value_of_what_is_cut_is_without_what_may_go_on(text, value):
+    """As far as it is certain."""
+    assert [one.value for one in find(text, repair=True)] == [value]
+
+
+def test_a_candidate_knows_what_stands_right_behind_it():
+    """As far as one looks."""
+    found = find('[1] and more {"a": 1}' + "x" * 1_000, repair=True)
+    assert [one.behind for one in found] == [' and more {"a": 1}' + "x" * 282, "x" * jsonfind.MAX_BEHIND]
+
+
+def test_of_a_text_with_more_fences_than_are_looked_at_nothing_is_known():
+    """Whatever stands behind them."""
+    text = "```\n" * (jsonplace.MAX_FENCES + 1) + '{"a": 1}'
+    assert (find(text, repair=True), bare(text)) == ([], "")
