@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from fairlead.validation.ladder import complaints, words
-from fairlead.validation.ladder.elision import is_elision, is_word_of_more
+from fairlead.validation.ladder.elision import is_elision, is_word_of_more, leaves_out
 from fairlead.validation.ladder.labels import Listed, Meant
 from fairlead.validation.ladder.names import MAX_COMPARED, matched
 from fairlead.validation.ladder.node import Node, kind_of, same
@@ -96,7 +96,11 @@ class Walk:
             return _wrong(value, "unclear", "is an elision; the value itself must stand here")
         if node.options is not None:
             return self._option(node, value, name)
-        return Outcome(value=value) if node.is_anything else self._typed(node, value, name, depth)
+        if not node.is_anything:
+            return self._typed(node, value, name, depth)
+        if isinstance(value, dict | list) and leaves_out(value):
+            return _wrong(value, "unclear", "holds an elision; all of the values must stand here")
+        return Outcome(value=value)
 
     def _typed(self, node: Node, value: Any, name: str | None, depth: int) -> Outcome:
         kind = kind_of(value)
