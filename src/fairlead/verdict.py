@@ -96,6 +96,9 @@ class FieldError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong there, and what would be right; says nothing that a caller may not read."""
     kind: str = "schema"
     """Which rule it breaks: a keyword of JSON Schema such as `required`, or `unclear`, `cut`, `no_json`, `ambiguous`."""
+    field: str | None = None
+    """In a record: `path` with `*` for elements of lists and for names that the schema does not have; `None`: `path` is
+    that already."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +187,7 @@ def _short_error(error: FieldError) -> FieldError:
         kind=_clipped(error.kind, MOST_VALUE),
         path=_clipped(error.path, MOST_WORDS),
         message=_clipped(error.message, MOST_WORDS),
+        field=None if error.field is None else _clipped(error.field, MOST_WORDS),
     )
 
 
