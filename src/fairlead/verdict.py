@@ -153,6 +153,11 @@ class Validated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     further_errors: int = 0
     """How many more errors there were than stand in `errors`."""
 
+    @property
+    def confidence(self) -> float:
+        """That of its least certain edit, from 0 to 1; of a record, of those edits that stand in it."""
+        return min((edit.confidence for edit in self.edits), default=1.0)
+
 
 def recorded(validated: Validated) -> Validated:
     """The same, as short as a record of a call may be: the first edits and errors, and the beginnings of long texts.
