@@ -391,8 +391,11 @@ class Call(msgspec.Struct):
 
     @property
     def answered_by(self) -> str:
-        """`provider/model` of the attempt that answered, or `static`."""
-        return STATIC if STATIC in self.degraded else self.attempt.candidate.target
+        """`provider/model` of the attempt that answered; `static` or `fallback-value` for an answer of the operator's."""
+        for own in (FALLBACK_VALUE, STATIC):  # the value stands for a text that did not fit
+            if own in self.degraded:
+                return own
+        return self.attempt.candidate.target
 
     @property
     def is_known(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,13 +15,20 @@ from fairlead.validation.ladder.shape import Shape, Shapes
 
 _ANY_OBJECT: Final = b'{"type":"object"}'
 _UNNAMED: Final = "answer"
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9-]+")
+"""What stands in no name; OpenAI's, which are the strictest, take letters, digits, `_` and `-`."""
+_MOST_LETTERS: Final = 64
+
+
+class _Titled(msgspec.Struct):
+    title: str = ""
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer has to fit."""
 
     name: str
-    """What the caller calls it."""
+    """What the caller calls it; where the dialect has no name for a schema, its title."""
     schema: bytes | None = None
     """JSON Schema of the text, as sent; `None`: the text is free."""
     shape: Shape | None = None
@@ -51,7 +59,7 @@ def expected(chat: Chat, shapes: Shapes) -> Expected | None:
         shape = shapes.of(schema)
     except InvalidSchema as error:
         raise InvalidRequest(f"the schema of the answer cannot be used: {error}", param="response_format") from None
-    return Expected(name=form.name or _UNNAMED, schema=schema, shape=shape, tools=tools, **calls)
+    return Expected(name=form.name or _title(schema) or _UNNAMED, schema=schema, shape=shape, tools=tools, **calls)
 
 
 def _calls(chat: Chat) -> dict[str, Any]:
@@ -64,6 +72,15 @@ def _calls(chat: Chat) -> dict[str, Any]:
     elif is_called and len(names) == 1:
         called = names[0]
     return {"offered": frozenset(names), "called": called, "is_called": is_called}
+
+
+def _title(schema: bytes) -> str:
+    """The schema's title as a name; empty where it has none."""
+    try:
+        title = msgspec.json.decode(schema, type=_Titled).title
+    except msgspec.DecodeError:
+        return ""
+    return _UNFIT.sub("_", title).strip("_")[:_MOST_LETTERS]
 
 
 def _tool(parameters: msgspec.Raw | None, shapes: Shapes) -> Shape | None:

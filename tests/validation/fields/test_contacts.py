@@ -218,4 +218,4 @@ def test_without_the_extra_the_remedy_is_named():
         "except Unclear as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=20)
-    assert "pip install 'fairlead[fields]'" in done.stdout
+    assert "run `pip install phonenumbers`" in done.stdout
