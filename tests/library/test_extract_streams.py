@@ -24,6 +24,11 @@ targets = ["sim/sim-small"]
 [models.strict]
 targets = ["sim/sim-small"]
 validation = { up_to = "parse" }
+[models.narrow]
+targets = ["narrow/sim-small"]
+[providers.narrow]
+vendor = "sim"
+limits = { concurrency = 1, max_wait_s = 1 }
 [models.american]
 targets = ["sim/sim-small"]
 validation = { up_to = "coerce", locale = "en-US" }
@@ -220,6 +225,17 @@ async def test_a_stream_that_is_left_has_ended_when_it_is_closed(client: fairlea
         assert stream.call.fate.abandoned
         assert stream.call.attempt.ended_ns is not None
     assert records(tmp_path) == [("cancelled", 499, "client_closed")]
+
+
+async def test_a_stream_that_is_left_makes_room_for_the_next_one(client: fairlead.Client) -> None:
+    """Where one may run at a time."""
+    async with client as llm:
+        for _ in range(2):
+            async with llm.stream_extract(Booking, f"sim:say {SAID}", model="narrow") as stream:
+                await anext(aiter(stream))
+        found = await llm.extract(Booking, f"sim:say {SAID}", model="narrow")
+
+    assert found.value == ADA
 
 
 async def test_a_stream_that_is_dropped_ends_before_its_client_has_closed(
