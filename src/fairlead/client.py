@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -287,7 +288,8 @@ class Client:
         runtime = self._runtimes.pop(asyncio.get_running_loop(), None)
         if runtime is not None:
             for stream in tuple(runtime.streams):
-                await stream.aclose()
+                with suppress(InvalidRequest):  # another task reads it, and has a moment to come to its end
+                    await stream.aclose()
             await runtime.aclose()
         if self._foundation is not None and self._pid == os.getpid():
             await self._foundation.aclose()
