@@ -102,7 +102,7 @@ def asked(folder: Path) -> int:
         ({"fallbacks": ["strong"]}, "did you mean `fallback=`"),
         ({"stream": True}, "no place in an extraction"),
     ],
-    ids=str,
+    ids=lambda value: str(value).partition(" at 0x")[0],
 )
 async def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     client: fairlead.Client, tmp_path: Path, caplog: pytest.LogCaptureFixture, options: dict[str, Any], remedy: str
