@@ -90,7 +90,8 @@ def climb(
         parsed = False
     else:
         parsed = True
-        if not (cut or shape.normalises) and shape.is_valid(value) and not holds_elision(text, value):
+        as_it_is = not (cut or shape.normalises) and shape.is_valid(value)
+        if as_it_is and not holds_elision(text, value) and not shape.has_strays(value):
             return Verdict(value=value)
     whole_value = [value] if parsed else []
     if cut and not (closes_cut and _is_closed(whole_value, shape)):
@@ -139,6 +140,8 @@ class _Climb:
         """The verdict; `parsed` holds the value of the text if all of it is JSON."""
         for value in parsed:
             if self._may("extract") and not (self._shape.normalises or self._shape.is_valid(value)):
+                continue
+            if self._may("coerce") and self._shape.has_strays(value):
                 continue
             fit = self._fitted(value, moves=False)
             if not fit.errors or not self._may("extract"):
@@ -335,7 +338,7 @@ class _Climb:
     def _walked(self, value: Any, *, moves: bool, left_open: frozenset[int]) -> Outcome | None:
         walk = Walk(moves=moves, locale=self._locale, written=self._written, left_open=left_open)
         try:
-            if moves and not left_open and self._shape.is_valid(value):
+            if moves and not left_open and self._shape.is_valid(value) and not self._shape.has_strays(value):
                 as_it_is = Walk(moves=False, locale=self._locale).fit(self._shape.root, value)
                 if as_it_is.fits:
                     return as_it_is

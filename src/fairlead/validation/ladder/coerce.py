@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.validation.ladder import complaints, words
+from fairlead.validation.ladder import complaints, spelling, words
 from fairlead.validation.ladder.elision import is_elision, is_word_of_more, leaves_out
 from fairlead.validation.ladder.labels import Listed, Meant
 from fairlead.validation.ladder.names import MAX_COMPARED, matched
@@ -189,9 +189,13 @@ class Walk:
             self._spend(min(len(unknown) * len(missing), MAX_COMPARED) // 4 + len(unknown))
             meant = matched(unknown, missing, [name for name in node.names if name in value])
             renamed, doubtful = meant.renamed, meant.doubtful
+            if node.is_open:
+                renamed = {given: name for given, name in renamed.items() if _is_asked_for(node, given, name)}
         parts: list[tuple[str | int, Outcome]] = []
         steps: list[Step] = []
         problems: list[Problem] = []
+        if self._moves and unknown and node.is_open:
+            problems += _rivals(node, value, unknown, renamed)
         made: dict[str, Any] = {}
         for given, held in value.items():
             name = renamed.get(given, given)
@@ -208,7 +212,7 @@ class Walk:
             if found.cost or found.wrong:
                 parts.append((name, found))
         problems += self._absent(node, made, value, steps)
-        if unknown and node.is_closed and node.names and not any(node.knows(name) for name in made):
+        if unknown and not node.has_rest and node.names and not any(node.knows(name) for name in made):
             problems.append(Problem(kind="additionalProperties", message="has none of the properties asked for"))
         changed = made if steps or parts else value
         found = outcome(changed, tuple(steps), tuple(problems), tuple(parts))
@@ -362,6 +366,23 @@ class Walk:
 
 def _wrong(value: Any, kind: str, message: str) -> Outcome:
     return outcome(value, problems=(Problem(kind=kind, message=message),))
+
+
+def _is_asked_for(node: Node, given: str, name: str) -> bool:
+    """Whether a name may be put right: any in case and separators, only one that must be there in its letters."""
+    return name in node.required or spelling.joined(given) == spelling.joined(name)
+
+
+def _rivals(node: Node, value: dict[str, Any], unknown: list[str], renamed: dict[str, str]) -> list[Problem]:
+    """The names that stand for one property with another value than it has, or for more than one."""
+    held = {spelling.joined(name): value.get(name, msgspec.UNSET) for name in node.names}
+    found: list[Problem] = []
+    for given in unknown:
+        form = spelling.joined(given)
+        if given not in renamed and form in held and not same(held[form], value[given]):
+            message = "is another spelling of a property of the schema, and it is not clear which value counts"
+            found.append(Problem(kind="unclear", message=message, name=given))
+    return found
 
 
 def _loses(found: Outcome, other: Node) -> bool:

@@ -40,6 +40,7 @@ _LOCAL: Final = frozenset(
 )
 """Keywords that look at a value alone, and not at its parts."""
 _SHAPED: Final = frozenset({"const", "enum", "format", "pattern", "x-fairlead-type"})
+_REST: Final = ("additionalProperties", "unevaluatedProperties")
 _MAX_NODES: Final = 20_000
 
 
@@ -179,6 +180,16 @@ class Node:
             part.get("additionalProperties") is False or part.get("unevaluatedProperties") is False
             for part in self.parts
         )
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether other properties may be there, and the schema says nothing of them."""
+        return not self.is_closed and not self.has_rest
+
+    @cached_property
+    def has_rest(self) -> bool:
+        """Whether the schema says what other properties hold."""
+        return any(isinstance(part.get(word), Mapping) and part[word] for part in self.parts for word in _REST)
 
     def knows(self, name: str) -> bool:
         """Whether the schema says something of a property of just this name."""
