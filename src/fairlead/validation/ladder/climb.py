@@ -25,6 +25,7 @@ from fairlead.validation.ladder.choosing import (
 )
 from fairlead.validation.ladder.closing import CLOSED, closed, is_cut
 from fairlead.validation.ladder.coerce import WRAPPED, TooMuch, Walk
+from fairlead.validation.ladder.disclaimed import is_disclaimed
 from fairlead.validation.ladder.elision import goes_on, holds_elision
 from fairlead.validation.ladder.node import same
 from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
@@ -47,6 +48,9 @@ _AMBIGUOUS: Final = FieldError(
 )
 _EXAMPLE: Final = FieldError(
     path="", message="what fits is called an example, and there is no other answer in the text", kind="ambiguous"
+)
+_DISCLAIMED: Final = FieldError(
+    path="", message="the words around what fits say that it is no answer, or that it was guessed", kind="unclear"
 )
 _TOO_MUCH: Final = FieldError(
     path="", message="the answer is too large or nested too deeply to be moved towards its schema", kind="unclear"
@@ -185,7 +189,13 @@ class _Climb:
         if all(fit.errors for fit in fits):
             return self._verdict(_nearest(fits), last=last)
         fit = None if is_retracted(self._text) else _chosen(fits)
+        if fit is not None and not fit.errors and len(candidates) == 1 and self._is_disclaimed(fit):
+            fit = msgspec.structs.replace(fit, errors=(_DISCLAIMED,))
         return Verdict(rung=last, errors=(_AMBIGUOUS,)) if fit is None else self._verdict(fit, last=last)
+
+    def _is_disclaimed(self, fit: _Fit) -> bool:
+        behind = self._text[max(self._text.rfind("}"), self._text.rfind("]")) + 1 :]
+        return is_disclaimed(fit.between, behind, fit.value)
 
     def _takes_lists(self) -> bool:
         return self._shape.kinds is not None and "array" in self._shape.kinds
