@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fairlead.validation.fields.locales import habits
 from fairlead.validation.ladder import complaints, spelling, words
 from fairlead.validation.ladder.elision import is_elision, is_word_of_more, leaves_out
 from fairlead.validation.ladder.labels import Listed, Meant
@@ -111,7 +112,30 @@ class Walk:
             return self._moved(node, value, name, depth) if self._moves else complaints.type_of(node, value)
         if isinstance(value, dict):
             return self._object(node, value, depth)
-        return self._list(node, value, depth) if isinstance(value, list) else _checked(node, value)
+        if isinstance(value, list):
+            return self._list(node, value, depth)
+        found = _checked(node, value)
+        is_read = self._moves and not found.fits and isinstance(value, str) and node.is_decimal
+        return self._decimal(node, value) if is_read else found
+
+    def _decimal(self, node: Node, value: str) -> Outcome:
+        """The string of digits that a number with other marks or in words stands for."""
+        if words.is_nothing(value):
+            return complaints.nothing(node, value)
+        try:
+            form = words.exact(value, self._habits(node))
+        except words.Unclear as error:
+            return _wrong(value, "unclear", f"must be a number; {shown(value)} {error}")
+        return after((Step(kind=_of_number(value), confidence=CLEAR, before=value, after=form),), _checked(node, form))
+
+    def _habits(self, node: Node) -> words.Habits:
+        locale = node.locale or self._locale
+        if locale is None:
+            return words.NO_HABITS
+        try:
+            return words.Habits(decimal=habits(locale).decimal, is_english=locale[:2].lower() == "en")
+        except ValueError as error:
+            raise words.Unclear(f"cannot be read: {error}") from None
 
     def _option(self, node: Node, value: Any, name: str | None) -> Outcome:
         self._spend(len(node.options or ()) // 16)
@@ -154,7 +178,7 @@ class Walk:
         if isinstance(value, str) and words.is_nothing(value) and kinds != {"null"}:
             return complaints.nothing(node, value)
         try:
-            moved = self._to_scalar(kinds, value)
+            moved = self._to_scalar(node, kinds, value)
         except words.Unclear as error:
             found = _wrong(value, "unclear", f"{complaints.must(node)}; {shown(value)} {error}")
             return msgspec.structs.replace(found, is_doubtful=isinstance(error, words.Doubtful))
@@ -163,7 +187,7 @@ class Walk:
         kind, form = moved
         return after((Step(kind=kind, confidence=CLEAR, before=value, after=form),), _checked(node, form))
 
-    def _to_scalar(self, kinds: set[str], value: Any) -> Any:
+    def _to_scalar(self, node: Node, kinds: set[str], value: Any) -> Any:
         """What was done and what came of it; `msgspec.UNSET` where there is no way."""
         if kinds == {"null"} and isinstance(value, str) and words.is_nothing(value):
             return "null", None
@@ -174,7 +198,8 @@ class Walk:
         if kinds == {"boolean"} and isinstance(value, int | float) and value in {0, 1}:
             return "boolean_words", bool(value)
         if kinds <= {"integer", "number"} and isinstance(value, str):
-            return "number_words", words.number(value, whole=kinds == {"integer"})
+            read = words.number(value, whole=kinds == {"integer"}, habits=self._habits(node))
+            return _of_number(value), read
         return msgspec.UNSET
 
     # Objects
@@ -328,6 +353,9 @@ class Walk:
             if isinstance(chosen, Outcome):
                 return outcome(value, parts=((told.name, chosen),))
             branches = (told.branches[chosen],)
+        if isinstance(value, str) and any(branch.is_decimal for branch in branches):
+            # As a string none of its digits is lost.
+            branches = tuple(branch for branch in branches if not (branch.kinds or set()) & {"number", "integer"})
         fitting: list[tuple[Node, Outcome]] = []
         failed: list[tuple[Node, Outcome]] = []
         for branch in branches:
@@ -362,6 +390,10 @@ class Walk:
         self._steps_left -= steps
         if self._steps_left < 0:
             raise TooMuch
+
+
+def _of_number(value: str) -> str:
+    return "number_words" if words.is_spelt(value) else "as_number"
 
 
 def _wrong(value: Any, kind: str, message: str) -> Outcome:

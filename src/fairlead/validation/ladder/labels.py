@@ -98,7 +98,7 @@ class Listed:
             meant = words.boolean(value) if has_booleans else words.number(value, whole=whole)
         except words.Unclear:
             return None
-        kind = "boolean_words" if has_booleans else "number_words"
+        kind = "boolean_words" if has_booleans else "number_words" if words.is_spelt(value) else "as_number"
         return next(((kind, each) for each in self.options if not isinstance(each, str) and each == meant), None)
 
 
