@@ -31,6 +31,7 @@ from fairlead.validation.ladder.node import same
 from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
 from fairlead.validation.ladder.scalars import unlabelled
 from fairlead.validation.ladder.shape import Shape
+from fairlead.validation.ladder.unbraced import echoed, only_list, unbraced
 from fairlead.validation.ladder.wrappers import MAX_LAYERS, opened
 from fairlead.validation.ladder.written import Written
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
@@ -176,6 +177,9 @@ class _Climb:
 
     def _among(self, last: Rung) -> Verdict:
         """The one candidate that counts, of those that stand in the text."""
+        has_braces = not self._may("repair") or self._was_cut or not self._shape.root.is_object
+        if not has_braces and (named := unbraced(self._text)) is not None:
+            return self._verdict(self._best(named), last=last)
         candidates = find(self._text, repair=self._may("repair"))
         if not candidates:
             return Verdict(rung=last, errors=(_NO_JSON,))
@@ -184,8 +188,10 @@ class _Climb:
         candidates = [_doubted(each, "elision") if goes_on(each.behind) else each for each in candidates]
         if _ADJACENT.search(self._text):
             candidates = [_doubted(each, "adjacent") if _is_flat(each.value) else each for each in candidates]
-        joined = self._joined_as_far(candidates) if self._closes_cut else self._joined(candidates)
+        joined = self._joined_list(candidates) if self._takes_lists() else None
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
+        if all(fit.errors for fit in fits) and (listed := self._as_only_list(candidates)) is not None:
+            fits = [listed]
         if all(fit.errors for fit in fits):
             return self._verdict(_nearest(fits), last=last)
         fit = None if is_retracted(self._text) else _chosen(fits)
@@ -193,12 +199,23 @@ class _Climb:
             fit = msgspec.structs.replace(fit, errors=(_DISCLAIMED,))
         return Verdict(rung=last, errors=(_AMBIGUOUS,)) if fit is None else self._verdict(fit, last=last)
 
+    def _as_only_list(self, candidates: list[Candidate]) -> _Fit | None:
+        """Objects one after another, where an object of one list is asked for."""
+        if not self._may("coerce") or only_list(self._shape.root) is None or self._was_cut:
+            return None
+        joined = self._joined(candidates)
+        return None if joined is None or joined.errors else joined
+
     def _is_disclaimed(self, fit: _Fit) -> bool:
         behind = self._text[max(self._text.rfind("}"), self._text.rfind("]")) + 1 :]
         return is_disclaimed(fit.between, behind, fit.value)
 
     def _takes_lists(self) -> bool:
         return self._shape.kinds is not None and "array" in self._shape.kinds
+
+    def _joined_list(self, candidates: list[Candidate]) -> _Fit | None:
+        """For a list: objects one after another as its elements, as far as they go where the text was cut."""
+        return self._joined_as_far(candidates) if self._closes_cut else self._joined(candidates)
 
     def _joined_as_far(self, candidates: list[Candidate]) -> _Fit | None:
         """The same of a text that was cut: the last object closed, or left out where it does not fit so."""
@@ -214,8 +231,8 @@ class _Climb:
         return None if joined is None else msgspec.structs.replace(joined, edits=(*joined.edits, edit))
 
     def _joined(self, candidates: list[Candidate]) -> _Fit | None:
-        """For a list: objects one after another as its elements."""
-        if not self._takes_lists() or len(candidates) < 2:
+        """Objects one after another as the elements of a list."""
+        if len(candidates) < 2:
             return None
         if any(not isinstance(each.value, dict) or each.left_open != () for each in candidates):
             return None
@@ -312,7 +329,8 @@ class _Climb:
         if self._shape.kinds is None:
             # Where anything fits, what stands in a wrapper fits by chance.
             return None
-        layer = opened(candidate.value, self._shape.names, self._shape.titles)
+        layer = echoed(candidate.value, self._shape.names)
+        layer = layer or opened(candidate.value, self._shape.names, self._shape.titles)
         if layer is None or not layers:
             return None
         if layer.kind != "encoded_twice" and isinstance(layer.value, dict) and self._shape.has_free_names:

@@ -19,6 +19,7 @@ from fairlead.validation.ladder.labels import Listed, Meant
 from fairlead.validation.ladder.names import MAX_COMPARED, matched
 from fairlead.validation.ladder.node import Node, kind_of, same
 from fairlead.validation.ladder.outcome import Outcome, Problem, Step, after, outcome, shown
+from fairlead.validation.ladder.unbraced import only_list
 from fairlead.validation.ladder.written import Written
 
 MAX_STEPS: Final = 20_000
@@ -237,7 +238,8 @@ class Walk:
             if found.cost or found.wrong:
                 parts.append((name, found))
         problems += self._absent(node, made, value, steps)
-        if unknown and not node.has_rest and node.names and not any(node.knows(name) for name in made):
+        is_empty = unknown and not any(node.knows(name) for name in made)
+        if is_empty and node.names and (node.is_closed or (node.is_open and not problems)):
             problems.append(Problem(kind="additionalProperties", message="has none of the properties asked for"))
         changed = made if steps or parts else value
         found = outcome(changed, tuple(steps), tuple(problems), tuple(parts))
@@ -277,6 +279,10 @@ class Walk:
         decoded = _decoded(value, dict)
         if decoded is None and isinstance(value, list):
             decoded = _from_pairs(value)
+        if decoded is None and isinstance(value, list) and value and (only := only_list(node)) is not None:
+            decoded = {only: value}
+            step = Step(kind="named_list", confidence=WRAPPED, before=value, after=decoded)
+            return after((step,), self.fit(node, decoded, name, depth + 1))
         if decoded is None:
             return complaints.type_of(node, value)
         step = Step(
