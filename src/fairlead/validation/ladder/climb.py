@@ -24,9 +24,10 @@ from fairlead.validation.ladder.choosing import (
     is_retracted,
 )
 from fairlead.validation.ladder.closing import CLOSED, closed, is_cut
-from fairlead.validation.ladder.coerce import WRAPPED, TooMuch, Walk
+from fairlead.validation.ladder.coerce import CLEAR, WRAPPED, TooMuch, Walk
 from fairlead.validation.ladder.disclaimed import is_disclaimed
 from fairlead.validation.ladder.elision import goes_on, holds_elision
+from fairlead.validation.ladder.lists import items
 from fairlead.validation.ladder.node import same
 from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
 from fairlead.validation.ladder.scalars import unlabelled
@@ -182,7 +183,8 @@ class _Climb:
             return self._verdict(self._best(named), last=last)
         candidates = find(self._text, repair=self._may("repair"))
         if not candidates:
-            return Verdict(rung=last, errors=(_NO_JSON,))
+            listed = self._bare_list()
+            return Verdict(rung=last, errors=(_NO_JSON,)) if listed is None else self._verdict(listed, last=last)
         if goes_on(candidates[-1].behind) and self._takes_lists():
             candidates = [_doubted(each, "elision") if isinstance(each.value, dict) else each for each in candidates]
         candidates = [_doubted(each, "elision") if goes_on(each.behind) else each for each in candidates]
@@ -198,6 +200,25 @@ class _Climb:
         if fit is not None and not fit.errors and len(candidates) == 1 and self._is_disclaimed(fit):
             fit = msgspec.structs.replace(fit, errors=(_DISCLAIMED,))
         return Verdict(rung=last, errors=(_AMBIGUOUS,)) if fit is None else self._verdict(fit, last=last)
+
+    def _bare_list(self) -> _Fit | None:
+        """Elements with commas between them or one a line, where only lists fit."""
+        root = self._shape.root
+        if root.kinds != frozenset({"array"}) or root.is_tuple or root.branches or self._was_cut:
+            return None
+        if not self._may("coerce"):
+            return None
+        text = bare(self._text)
+        if root.element(0).is_free_text:
+            told = items(text)
+            fit = None if told is None else self._fitted(told, moves=False)
+        else:
+            fit = self._fitted(unlabelled(text), moves=True)
+            fit = fit if any(edit.kind == "split" for edit in fit.edits) else None
+        if fit is None or fit.errors:
+            return None
+        edit = Edit(rung="extract", kind="bare_list", before=shown(text), confidence=CLEAR)
+        return msgspec.structs.replace(fit, edits=(edit, *fit.edits))
 
     def _as_only_list(self, candidates: list[Candidate]) -> _Fit | None:
         """Objects one after another, where an object of one list is asked for."""

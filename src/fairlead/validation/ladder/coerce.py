@@ -35,6 +35,8 @@ NAMED: Final = 0.9
 WRAPPED: Final = 0.8
 """The confidence of what was put around a value, or left off."""
 
+_LONE: Final = frozenset({"boolean", "integer", "number"})
+"""What is taken out of a list of one; a string may be one of several."""
 _UNEVEN = re.compile(r"[0-9],[0-9]")
 """Beside commas with a space behind them: one that parts thousands, perhaps."""
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|[0-9]{1,3}[.)])\s+")
@@ -148,7 +150,16 @@ class Walk:
                 kind, meant = found
                 step = Step(kind=kind, confidence=NAMED if kind == "spelling" else CLEAR, before=value, after=meant)
                 return after((step,), _checked(node, meant))
+            if name is not None and _is_lone(value):
+                return self._of_list(node, value, name)
         return complaints.option(node, value)
+
+    def _of_list(self, node: Node, value: list[Any], name: str) -> Outcome:
+        """The one value that stands in a list, for a property that the schema names and that takes no list."""
+        found = self._one(node, value[0], name, 0)
+        if not found.fits:
+            return complaints.type_of(node, value)
+        return after((Step(kind="single_element", confidence=WRAPPED, before=value, after=found.value),), found)
 
     def _meant(self, listed: Listed, value: Any, name: str | None) -> Meant | None:
         found = listed.read(value, name)
@@ -176,6 +187,11 @@ class Walk:
             return self._to_list(node, value, name, depth)
         if kinds == {"object"}:
             return self._to_object(node, value, name, depth)
+        if name is not None and kinds <= _LONE and _is_lone(value):
+            return self._of_list(node, value, name)
+        return self._scalar(node, kinds, value)
+
+    def _scalar(self, node: Node, kinds: set[str], value: Any) -> Outcome:
         if isinstance(value, str) and words.is_nothing(value) and kinds != {"null"}:
             return complaints.nothing(node, value)
         try:
@@ -230,7 +246,8 @@ class Walk:
             elif node.is_closed and not node.knows(name):
                 self._leave_out(name, held, doubtful, steps, problems)
                 continue
-            found = self.fit(node.child(name), held, name, depth + 1)
+            is_free = name not in node.names and _is_lone(held)
+            found = self.fit(node.child(name), held, None if is_free else name, depth + 1)
             if self._is_left_out(node, name, held, found):
                 steps.append(Step(kind="left_out", confidence=CLEAR, before=held, name=name))
                 continue
@@ -362,6 +379,9 @@ class Walk:
         if isinstance(value, str) and any(branch.is_decimal for branch in branches):
             # As a string none of its digits is lost.
             branches = tuple(branch for branch in branches if not (branch.kinds or set()) & {"number", "integer"})
+        if _is_lone(value) and sum(branch.kinds != frozenset({"null"}) for branch in branches) > 1:
+            # Which member a list of one stands for is anyone's guess.
+            name = None
         fitting: list[tuple[Node, Outcome]] = []
         failed: list[tuple[Node, Outcome]] = []
         for branch in branches:
@@ -396,6 +416,10 @@ class Walk:
         self._steps_left -= steps
         if self._steps_left < 0:
             raise TooMuch
+
+
+def _is_lone(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 1 and isinstance(value[0], str | bool | int | float)
 
 
 def _of_number(value: str) -> str:

@@ -34,9 +34,10 @@ Meant = tuple[str, Any]
 
 
 def bare(text: str) -> str:
-    """The text without markup, quotes, and a full stop."""
+    """The text without markup, quotes, and a full stop or exclamation mark."""
     stripped = text.strip(_MARKUP)
-    return stripped[:-1].rstrip(_MARKUP) if stripped.endswith(".") and not stripped.endswith("..") else stripped
+    ends = stripped.endswith((".", "!")) and not stripped.endswith(("..", "!!"))
+    return stripped[:-1].rstrip(_MARKUP) if ends else stripped
 
 
 class Listed:

@@ -22,8 +22,8 @@ _GROUPED = re.compile(
     r"(?:(?P<point>[.,])(?P<fraction>[0-9]+))?"
 )
 _COMMA = re.compile(r"[+-]?(?:0|[1-9][0-9]*),[0-9]+")
-_SCALED = re.compile(r"(?P<number>[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?)(?P<scale>k| ?[A-Za-z]{2,})")
-"""A large K may be kelvin."""
+_SCALED = re.compile(r"(?P<number>[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?)(?P<scale>[kM]| ?[A-Za-z]{2,})")
+"""A large K may be kelvin, a small m metres."""
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-", "\u2019": "'"})
 
 _UNITS: Final = {
@@ -110,7 +110,7 @@ def boolean(text: str) -> bool:
     Raises:
         Unclear: any other word.
     """
-    word = text.strip().casefold() if len(text) <= MAX_CHARS else text
+    word = _without_stop(text.strip()).casefold() if len(text) <= MAX_CHARS else text
     if word in _TRUE:
         return True
     if word in _FALSE:
@@ -160,10 +160,16 @@ def is_spelt(text: str) -> bool:
     return any(char.isalpha() for char in text) and not _JSON.fullmatch(text.strip())
 
 
+def _without_stop(text: str) -> str:
+    """The text without the mark that ends a sentence."""
+    ends = text[-1:] in (".", "!") and text[-2:-1].isalnum()
+    return text[:-1] if ends else text
+
+
 def _read(text: str, *, whole: bool, habits: Habits) -> Decimal:
     if len(text) > MAX_CHARS:
         raise Unclear("is not a number")
-    written = text.strip().translate(_SPACES)
+    written = _without_stop(text.strip().translate(_SPACES))
     found = _from_digits(written, whole=whole, decimal=habits.decimal)
     if found is None:
         found = _from_scaled(written)
@@ -220,7 +226,9 @@ def _from_scaled(written: str) -> Decimal | None:
     if match is None:
         return None
     scale = match["scale"].strip().casefold()
-    times = 1_000 if scale == "k" else 100 if scale == "hundred" else _SCALES.get(scale)
+    times = (
+        {"k": 1_000, "m": 1_000_000}[scale] if len(scale) == 1 else 100 if scale == "hundred" else _SCALES.get(scale)
+    )
     if times is None:
         return None
     amount = Decimal(match["number"]) * times
