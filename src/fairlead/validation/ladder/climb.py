@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead.core.jsonplace import without_reasoning
 from fairlead.core.jsonx import Candidate, bare, find, whole
+from fairlead.validation.ladder import complaints
 from fairlead.validation.ladder import outcome as outcomes
 from fairlead.validation.ladder.choosing import (
     Reading,
@@ -372,7 +373,11 @@ class _Climb:
         opened_ids = frozenset(id(_at(candidate.value, path)) for path in candidate.left_open or ())
         fit = self._fitted(candidate.value, moves=self._may("coerce"), left_open=opened_ids)
         return msgspec.structs.replace(
-            fit, edits=(*candidate.edits, *fit.edits), between=candidate.between, behind=candidate.behind
+            fit,
+            edits=(*candidate.edits, *fit.edits),
+            errors=complaints.as_written(fit.errors, candidate.edits),
+            between=candidate.between,
+            behind=candidate.behind,
         )
 
     def _fitted(self, value: Any, *, moves: bool, left_open: frozenset[int] = frozenset()) -> _Fit:
@@ -414,7 +419,7 @@ def _unusable(candidate: Candidate) -> _Fit:
     elif last.kind == "not_json":
         error = FieldError(path=last.path, message="the text is not well-formed JSON", kind="no_json")
     else:
-        error = FieldError(path=last.path, message=f"cannot be read in one way only: {last.kind}", kind="unclear")
+        error = FieldError(path=last.path, message=complaints.unreadable(last.kind), kind="unclear")
     return _Fit(
         edits=candidate.edits, value=candidate.value, errors=(error,), between=candidate.between, is_unusable=True
     )
