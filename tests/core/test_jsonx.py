@@ -132,6 +132,41 @@ def test_json_is_found_where_it_counts(text, values):
     assert read(text) == values
 
 
+@pytest.mark.parametrize(
+    ("opens", "closes"),
+    [
+        ("[THINK]", "[/THINK]"),
+        ("<analysis>", "</analysis>"),
+        ("<seed:think>", "</seed:think>"),
+        ("◁think▷", "◁/think▷"),
+        ("<|begin_of_thought|>", "<|end_of_thought|>"),
+        ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final <|constrain|>JSON<|message|>"),
+    ],
+)
+def test_reasoning_has_many_marks(opens, closes):
+    """JSON in it is no answer, whichever they are."""
+    reasoned = f'{opens}maybe {{"a": 1}}'
+    assert read(reasoned + closes + '{"a": 2}') == [{"a": 2}]
+    assert read(f'maybe {{"a": 1}}{closes}{{"a": 2}}') == [{"a": 2}]
+    assert read(reasoned) == read(reasoned + closes) == []
+    assert bare(f"{opens}1{closes}2") == "2"
+    assert read(f'Here: {{"a": "{opens}"}}') == [{"a": opens}]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('<|channel|>analysis<|message|>x<|end|>{"a": 1}', []),
+        ('<|channel|>commentary to=functions.x <|constrain|>json<|message|>{"a": 1}<|call|>', []),
+        ('<|channel|>final<|message|>{"a": 1}<|end|><|start|>assistant<|channel|>analysis<|message|>{"a": 2}', [{"a": 1}]),
+        ('{"a": 1}<|channel|>final<|message|>{"a": 2}<|return|>', [{"a": 2}]),
+    ],
+)
+def test_of_channels_the_final_one_answers(text, values):
+    """What any other one says is no answer."""
+    assert read(text) == values
+
+
 def test_the_words_before_each_candidate_are_told():
     """Without marks of fences, tags and reasoning; punctuation alone is no words."""
     text = "Draft:\n```json\n[1]\n```\n<think>x</think>Final <answer>[2]</answer>, [3]\n* [4]. End"

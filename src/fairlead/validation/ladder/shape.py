@@ -10,6 +10,7 @@ import msgspec
 
 from fairlead.validation.ladder.bounds import MAX_BYTES, InvalidSchema, WholeSchema, check, target
 from fairlead.validation.ladder.node import Node
+from fairlead.validation.ladder.strays import Strays
 
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
@@ -35,6 +36,7 @@ class Shape:
         """What the schema is called: its title, and the name of what it refers to."""
         self.has_free_names = _has_free_names(self.root, 0)
         """Whether an object fits of which the schema names no property."""
+        self._strays = Strays(self.root)
 
     @property
     def is_scalar(self) -> bool:
@@ -45,6 +47,10 @@ class Shape:
     def is_text(self) -> bool:
         """Whether any text fits, and neither objects nor lists do."""
         return self.is_scalar and _takes_text(self.root, 0)
+
+    def has_strays(self, value: Any) -> bool:
+        """Whether a value that fits holds names that the schema does not know, and that may be meant for known ones."""
+        return self._strays.within(value)
 
     def is_valid(self, value: Any) -> bool:
         """Whether the value fits as it is. Never raises: what cannot be checked does not fit."""
