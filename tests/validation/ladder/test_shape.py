@@ -186,6 +186,13 @@ def callers(count: int, **said: Any) -> Iterator[bytes]:
         yield json.dumps({"type": "object", "properties": properties}).encode()
 
 
+def test_a_pattern_that_comes_again_costs_nothing_more():
+    """As those of identifiers do."""
+    many = {f"p{i}": {"pattern": "^[a-z]{1,99}$"} for i in range(1_000)}
+    one = compile_shape({"pattern": "^[a-z]{1,99}$"}).cost
+    assert compile_shape({"properties": many}).cost < 1_200 + one
+
+
 @pytest.mark.parametrize("said", [{}, {"description": "x" * 250}])
 def test_what_is_kept_of_many_schemas_is_bounded(said):
     """However many callers come with schemas of their own."""

@@ -95,6 +95,8 @@ class _Walk:
         self._same: dict[int, list[Any]] = {}
         self._deeper: dict[int, list[Any]] = {}
         """By schema, those in it that have others in them."""
+        self._patterns: set[str] = set()
+        """Each is compiled once."""
         self._looks: dict[int, int] = {}
         self._visits: dict[int, int] = {}
         """What all ways through its unions cost."""
@@ -139,8 +141,9 @@ class _Walk:
         if "pattern" in schema or "patternProperties" in schema:
             named = schema.get("patternProperties")
             patterns = [schema.get("pattern"), *(named if isinstance(named, dict) else ())]
-            written = [written_out(each) for each in patterns if isinstance(each, str)]
-            cost += sum(_PATTERN + each // _CHARACTERS for each in written)
+            new = {each for each in patterns if isinstance(each, str)} - self._patterns
+            cost += sum(_PATTERN + written_out(each) // _CHARACTERS for each in new)
+            self._patterns |= new
         if isinstance(schema.get("$ref"), str):
             cost += 1 + len(schema["$ref"]) // _REFERENCE_CHARACTERS
         values = [schema[word] for word in ("enum", "const") if word in schema]
