@@ -158,7 +158,10 @@ def test_reasoning_has_many_marks(opens, closes):
     [
         ('<|channel|>analysis<|message|>x<|end|>{"a": 1}', []),
         ('<|channel|>commentary to=functions.x <|constrain|>json<|message|>{"a": 1}<|call|>', []),
-        ('<|channel|>final<|message|>{"a": 1}<|end|><|start|>assistant<|channel|>analysis<|message|>{"a": 2}', [{"a": 1}]),
+        (
+            '<|channel|>final<|message|>{"a": 1}<|end|><|start|>assistant<|channel|>analysis<|message|>{"a": 2}',
+            [{"a": 1}],
+        ),
         ('{"a": 1}<|channel|>final<|message|>{"a": 2}<|return|>', [{"a": 2}]),
     ],
 )

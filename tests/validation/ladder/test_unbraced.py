@@ -16,7 +16,10 @@ PERSON = {
 }
 PEOPLE = {
     "type": "object",
-    "properties": {"people": {"anyOf": [{"type": "array", "items": PERSON}, {"type": "null"}]}, "n": {"type": "integer"}},
+    "properties": {
+        "people": {"anyOf": [{"type": "array", "items": PERSON}, {"type": "null"}]},
+        "n": {"type": "integer"},
+    },
     "required": ["people"],
 }
 TWO = {"people": [{"name": "A"}, {"name": "B"}]}
