@@ -9,6 +9,7 @@ import msgspec
 
 from fairlead.call import Request
 from fairlead.types import Chat
+from fairlead.validation.expected import MOST_BYTES
 
 _ANY: Final = "*"
 _NAMING: Final = ("properties", "dependentRequired", "dependentSchemas", "dependencies")
@@ -20,7 +21,14 @@ def told_names(request: Request) -> frozenset[str]:
     schemas = [] if request.wanted is None else [request.wanted.schema]
     if isinstance(request.chat, Chat):
         schemas += [bytes(tool.parameters) for tool in request.chat.tools if tool.parameters is not None]
-    return frozenset(name for schema in schemas for name in _names(schema))
+    left = MOST_BYTES
+    names: set[str] = set()
+    for schema in schemas:
+        left -= len(schema)
+        if left < 0:  # more than answers are held to
+            break
+        names.update(_names(schema))
+    return frozenset(names)
 
 
 def told_place(path: str, names: Collection[str]) -> str:
