@@ -70,5 +70,5 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """And the variable that does without it."""
-    with pytest.raises(ConfigError, match="cannot write .* set `NAME` instead"):
+    with pytest.raises(ConfigError, match=r"cannot write .* set `NAME` instead"):
         kept_secret(tmp_path / "none" / "secret", "NAME", {}, RNG)
