@@ -56,13 +56,13 @@ Without one, `format` and `pattern` say what a text is:
 |---|---|
 | `format: time` | `Time24`; an offset stays where one is written |
 | `format: date` | `ISODate` |
-| `format: date-time` | `DateTimeTZ` |
+| `format: date-time` | `DateTimeTZ`, or a local date and time, which gets no offset: `2026-03-04 14:30` is `2026-03-04T14:30:00` |
 | `format: email` | `Email`; domains without a dot and rare forms stay |
 | a `pattern` that only times, dates or moments fit, such as Zod's | the same, in the form that the pattern takes |
 
 A pattern that also fits what no clock or calendar shows, such as `^\\d\\d:\\d\\d$`, may be about something else: what
 fits it already stays, and `14:30` is refused where seconds are asked for.
-The check of `format: time` takes local times, without an offset.
+The checks of `format: time` and `format: date-time` take local ones, without an offset; `DateTimeTZ` does not.
 """
 
 TAKEN: dict[str, list[Any]] = {

@@ -250,7 +250,7 @@ def test_telephone_numbers_without_the_extra_are_an_error_of_their_model():
         "except ImportError as error: print(error)"
     )
     assert out.startswith("14:30:00\n")
-    assert "pip install 'fairlead[fields]'" in out
+    assert "run `pip install phonenumbers`" in out
 
 
 def test_the_library_alone_does_not_load_what_the_types_need():

@@ -16,6 +16,13 @@ def test_a_short_verdict_is_recorded_as_it_is() -> None:
     assert recorded(short) == short
 
 
+def test_an_answer_is_as_sure_as_its_least_certain_edit() -> None:
+    """One that needed none is what the model wrote."""
+    sure = msgspec.structs.replace(EDIT, confidence=0.95)
+    assert Validated(schema="s", edits=(sure, EDIT, sure)).confidence == 0.9
+    assert Validated(schema="s").confidence == 1.0
+
+
 def test_of_many_edits_and_errors_the_first_are_recorded() -> None:
     """And how many more there were."""
     kept = recorded(Validated(schema="s", edits=(EDIT,) * 10_000, errors=(ERROR,) * 25))

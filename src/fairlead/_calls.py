@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,8 @@ Texts = str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
 """What to embed: a text, several, or either as token numbers of the model's own."""
 
 LEFT = Outcome("cancelled", Cancelled.http_status, Cancelled("the caller left"))
+_MOST_S = 1e9
+"""Seconds that clocks can still count."""
 _LATER = frozenset({"profile", "prompt", "validate", "cache"})
 
 
@@ -108,8 +110,28 @@ class Options:
     session: str | None
     priority: Priority
 
+    @classmethod
+    def of(cls, *, timeout_s: float | None, tags: Sequence[str], session: str | None, priority: Priority) -> Options:
+        """What is said, if it can be meant.
+
+        Raises:
+            InvalidRequest: it cannot.
+        """
+        given: Any = timeout_s
+        if given is not None and (not isinstance(given, int | float) or not -_MOST_S < given < _MOST_S):
+            raise InvalidRequest("`timeout_s=` is a number of seconds; leave it out for none")
+        if isinstance(tags, str) or not isinstance(tags, Iterable) or not all(isinstance(tag, str) for tag in tags):
+            raise InvalidRequest('`tags=` is a list of strings, as in `tags=["nightly"]`')
+        if not isinstance(session, str | None):
+            raise InvalidRequest("`session=` is a string")
+        if priority not in tuple(PRIORITIES):
+            raise InvalidRequest("`priority=` is `interactive`, `batch` or `background`")
+        return cls(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+
 
 def chat_fields(messages: Messages, model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(messages, Iterable) or isinstance(messages, Mapping):
+        raise InvalidRequest("`messages` is a string, or a list of messages in OpenAI's form")
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
     return {"model": model, "messages": turns, **of_this_version(parameters)}
 
@@ -129,8 +151,6 @@ def open_call(runtime: Runtime, dialect: Dialect, fields: Mapping[str, Any], opt
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from error
     call = runtime.new_call(dialect.request.read(body), body=body)
-    if options.priority not in PRIORITIES:
-        raise InvalidRequest("`priority=` is `interactive`, `batch` or `background`")
     call.tags = options.tags
     call.session = options.session
     call.priority = PRIORITIES[options.priority]

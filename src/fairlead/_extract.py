@@ -6,10 +6,11 @@ import inspect
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fairlead._calls import Account, Options, account_of, chat_fields, open_call, whole
 from fairlead._reading import Reading, read
+from fairlead._wishes import NO_FALLBACK, check_parameters, is_asked, takes_error
 from fairlead.call import STATIC, Call, Held
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import DeadlineExceeded, FairleadError, InvalidRequest, OutputInvalid, UpstreamError
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from fairlead.config.build import Runtime
 
 T = TypeVar("T")
-
-NO_FALLBACK: Final = object()
-"""Stands for a fallback that is not given: `None` is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +65,9 @@ def open_extraction(
     """The call that asks for it.
 
     Raises:
-        InvalidRequest: a parameter that says again what the answer is to be.
+        InvalidRequest: a parameter that says again what the answer is to be, or one that is no parameter.
     """
-    taken = parameters.keys() & {"response_format", "stream", "n"}
-    if taken:
-        raise InvalidRequest(f"`{min(taken)}=` has no place in an extraction: the type says what the answer is to be")
+    check_parameters(parameters.keys(), is_stream=stream)
     form: dict[str, Any] = {"name": wish.target.name, "schema": _decoded(wish.target.schema)}
     if not runtime.is_remote:
         form["strict"] = True  # of a gateway elsewhere nobody here knows what its models take
@@ -102,22 +98,12 @@ async def _instead(call: Call, wish: Wish[T], error: FairleadError) -> Extracted
     if wish.fallback is NO_FALLBACK:
         raise error
     value = wish.fallback
-    if callable(value):
-        value = value(error) if _takes_error(value) else value()
+    if is_asked(value):
+        # What it raises is its owner's, and goes to its owner as it is.
+        value = value(error) if takes_error(value) else value()
         if inspect.isawaitable(value):
             value = await value
     return Extracted(value=value, report=call.report, is_fallback=True, **account_of(call))
-
-
-def _takes_error(fallback: Any) -> bool:
-    """Whether it wants to know what went wrong."""
-    try:
-        inspect.signature(fallback).bind(None)
-    except TypeError:
-        return False
-    except ValueError:
-        return True
-    return True
 
 
 class ExtractStream(Reading[Any], Generic[T]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from types import TracebackType
+from types import AsyncGeneratorType, TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from fairlead._calls import LEFT, apart
 from fairlead.call import Call, Outcome
 from fairlead.dialects.openai_chat import OPENAI_CHAT
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, InvalidRequest
 from fairlead.pipeline import Chunks
 from fairlead.types import ChatEvent
 
@@ -24,7 +24,7 @@ class Reading(Generic[T]):
     """What one streamed answer gives; iterate it once."""
 
     def __init__(self, runtime: Runtime, call: Call, values: AsyncGenerator[T, None]) -> None:
-        self._values = values
+        self._values = cast("AsyncGeneratorType[T, None]", values)
         runtime.streams.add(self)
         self.call = call
         """Its `attempts`, `cost_nanousd` and usage are complete once the stream is."""
@@ -41,7 +41,13 @@ class Reading(Generic[T]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave early: the call ends as cancelled, and is charged as the provider charges it."""
+        """Leave early: the call ends as cancelled, and is charged as the provider charges it.
+
+        Raises:
+            InvalidRequest: another task waits for the next value, and is the one to leave.
+        """
+        if self._values.ag_running:
+            raise InvalidRequest("another task reads this stream; cancel that one instead")
         await self._values.aclose()
 
 

@@ -93,8 +93,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its native way holds the model to the schema, where it is asked to."""
     native_without: frozenset[str] = frozenset()
     """What a request must not have for the native way, by neutral names: `tools`, `stream`."""
-    asks_json: bool = False
-    """Whether it takes the response format `json_object`, which then goes with a schema in words."""
+    unenforced: bool = False
+    """Whether its native way takes any schema that it is not asked to hold the model to."""
+    asks_json: bool | None = None
+    """Whether it takes the response format `json_object`, which then goes with a schema in words; `None`: nobody knows."""
     retries: Retries | None = None
     """`None`: tried once."""
     pacing: Pacing | None = None
@@ -391,8 +393,11 @@ class Call(msgspec.Struct):
 
     @property
     def answered_by(self) -> str:
-        """`provider/model` of the attempt that answered, or `static`."""
-        return STATIC if STATIC in self.degraded else self.attempt.candidate.target
+        """`provider/model` of the attempt that answered; `static` or `fallback-value` for an answer of the operator's."""
+        for own in (FALLBACK_VALUE, STATIC):  # the value stands for a text that did not fit
+            if own in self.degraded:
+                return own
+        return self.attempt.candidate.target
 
     @property
     def is_known(self) -> bool:

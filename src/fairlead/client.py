@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -26,10 +27,10 @@ from fairlead._calls import (
     of_this_version,
     open_call,
 )
-from fairlead._extract import NO_FALLBACK, Extracted, ExtractStream, Wish, extract, open_extraction
+from fairlead._extract import Extracted, ExtractStream, Wish, extract, open_extraction
 from fairlead._reading import Reading, read
+from fairlead._wishes import NO_FALLBACK, AskingNobody, UpTo, check_fallback, held_to, held_to_shown, settled
 from fairlead.call import Call, Held, Priority, Secret
-from fairlead.core.money import parse_usd
 from fairlead.dialects.embeddings import OPENAI_EMBEDDINGS
 from fairlead.dialects.openai_chat import OPENAI_CHAT
 from fairlead.errors import InvalidRequest
@@ -37,8 +38,7 @@ from fairlead.validation.targets.target import Target, Targets
 
 if TYPE_CHECKING:
     from fairlead.config.build import Foundation, Runtime
-    from fairlead.config.schema import Config
-    from fairlead.verdict import Rung
+    from fairlead.config.schema import Config, Validation
 
 T = TypeVar("T")
 
@@ -108,8 +108,10 @@ class Client:
         Raises:
             FairleadError: one of its kinds, see `fairlead.errors`.
         """
+        if parameters.get("stream"):
+            raise InvalidRequest("`complete` gives whole answers; `stream` gives them in pieces")
         runtime = self._runtime()
-        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        options = Options.of(timeout_s=timeout_s, tags=tags, session=session, priority=priority)
         call = open_call(runtime, OPENAI_CHAT, chat_fields(messages, model, parameters), options)
         self._show_key(call)
         return await complete(runtime, call)
@@ -122,12 +124,13 @@ class Client:
         model: str,
         context: Any = None,
         fallback: Any = NO_FALLBACK,
-        up_to: Rung | None = None,
+        up_to: UpTo | None = None,
         reasks: int | None = None,
         max_reask_tokens: int | None = None,
         max_reask_usd: float | None = None,
         escalate: str | None = None,
         locale: str | None = None,
+        min_confidence: float | None = None,
         repair_cut: bool | None = None,
         timeout_s: float | None = None,
         tags: Sequence[str] = (),
@@ -140,33 +143,37 @@ class Client:
         Args:
             kind: a pydantic model, TypedDict, dataclass, Enum, `list[...]` or anything else that pydantic reads; or a
                 JSON Schema, whose value is plain data.
-            context: what validators find as `info.context`.
-            fallback: the value where no answer fits or nobody can answer, or what makes one; called with the error if it
-                takes an argument, and awaited if it has to be.
+            context: what validators find as `info.context`; its `locale` is that of the call, if that has no own.
+            fallback: the value where no answer fits or nobody can answer, or a function that makes one; called with the
+                error if it takes an argument, and awaited if it has to be.  What it raises is raised as it is.
             up_to: the last rung that may be used; else as configured, or `reask`.
             reasks: the most re-asks; else as configured, or 2.
             max_reask_tokens: the most tokens of all re-asks.
             max_reask_usd: the most that all re-asks may cost.
-            escalate: the model to ask where re-asking fails, with `up_to="escalate"`.
+            escalate: the model to ask where re-asking fails.
             locale: how dates and numbers with two readings are read, such as `en-US`.
+            min_confidence: how sure the least certain edit must be, from 0 to 1.
             repair_cut: whether an answer that its length cut is closed as well as it can be.
             parameters: as of `complete`.
 
         Raises:
+            InvalidRequest: an option that cannot be meant; nothing has been sent.
             OutputInvalid: no answer fits, and there is no fallback; its `errors` name the fields.
             FairleadError: one of its kinds, see `fairlead.errors`.
         """
-        held = Held(
+        held = held_to(
+            context=context,
             up_to=up_to,
-            attempts=reasks,
-            max_tokens=max_reask_tokens,
-            max_nanousd=None if max_reask_usd is None else parse_usd(max_reask_usd),
-            escalate=escalate,
             locale=locale,
-            is_cut_repaired=repair_cut,
+            min_confidence=min_confidence,
+            repair_cut=repair_cut,
+            reasks=reasks,
+            max_reask_tokens=max_reask_tokens,
+            max_reask_usd=max_reask_usd,
+            escalate=escalate,
         )
-        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
-        runtime, wish = self._wish(kind, held, context, fallback)
+        options = Options.of(timeout_s=timeout_s, tags=tags, session=session, priority=priority)
+        runtime, wish = self._wish(kind, model, held, context, fallback)
         call = open_extraction(runtime, wish, messages, model, parameters, options)
         self._show_key(call)
         return await extract(runtime, call, wish)
@@ -179,7 +186,9 @@ class Client:
         model: str,
         context: Any = None,
         fallback: Any = NO_FALLBACK,
+        up_to: AskingNobody | None = None,
         locale: str | None = None,
+        min_confidence: float | None = None,
         repair_cut: bool | None = None,
         timeout_s: float | None = None,
         tags: Sequence[str] = (),
@@ -191,22 +200,35 @@ class Client:
 
         What has been shown cannot be asked for again: an answer that does not fit is repaired, or it is the fallback.
 
-        Args: as of `extract`.
+        Args: as of `extract`, but what asks again; `up_to` is `coerce` at most.
         """
-        held = Held(locale=locale, is_cut_repaired=repair_cut, is_judged_above=True)
-        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
-        runtime, wish = self._wish(kind, held, context, fallback)
+        held = held_to_shown(
+            context=context, up_to=up_to, locale=locale, min_confidence=min_confidence, repair_cut=repair_cut
+        )
+        options = Options.of(timeout_s=timeout_s, tags=tags, session=session, priority=priority)
+        runtime, wish = self._wish(kind, model, held, context, fallback)
         call = open_extraction(runtime, wish, messages, model, parameters, options, stream=True)
         self._show_key(call)
         return ExtractStream(runtime, call, wish)
 
     def _wish(
-        self, kind: type[T] | Mapping[str, Any], held: Held, context: Any, fallback: Any
+        self, kind: type[T] | Mapping[str, Any], model: str, held: Held, context: Any, fallback: Any
     ) -> tuple[Runtime, Wish[T]]:
+        check_fallback(fallback)
         runtime = self._runtime()
         target: Target[T] = self._targets.of(kind)
-        judged = msgspec.structs.replace(held, judge=partial(target.judge, context=context))
+        judged = msgspec.structs.replace(
+            settled(held, model, self._validation(model), runtime), judge=partial(target.judge, context=context)
+        )
         return runtime, Wish(target=target, held=judged, fallback=fallback)
+
+    def _validation(self, model: str) -> Validation | None:
+        """What the configuration says of a model's answers."""
+        if self._foundation is None or not isinstance(model, str):
+            return None
+        models = self._foundation.config.models
+        found = models.get(model, models.get("*"))
+        return None if found is None else found.validation
 
     async def embed(
         self,
@@ -230,7 +252,7 @@ class Client:
             FairleadError: one of its kinds, see `fairlead.errors`.
         """
         runtime = self._runtime()
-        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        options = Options.of(timeout_s=timeout_s, tags=tags, session=session, priority=priority)
         # Packed, a number takes five bytes instead of a dozen.
         fields = {"model": model, "input": texts, "encoding_format": "base64", **of_this_version(parameters)}
         call = open_call(runtime, OPENAI_EMBEDDINGS, fields, options)
@@ -253,7 +275,7 @@ class Client:
         Leaving the loop early closes the call: use `async with`, or let the iteration end.
         """
         runtime = self._runtime()
-        options = Options(timeout_s=timeout_s, tags=tuple(tags), session=session, priority=priority)
+        options = Options.of(timeout_s=timeout_s, tags=tags, session=session, priority=priority)
         call = open_call(runtime, OPENAI_CHAT, chat_fields(messages, model, parameters) | {"stream": True}, options)
         self._show_key(call)
         return Stream(runtime, call)
@@ -266,7 +288,8 @@ class Client:
         runtime = self._runtimes.pop(asyncio.get_running_loop(), None)
         if runtime is not None:
             for stream in tuple(runtime.streams):
-                await stream.aclose()
+                with suppress(InvalidRequest):  # another task reads it, and has a moment to come to its end
+                    await stream.aclose()
             await runtime.aclose()
         if self._foundation is not None and self._pid == os.getpid():
             await self._foundation.aclose()

@@ -361,10 +361,15 @@ class OutputInvalid(FairleadError):
             schema: its name.
             tries: how often a model was asked again.
         """
-        shown = "; ".join(f"`{error.path or '/'}`: {error.message}" for error in errors[:_SHOWN_ERRORS])
+        shown = "; ".join(f"{_place(error.path)}: {error.message}" for error in errors[:_SHOWN_ERRORS])
         more = f"; and {len(errors) - _SHOWN_ERRORS} more" if len(errors) > _SHOWN_ERRORS else ""
         after = f" after {tries} more {'try' if tries == 1 else 'tries'}" if tries else ""
         return cls(f"the answer does not fit schema {schema!r}{after}: {shown}{more}", errors=tuple(errors))
+
+
+def _place(path: str) -> str:
+    """The whole has the empty path; `/` is another place in JSON Pointer, the property without a name (RFC 6901)."""
+    return f"`{path}`" if path else "the answer"
 
 
 class Screened(FairleadError):

@@ -343,7 +343,7 @@ class FieldRow(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: str
     path: str
-    """A JSON Pointer, with `*` for the elements of a list; empty for the whole."""
+    """A JSON Pointer, with `*` for elements of lists and names that the schema does not have; empty for the whole."""
     kind: str
     errors: int
 

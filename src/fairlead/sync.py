@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from fairlead._calls import Completion, Embeddings, Messages, Piece, Texts
 from fairlead._extract import Extracted, ExtractStream
+from fairlead._wishes import NO_FALLBACK, AskingNobody, UpTo
 from fairlead.call import Priority
 from fairlead.client import Client, Stream
 
@@ -75,21 +76,90 @@ class SyncClient:
         )
 
     def extract(
-        self, kind: type[T] | Mapping[str, Any], messages: Messages, *, model: str, **rest: Any
+        self,
+        kind: type[T] | Mapping[str, Any],
+        messages: Messages,
+        *,
+        model: str,
+        context: Any = None,
+        fallback: Any = NO_FALLBACK,
+        up_to: UpTo | None = None,
+        reasks: int | None = None,
+        max_reask_tokens: int | None = None,
+        max_reask_usd: float | None = None,
+        escalate: str | None = None,
+        locale: str | None = None,
+        min_confidence: float | None = None,
+        repair_cut: bool | None = None,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        priority: Priority = "interactive",
+        **parameters: Any,
     ) -> Extracted[T]:
-        """A value of a type out of `messages`; takes what `Client.extract` takes."""
-        return self._portal.run(self._client.extract(kind, messages, model=model, **rest))
+        """A value of a type out of `messages`; see `Client.extract`."""
+        return self._portal.run(
+            self._client.extract(
+                kind,
+                messages,
+                model=model,
+                context=context,
+                fallback=fallback,
+                up_to=up_to,
+                reasks=reasks,
+                max_reask_tokens=max_reask_tokens,
+                max_reask_usd=max_reask_usd,
+                escalate=escalate,
+                locale=locale,
+                min_confidence=min_confidence,
+                repair_cut=repair_cut,
+                timeout_s=timeout_s,
+                tags=tags,
+                session=session,
+                priority=priority,
+                **parameters,
+            )
+        )
 
     def stream_extract(
-        self, kind: type[T] | Mapping[str, Any], messages: Messages, *, model: str, **rest: Any
+        self,
+        kind: type[T] | Mapping[str, Any],
+        messages: Messages,
+        *,
+        model: str,
+        context: Any = None,
+        fallback: Any = NO_FALLBACK,
+        up_to: AskingNobody | None = None,
+        locale: str | None = None,
+        min_confidence: float | None = None,
+        repair_cut: bool | None = None,
+        timeout_s: float | None = None,
+        tags: Sequence[str] = (),
+        session: str | None = None,
+        priority: Priority = "interactive",
+        **parameters: Any,
     ) -> Iterator[Any]:
         """What is known of the value so far, each time more, and at last the value; see `Client.stream_extract`."""
 
         async def start() -> ExtractStream[T]:
-            return self._client.stream_extract(kind, messages, model=model, **rest)
+            return self._client.stream_extract(
+                kind,
+                messages,
+                model=model,
+                context=context,
+                fallback=fallback,
+                up_to=up_to,
+                locale=locale,
+                min_confidence=min_confidence,
+                repair_cut=repair_cut,
+                timeout_s=timeout_s,
+                tags=tags,
+                session=session,
+                priority=priority,
+                **parameters,
+            )
 
-        stream = self._portal.run(start())
-        yield from self._out(stream)
+        return self._out(self._portal.run(start()))
 
     def embed(
         self,
@@ -139,7 +209,7 @@ class SyncClient:
                 **parameters,
             )
 
-        yield from self._out(self._portal.run(start()))
+        return self._out(self._portal.run(start()))
 
     def _out(self, stream: Stream | ExtractStream[Any]) -> Iterator[Any]:
         """What a stream gives, here; it is left where the iteration is."""

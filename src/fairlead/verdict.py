@@ -96,6 +96,9 @@ class FieldError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is wrong there, and what would be right; says nothing that a caller may not read."""
     kind: str = "schema"
     """Which rule it breaks: a keyword of JSON Schema such as `required`, or `unclear`, `cut`, `no_json`, `ambiguous`."""
+    field: str | None = None
+    """In a record: `path` with `*` for elements of lists and for names that the schema does not have; `None`: `path` is
+    that already."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +153,11 @@ class Validated(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     further_errors: int = 0
     """How many more errors there were than stand in `errors`."""
 
+    @property
+    def confidence(self) -> float:
+        """That of its least certain edit, from 0 to 1; of a record, of those edits that stand in it."""
+        return min((edit.confidence for edit in self.edits), default=1.0)
+
 
 def recorded(validated: Validated) -> Validated:
     """The same, as short as a record of a call may be: the first edits and errors, and the beginnings of long texts.
@@ -184,6 +192,7 @@ def _short_error(error: FieldError) -> FieldError:
         kind=_clipped(error.kind, MOST_VALUE),
         path=_clipped(error.path, MOST_WORDS),
         message=_clipped(error.message, MOST_WORDS),
+        field=None if error.field is None else _clipped(error.field, MOST_WORDS),
     )
 
 

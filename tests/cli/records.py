@@ -12,7 +12,7 @@ from fairlead.stores.sqlite import SqliteStore
 from fairlead.telemetry.metrics import count
 from fairlead.verdict import Edit, FieldError, Validated
 
-AGE = FieldError(path="/guests/3/age", message="`two` is not a whole number", kind="type")
+AGE = FieldError(path="/guests/3/age", message="`two` is not a whole number", kind="type", field="/guests/*/age")
 NAME = FieldError(path="/name", message="is required, and missing", kind="required")
 OUTPUT = b'{"guests": [{"age": "two"}]}\x1b[2J\n2026-01-01  forged'
 FAILED = Validated(schema="Booking", rung="coerce", fits=False, errors=(AGE, NAME), output=OUTPUT)

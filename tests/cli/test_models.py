@@ -121,6 +121,15 @@ def test_a_narrow_terminal_keeps_names_and_prices_whole(width):
     assert "No room for: where" in shown.get()
 
 
+def test_who_speaks_every_dialect_needs_one_word():
+    """The simulator does, and the list of them would break its line in three."""
+    out = Console(width=250)
+    with out.capture() as shown:
+        out.print(models_table(catalogue(load_text(KNOWN)), 250))
+    (line,) = [line for line in shown.get().splitlines() if "in process" in line]
+    assert line.split()[-3:] == ["all", "in", "process"]
+
+
 def test_a_wide_terminal_shows_all():
     """Without a caption."""
     table = models_table(catalogue(load_text(KNOWN)), 250)

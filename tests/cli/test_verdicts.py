@@ -106,7 +106,7 @@ def test_details_tell_each_change_and_what_was_left_out():
     told = details({**VALIDATED, "edits": edits, "lost": ["maxItems"], "further_edits": 3, "further_errors": 1_000})
     assert [text for name, text in told if name == "edit"] == [
         'coerce number_words /n: "two" -> 2 (0.95)',
-        'coerce dropped /: "two" -> nothing (0.95)',
+        'coerce dropped the answer: "two" -> nothing (0.95)',
         "coerce number_words /n (0.95)",
         "and 3 more",
     ]

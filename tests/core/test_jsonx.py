@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.core import jsonfind
+from fairlead.core import jsonfind, jsonplace
 from fairlead.core.jsonx import bare, find, whole
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -129,6 +129,44 @@ def test_any_json_survives_prose_fences_and_tags(value, indent, data):
 )
 def test_json_is_found_where_it_counts(text, values):
     """In prose, fences and tags, not in reasoning, links, subscripts, boxes to tick, remarks in brackets."""
+    assert read(text) == values
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes"),
+    [
+        ("[THINK]", "[/THINK]"),
+        ("<analysis>", "</analysis>"),
+        ("<seed:think>", "</seed:think>"),
+        ("◁think▷", "◁/think▷"),
+        ("<|begin_of_thought|>", "<|end_of_thought|>"),
+        ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final <|constrain|>JSON<|message|>"),
+    ],
+)
+def test_reasoning_has_many_marks(opens, closes):
+    """JSON in it is no answer, whichever they are."""
+    reasoned = f'{opens}maybe {{"a": 1}}'
+    assert read(reasoned + closes + '{"a": 2}') == [{"a": 2}]
+    assert read(f'maybe {{"a": 1}}{closes}{{"a": 2}}') == [{"a": 2}]
+    assert read(reasoned) == read(reasoned + closes) == []
+    assert bare(f"{opens}1{closes}2") == "2"
+    assert read(f'Here: {{"a": "{opens}"}}') == [{"a": opens}]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('<|channel|>analysis<|message|>x<|end|>{"a": 1}', []),
+        ('<|channel|>commentary to=functions.x <|constrain|>json<|message|>{"a": 1}<|call|>', []),
+        (
+            '<|channel|>final<|message|>{"a": 1}<|end|><|start|>assistant<|channel|>analysis<|message|>{"a": 2}',
+            [{"a": 1}],
+        ),
+        ('{"a": 1}<|channel|>final<|message|>{"a": 2}<|return|>', [{"a": 2}]),
+    ],
+)
+def test_of_channels_the_final_one_answers(text, values):
+    """What any other one says is no answer."""
     assert read(text) == values
 
 
@@ -433,3 +471,30 @@ def test_deep_nesting_is_no_candidate(text):
 def test_of_more_than_is_looked_at_nothing_is_known(text):
     """What was found up to there may not be what counts."""
     assert find(text, repair=True) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1, "b": 12', {"a": 1}),
+        ('{"a": 1, "b": 12 ', {"a": 1, "b": 12}),
+        ('{"a": [1, 12', {"a": [1]}),
+        ('{"a": 1, "b": tru', {"a": 1}),
+        ('{"a": 1, "b": "x', {"a": 1}),
+    ],
+)
+def test_the_value_of_what_is_cut_is_without_what_may_go_on(text, value):
+    """As far as it is certain."""
+    assert [one.value for one in find(text, repair=True)] == [value]
+
+
+def test_a_candidate_knows_what_stands_right_behind_it():
+    """As far as one looks."""
+    found = find('[1] and more {"a": 1}' + "x" * 1_000, repair=True)
+    assert [one.behind for one in found] == [' and more {"a": 1}' + "x" * 282, "x" * jsonfind.MAX_BEHIND]
+
+
+def test_of_a_text_with_more_fences_than_are_looked_at_nothing_is_known():
+    """Whatever stands behind them."""
+    text = "```\n" * (jsonplace.MAX_FENCES + 1) + '{"a": 1}'
+    assert (find(text, repair=True), bare(text)) == ([], "")

@@ -157,6 +157,23 @@ async def test_a_stream_that_passes_ends_with_an_error_of_its_dialect(begin: Beg
     assert (record["outcome"], record["error_class"]) == ("truncated", "validation")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("tools", [[], [{"name": "book", "input_schema": SCHEMA}]])
+async def test_the_older_form_of_anthropics_schemas_passes_as_it_is(
+    begin: Begin, tools: list[dict[str, Any]], *, stream: bool
+) -> None:
+    """`output_format` at the top level, as its beta had it: the answer is not held to it, nor is anything refused."""
+    path, body = _messages(f"sim:say {NEARLY}", "m", stream=stream)
+    older = {"output_format": body.pop("output_config")["format"], "tools": tools}
+    gateway = await begin(CONFIG)
+
+    answer = await ask(gateway, "POST", path, body | older)
+
+    assert (answer.status, answer.whole) == (200, True)
+    deltas = [event.get("delta", {}).get("text", "") for event in _events(answer.body)]
+    assert ("".join(deltas) if stream else _said_messages(answer.json)) == NEARLY
+
+
 @each
 async def test_nothing_is_held_to_anything_unless_it_is_switched_on(begin: Begin, name: str) -> None:
     """Fairlead only observes."""

@@ -115,6 +115,23 @@ async def test_leaving_a_stream_early_ends_the_call(client: fairlead.Client, tmp
     assert cost
 
 
+async def test_a_stream_that_another_task_reads_is_left_by_that_one(client: fairlead.Client, tmp_path: Path) -> None:
+    """Nobody else may close it; a client that closes waits for its end."""
+
+    async def reading(stream: Any) -> list[str]:
+        return [piece.text async for piece in stream]
+
+    async with client as llm:
+        stream = llm.stream("Say hello", model="m")
+        task = asyncio.ensure_future(reading(stream))
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidRequest, match="another task"):
+            await stream.aclose()
+
+    assert "".join(await task)
+    assert [outcome for outcome, _ in stored(tmp_path)] == ["ok"]
+
+
 @pytest.mark.parametrize(
     "how", ["cancel", *(pytest.param(each, marks=pytest.mark.slow) for each in ("timeout", "anyio"))]
 )

@@ -231,54 +231,6 @@ async def test_a_stronger_model_is_asked_at_last(client: fairlead.Client) -> Non
     assert (found.attempts, found.model) == (2, "sim/sim-large")
 
 
-# --- streams ---
-
-
-async def test_a_stream_gives_more_and_more_and_then_the_value(client: fairlead.Client) -> None:
-    """What is not there yet is None."""
-    async with client as llm, llm.stream_extract(Booking, f"sim:say {SAID}", model="m") as stream:
-        seen = [value async for value in stream]
-
-    assert len(seen) > 3
-    assert seen[0].day is None
-    assert [value.name for value in seen if value.name is not None][-1] == "Ada"
-    assert seen[-1] == ADA == stream.result.value
-    assert stream.result.cost_nanousd
-
-
-async def test_the_value_of_a_stream_is_repaired_at_its_end(client: fairlead.Client) -> None:
-    """What came before it was as the model wrote it."""
-    said = '```json\n{"name": "Ada", "seats": "three",}\n```'
-    async with client as llm, llm.stream_extract(Row, f"sim:say {said}", model="m") as stream:
-        *_, last = [value async for value in stream]
-
-    assert last == {"name": "Ada", "seats": 3}
-    assert stream.result.report is not None
-    assert stream.result.report.rung == "coerce"
-
-
-async def test_a_stream_that_does_not_fit_raises_or_falls_back(client: fairlead.Client, tmp_path: Path) -> None:
-    """And its record says so."""
-    async with client as llm:
-        with pytest.raises(OutputInvalid, match="seats"):
-            _ = [value async for value in llm.stream_extract(Row, 'sim:say {"name": "Ada"}', model="m")]
-        async with llm.stream_extract(Row, 'sim:say {"name": "Ada"}', model="m", fallback=None) as stream:
-            *_, last = [value async for value in stream]
-
-    assert last is None
-    assert stream.result.is_fallback
-    with sqlite3.connect(tmp_path / "fairlead.db") as db:
-        rows = db.execute("SELECT outcome, error_class, refused FROM calls").fetchall()
-    assert rows == [("truncated", "validation", b'{"name": "Ada"}')] * 2
-
-
-async def test_the_result_of_a_stream_is_there_at_its_end(client: fairlead.Client) -> None:
-    """Not before."""
-    async with client as llm, llm.stream_extract(Row, 'sim:say {"name": "Ada"}', model="m") as stream:
-        with pytest.raises(InvalidRequest, match="not complete"):
-            assert stream.result
-
-
 # --- elsewhere ---
 
 

@@ -282,6 +282,78 @@ async def test_in_words_a_json_object_is_asked_for_where_the_model_takes_that(pr
     assert found in {"json_object", "application/json"}
 
 
+ANY_OBJECT: dict[str, dict[str, Any]] = {
+    "openai_chat": {"response_format": {"type": "json_object"}},
+    "openai_responses": {"text": {"format": {"type": "json_object"}}},
+    "gemini": {"generationConfig": {"responseMimeType": "application/json"}},
+}
+ANY = Wanted(name="answer", schema=b'{"type":"object"}')
+
+
+def any_object(caller: str) -> dict[str, Any]:
+    asked = {name: value for name, value in ASKED[caller].items() if name not in {"text", "generation_config"}}
+    if "system_instruction" in asked:
+        asked["systemInstruction"] = asked.pop("system_instruction")
+    return asked | ANY_OBJECT[caller]
+
+
+@pytest.mark.parametrize("mode", ["native", "tool", "prompted"])
+@pytest.mark.parametrize("caller", ANY_OBJECT)
+async def test_a_relay_of_a_call_for_any_json_object_is_a_relay(caller, mode):
+    """Byte for byte, however else the model is asked."""
+    unshaped, _ = await send(caller, caller, wanted=None, body=any_object(caller))
+    for asks_json in (True, None):
+        body, attempt = await send(
+            caller, caller, wanted=ANY, body=any_object(caller), structured=mode, asks_json=asks_json
+        )
+        assert body == unshaped
+        assert (attempt.structured, attempt.enforced) == ("native", False)
+
+
+@pytest.mark.parametrize("provider", NAMES)
+@pytest.mark.parametrize("caller", ANY_OBJECT)
+async def test_a_call_for_any_json_object_is_one_wherever_there_is_a_word_for_that(caller, provider):
+    """In no dialect but Anthropic's an instruction is added."""
+    body, attempt = await send(caller, provider, wanted=ANY, body=any_object(caller), structured="native")
+    OFFICIAL[provider](body)
+    words = words_in(json.loads(body))
+    if provider == "anthropic":
+        assert INSTRUCTION in words
+        assert attempt.structured == "prompted"
+    else:
+        assert INSTRUCTION not in words
+        assert ANY_OBJECT[provider].items() <= json.loads(body).items() or provider == "gemini"
+        assert "json_schema" not in words
+        assert attempt.structured == "native"
+
+
+async def test_a_schema_that_openai_cannot_enforce_is_sent_as_it_is():
+    """So that its model is told of it by OpenAI's own means; elsewhere as a JSON object, in words."""
+    schema = {"type": "object", "additionalProperties": {"type": "string"}}
+    wanted = Wanted(name="person", schema=json.dumps(schema).encode())
+    body = json.loads(json.dumps(ASKED["anthropic"]).replace(json.dumps(SCHEMA), json.dumps(schema)))
+    facts_of = {"structured": "native", "asks_json": True}
+    for provider in ("openai_chat", "openai_responses"):
+        sent, attempt = await send("anthropic", provider, wanted=wanted, body=body, unenforced=True, **facts_of)
+        OFFICIAL[provider](sent)
+        assert schema_in(provider, json.loads(sent)) == schema
+        assert b'"strict":false' in sent
+        assert (attempt.structured, attempt.enforced) == ("native", False)
+        sent, attempt = await send("anthropic", provider, wanted=wanted, body=body, **facts_of)
+        assert ANY_OBJECT[provider].items() <= json.loads(sent).items()
+        assert INSTRUCTION in words_in(json.loads(sent))
+        assert attempt.structured == "prompted"
+
+
+async def test_an_older_form_of_anthropics_is_left_alone():
+    """`output_format` at the top level, as its beta had it: nothing is held to it, and nothing of it is changed."""
+    older = {"output_format": {"type": "json_schema", "schema": SCHEMA}}
+    body = {name: value for name, value in ASKED["anthropic"].items() if name != "output_config"} | older
+    sent, attempt = await send("anthropic", "anthropic", wanted=None, body=body, structured="native")
+    assert json.loads(sent) == body | {"model": "theirs"}
+    assert attempt.structured is None
+
+
 @pytest.mark.parametrize("mode", ["native", "tool", "prompted"])
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_rest_of_a_relayed_request_stays_as_it_was_sent(name, mode):
@@ -349,6 +421,39 @@ def test_how_a_model_is_asked_is_a_fact_of_its_vendor_or_family(vendor, model, m
     """What nobody knows is asked for in words, which every model takes."""
     known = facts.load()
     assert known.mode(known.vendors[vendor], model) == mode
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "asks_json"),
+    [
+        ("openai", "gpt-4o", True),
+        ("openai", "gpt-4-turbo", None),
+        ("openai", "o1-mini", None),
+        ("azure", "gpt-5-mini", True),
+        ("gemini", "gemini-2.5-pro", True),
+        ("gemini", "gemma-3-27b-it", None),
+        ("mistral", "anything", True),
+        ("groq", "llama-3.3-70b-versatile", True),
+        ("deepseek", "deepseek-chat", True),
+        ("ollama", "anything", True),
+        ("vllm", "anything", True),
+        ("llamacpp", "anything", True),
+        ("openrouter", "openai/gpt-4o", None),
+        ("together", "anything", None),
+        ("lmstudio", "anything", False),
+        ("perplexity", "sonar", False),
+    ],
+)
+def test_whether_a_model_can_be_asked_for_any_json_object_is_a_fact_too(vendor, model, asks_json):
+    """Or one that nobody knows."""
+    known = facts.load()
+    assert known.asks_json(known.vendors[vendor], model) is asks_json
+
+
+def test_only_openais_own_take_schemas_that_they_do_not_enforce():
+    """Others refuse what they have no form for."""
+    vendors = facts.load().vendors
+    assert [name for name, vendor in vendors.items() if vendor.unenforced] == ["openai", "azure"]
 
 
 @pytest.mark.parametrize("spoken", facts.load().stand_ins)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from fairlead.call import Wanted
 from fairlead.errors import RateLimited, UpstreamUnreachable
 from fairlead.testing import FakeLimits, LoopClock, answers, openai_reply, tokens
 from fairlead.testing.pipeline import Bench
@@ -74,6 +75,17 @@ async def test_tokens_claimed_and_not_used_are_given_back() -> None:
     await bench.ask(max_tokens=5_000)
 
     assert limits.in_use(rate) == 25
+
+
+async def test_a_schema_that_is_asked_for_is_claimed_with_the_prompt() -> None:
+    """It may stand in the prompt, once more and in words."""
+    bench, _ = limited(Rate(scope="key:k", kind="tokens", limit=600))
+    await bench.ask()
+    call = bench.call()
+    call.request.wanted = Wanted(name="s", schema=b"{" + b" " * 1_000 + b"}")
+
+    with pytest.raises(RateLimited):
+        await bench.run(call)
 
 
 async def test_one_limit_that_refuses_takes_nothing_of_the_others() -> None:

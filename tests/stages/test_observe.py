@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from fairlead.call import Call
+from fairlead.call import Call, Wanted
 from fairlead.core.clip import CONTENT_BYTES
 from fairlead.errors import InternalError, OutputInvalid, UpstreamUnavailable
 from fairlead.pipeline import Next, Reply
@@ -139,12 +139,13 @@ async def test_a_stream_is_ended_when_it_has_ended_and_not_before() -> None:
 
 
 QUOTED = "the-models-words"
+SCHEMA = b"""{"properties": {"a": {"additionalProperties": {"properties": {"b": {"type": "integer"}}}}}}"""
 OUTPUT = b"{" + QUOTED.encode() + b"}"
 VERDICT = Validated(
     schema="Booking",
     fits=False,
-    edits=(Edit(rung="coerce", kind="renamed", path="/a", before=QUOTED, after=QUOTED),),
-    errors=(FieldError(path="/a", message=f"it is {QUOTED}", kind="type"),),
+    edits=(Edit(rung="coerce", kind="renamed", path=f"/a/{QUOTED}", before=QUOTED, after=QUOTED),),
+    errors=(FieldError(path=f"/a/{QUOTED}/b", message=f"it is {QUOTED}", kind="type"),),
     output=OUTPUT,
 )
 
@@ -154,6 +155,7 @@ async def judged(content: Content, verdict: Validated) -> Ended:
 
     async def refuse(call: Call, following: Next) -> Reply:
         call.validated = verdict
+        call.request.wanted = Wanted(name="Booking", schema=SCHEMA)
         raise OutputInvalid.of("Booking", verdict.errors)
 
     sink, clock = RecordSink(), VirtualClock()
@@ -167,17 +169,20 @@ async def judged(content: Content, verdict: Validated) -> Ended:
 async def test_a_verdict_is_recorded_with_the_refused_output() -> None:
     """Where contents are kept whole."""
     ended = await judged("full", VERDICT)
-    assert ended.validated == VERDICT
+    (error,) = VERDICT.errors
+    placed = msgspec.structs.replace(error, field="/a/*/b")
+    assert ended.validated == msgspec.structs.replace(VERDICT, errors=(placed,))
     assert QUOTED in (ended.error_message or "")
 
 
 @pytest.mark.parametrize("content", ["hash", "off"])
 async def test_where_contents_are_not_kept_a_record_quotes_no_output(content: Content) -> None:
-    """Neither in edits, nor in errors, nor in the message of the call's own error."""
+    """Neither in edits, nor in errors, nor in their paths, nor in the message of the call's own error."""
     ended = await judged(content, VERDICT)
     assert QUOTED.encode() not in encode_records([ended])
     assert ended.validated is not None
-    assert [(each.path, each.kind) for each in ended.validated.errors] == [("/a", "type")]
+    assert [(each.path, each.kind) for each in ended.validated.errors] == [("/a/*/b", "type")]
+    assert [(each.path, each.kind) for each in ended.validated.edits] == [("/a/*", "renamed")]
     assert (ended.validated.output or b"").startswith(b"sha256:") is (content == "hash")
 
 

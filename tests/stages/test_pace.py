@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.call import PRIORITIES, Secret, Timeouts
+from fairlead.call import PRIORITIES, Secret, Timeouts, Wanted
 from fairlead.core.breaker import Policy
 from fairlead.core.lane import Lane
 from fairlead.core.pacing import Pacing
@@ -195,6 +195,17 @@ async def test_n_answers_are_n_times_the_maximum(clock: VirtualClock) -> None:
     bench = Paced(clock, pacing=Pacing(tpm=100))
     error = await bench.fails(max_tokens=40, n=3)
     assert (error.code, error.retryable) == ("upstream_rate_limited", False)
+
+
+@virtual
+async def test_a_schema_that_is_asked_for_is_claimed_with_the_prompt(clock: VirtualClock) -> None:
+    """It may stand in the prompt, once more and in words, and then does not fit into 600 a minute."""
+    bench = Paced(clock, pacing=Pacing(tpm=600))
+    await bench.one()
+    call = bench.call("m")
+    call.request.wanted = Wanted(name="s", schema=b"{" + b" " * 1_000 + b"}")
+    with pytest.raises(UpstreamRateLimited):
+        await bench.run(call)
 
 
 @virtual

@@ -311,10 +311,13 @@ async def test_a_fixed_value_answers_at_the_very_end(*, stream: bool):
     value = b'{"name":"nobody","seats":0}'
     found = bench(say, say, ladder=Ladder(up_to="fallback", attempts=1, fallback=value, stream="buffer"))
 
-    body = await found.ask(response_format=FORM, stream=stream)
+    call = found.call(response_format=FORM, stream=stream, stream_options={"include_usage": True} if stream else None)
+    body = await found.see_through(await found.run(call))
 
     assert (streamed(body) if stream else text_of(body)) == value.decode()
     assert found.sink.ended[0].degraded == ("fallback-value",)
+    assert call.answered_by == "fallback-value"
+    assert b'"total_tokens":0' in body
 
 
 async def test_a_fixed_value_that_does_not_fit_is_not_given():

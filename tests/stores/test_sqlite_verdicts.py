@@ -50,11 +50,19 @@ async def test_a_schema_adds_up_its_calls(store: SqliteStore, make: Any) -> None
 
 
 async def test_elements_of_a_list_are_one_field(store: SqliteStore, make: Any) -> None:
-    """What is no element, such as a name with a number in it, stays as it is."""
-    paths = ("/guests/0/age", "/guests/17/age", "/list/3", "/2nd/a1", "")
-    await stored(store, make.ended("a", validated=Validated(schema="s", errors=tuple(map(error, paths)))))
+    """So is what the model has made names of; the place itself counts where it holds nothing of that."""
+    placed = [
+        FieldError(path=path, message="m", kind="type", field=field)
+        for path, field in (
+            ("/guests/0/age", "/guests/*/age"),
+            ("/guests/Ada/age", "/guests/*/age"),
+            ("/years/2026", None),
+            ("", None),
+        )
+    ]
+    await stored(store, make.ended("a", validated=Validated(schema="s", errors=tuple(placed))))
     found = {(row.path, row.errors) for row in await store.logs.fields(None)}
-    assert found == {("/guests/*/age", 2), ("/list/*", 1), ("/2nd/a1", 1), ("", 1)}
+    assert found == {("/guests/*/age", 2), ("/years/2026", 1), ("", 1)}
 
 
 async def test_the_fields_that_fail_most_are_told(store: SqliteStore, make: Any) -> None:

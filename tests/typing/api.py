@@ -9,7 +9,19 @@ from typing import Annotated, assert_type
 
 from pydantic import BaseModel
 
-from fairlead import CircuitOpen, Client, Completion, Embeddings, FairleadError, Piece, Retry, SyncClient, resilient
+from fairlead import (
+    CircuitOpen,
+    Client,
+    Completion,
+    Embeddings,
+    Extracted,
+    FairleadError,
+    Piece,
+    Retry,
+    SyncClient,
+    resilient,
+)
+from fairlead._extract import ExtractStream
 from fairlead.call import OK, Call, Outcome
 from fairlead.client import Stream
 from fairlead.core.breaker import Policy
@@ -253,3 +265,51 @@ def book(text: str) -> None:
     assert_type(booking.price.amount, Decimal)
     assert_type(booking.discount, float)
     assert_type(booking.paid, bool)
+
+
+def by_telephone(error: FairleadError) -> Booking:
+    """A fallback may be made."""
+    raise error
+
+
+async def extract() -> None:
+    """A typed value has the type that was asked for; what is known of one that is still being written has none."""
+    async with Client() as llm:
+        found = await llm.extract(
+            Booking,
+            "A table for Ada",
+            model="gpt-4o-mini",
+            context={"locale": "en-US"},
+            fallback=by_telephone,
+            up_to="escalate",
+            reasks=1,
+            max_reask_tokens=500,
+            max_reask_usd=0.05,
+            escalate="gpt-4o",
+            locale="en-GB",
+            min_confidence=0.9,
+            repair_cut=True,
+            temperature=0.1,
+        )
+        assert_type(found, Extracted[Booking])
+        assert_type(found.value, Booking)
+        assert_type(found.is_fallback, bool)
+        stream = llm.stream_extract(
+            Booking, "A table for Ada", model="gpt-4o-mini", up_to="coerce", min_confidence=0.9, fallback=None
+        )
+        assert_type(stream, ExtractStream[Booking])
+        async with stream as values:
+            async for _ in values:
+                pass
+        assert_type(stream.result.value, Booking)
+        assert_type(stream.call, Call)
+
+
+def extract_without_await() -> Booking:
+    """The same without an event loop."""
+    with SyncClient() as llm:
+        for _ in llm.stream_extract(Booking, "A table for Ada", model="gpt-4o-mini", up_to="parse", locale="en-GB"):
+            pass
+        found = llm.extract(Booking, "A table for Ada", model="gpt-4o-mini", escalate="gpt-4o", min_confidence=0.5)
+        assert_type(found, Extracted[Booking])
+        return found.value

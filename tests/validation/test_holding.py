@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from fairlead.call import Held
-from fairlead.errors import InvalidRequest, OutputInvalid
+from fairlead.errors import Forbidden, InvalidRequest, OutputInvalid
 from fairlead.testing import FakeTransport, answers, openai_reply, openai_stream, tokens
 from fairlead.testing.pipeline import DOLLAR_A_MILLION, candidate
+from fairlead.types import Principal
 from fairlead.validation.rules import Ladder
 from held import BAD, FENCED, FORM, GOOD, TOOL, answered, bench, called, sent, streamed, text_of
 
@@ -211,6 +212,18 @@ async def test_a_call_that_is_bound_to_a_provider_does_not_leave_it(bound: str):
         await found.run(call)
     assert strong.requests == []
     assert call.candidates[0].provider == "fake"
+
+
+async def test_a_key_reaches_no_model_that_it_may_not_call():
+    """By the name of one to escalate to either."""
+    found = bench(openai_reply(BAD))
+    call = found.call(response_format=FORM)
+    call.principal = Principal(models=frozenset({"gpt-4o-mini"}))
+    call.held = Held(up_to="escalate", escalate="strong")
+
+    with pytest.raises(Forbidden, match="'strong'"):
+        await found.run(call)
+    assert found.transports["fake"].requests == []
 
 
 # --- what a caller may say through the gateway ---

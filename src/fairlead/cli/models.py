@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from fairlead.cli.settings import ConfigOption, JsonOption, find_settings
 from fairlead.cli.terminal import cell, console, emit, fitted, room, show_table
+from fairlead.types import DialectName
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -134,7 +135,7 @@ def _row(target: dict[str, Any], name: str, *, by_name: bool) -> list[Text]:
         cell(", ".join(target.get("input") or ())),
         cell(target.get("structured")),
         cell(_refused(target)),
-        cell(", ".join(target["dialects"])),
+        cell(_spoken(target["dialects"])),
         cell(target["base_url"] or "in process"),
     ]
 
@@ -143,6 +144,11 @@ def _prices(price: dict[str, str] | None, *, by_name: bool) -> tuple[Text, Text]
     if price is None:
         return cell("by name" if by_name else "unpriced", "" if by_name else "yellow"), cell("")
     return cell(_padded(price["input"])), cell(_padded(price["output"]))
+
+
+def _spoken(dialects: list[str]) -> str:
+    """One word for all that there are, which no terminal has room for."""
+    return "all" if set(get_args(DialectName)) <= set(dialects) else ", ".join(dialects)
 
 
 def _refused(target: dict[str, Any]) -> str:

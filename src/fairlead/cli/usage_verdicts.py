@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fairlead.cli.settings import Settings, ingester, is_store_made, opened_store
 from fairlead.cli.terminal import cell, fitted
+from fairlead.cli.verdicts import place
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,7 +54,7 @@ def verdict_table(by: str, rows: Sequence[dict[str, Any]], width: int | None = N
 
 def _shown(name: str, value: object) -> object:
     if name == "path":
-        return value or "/"
+        return place(str(value))
     return f"{value:,}" if isinstance(value, int) else value
 
 

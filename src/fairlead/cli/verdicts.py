@@ -69,8 +69,13 @@ def details(validated: Validated) -> list[tuple[str, str]]:
 
 def error_lines(validated: Validated) -> list[str]:
     """Each field error on its line, with the kind where nothing more was stored."""
-    lines = [one_line(f"{each['path'] or '/'}: {each['message'] or each['kind']}") for each in validated["errors"]]
+    lines = [one_line(f"{place(each['path'])}: {each['message'] or each['kind']}") for each in validated["errors"]]
     return lines + [text for _, text in _further("error", validated["further_errors"])]
+
+
+def place(path: str) -> str:
+    """Where in an answer; the whole has the empty path."""
+    return path or "the answer"
 
 
 def _ended(validated: Validated) -> str:
@@ -87,10 +92,10 @@ def _asked(validated: Validated) -> str:
 
 
 def _edit(edit: Validated) -> str:
-    place = f"{edit['rung']} {edit['kind']} {edit['path'] or '/'}"
+    told = f"{edit['rung']} {edit['kind']} {place(edit['path'])}"
     before, after = edit["before"], edit["after"]
     change = "" if before is after is None else f": {_value(before)} -> {_value(after)}"
-    return one_line(f"{place}{change} ({edit['confidence']:g})")
+    return one_line(f"{told}{change} ({edit['confidence']:g})")
 
 
 def _value(value: str | None) -> str:

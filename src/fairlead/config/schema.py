@@ -270,10 +270,11 @@ class Validation(Table, frozen=True, kw_only=True):
     min_confidence: Share = 0.0
     """How sure the least certain edit must be."""
     locale: str | None = None
-    """How dates and numbers with two readings are read, such as `en-US`; absent: not at all."""
+    """How dates and numbers with two readings, such as `1.000` in a string, are read: `en-US`; absent: not at all."""
     stream: Literal["buffer", "final"] | None = None
     """`buffer` holds a stream back until its answer fits; `final` lets it pass, and ends it with an error where the
-    answer does not fit.  Absent: `final` where the provider itself holds the model to the schema, else `buffer`."""
+    answer does not fit.  Absent: `final` where the provider enforces the schema and no tools are judged, else
+    `buffer`."""
     repair_cut: bool = False
     """Whether an output that its length cut is closed as well as it can be."""
     escalate: str | None = None

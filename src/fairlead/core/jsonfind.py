@@ -161,7 +161,7 @@ class _Search:
     def _noise(self, mark: re.Match[str]) -> int:
         """Go over a tag or the mark of a fence."""
         end = mark.end()
-        if mark["reasoning"]:
+        if mark["reasoning"] or mark["opens"] or mark["ends"]:
             return self._reasoning(mark)
         self._take_words(mark.start())
         self.word_at = end
@@ -182,14 +182,14 @@ class _Search:
     def _reasoning(self, mark: re.Match[str]) -> int:
         self.had_reasoning = True
         end = mark.end()
-        if mark["closes"]:
+        if mark["closes"] or mark["ends"]:
             self.found.clear()
             self.words.clear()
             self.has_words = False
             self.fence_until = self.tag_until = -1
         else:
             self._take_words(mark.start())
-            end = jsonplace.reasoning_end(self.text, mark["reasoning"], end)
+            end = jsonplace.reasoning_end(self.text, mark["reasoning"] or mark["opens"], end)
             if end < 0:
                 raise _Unknowable
         self.word_at = end

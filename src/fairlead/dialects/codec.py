@@ -218,6 +218,8 @@ class Dialect:
     """Vendor headers that pass from the caller to the provider of the same dialect."""
     schema_fields: frozenset[str] = frozenset()
     """Fields of a request in which it may say what its answer has to fit."""
+    has_json: bool = True
+    """Whether a request can ask for any JSON object, without a schema."""
     request: RequestCodec
     reply: ReplyCodec
     errors: ErrorCodec

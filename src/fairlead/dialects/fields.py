@@ -32,6 +32,8 @@ MOST_TOKENS = 10_000_000
 """The largest limit of output that is read."""
 
 _MODEL_CHARS = 256
+_MOST_NUMBER = 10**300
+"""From about there on a whole number is none that a float can be."""
 _DECODER = msgspec.json.Decoder()
 _NAMES = {float: "a number", int: "an integer", bool: "true or false", str: "a string"}
 
@@ -73,7 +75,7 @@ def plain(fields: Mapping[str, msgspec.Raw], name: str, kind: type) -> Any:
     if value is None:
         return None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < _MOST_NUMBER else math.inf
     if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         raise BadField(name, f"must be {_NAMES[kind]}")
     return value

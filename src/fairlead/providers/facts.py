@@ -62,8 +62,11 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What of JSON Schema it takes, see `fairlead.validation.shaping.subset`."""
     enforces: bool = True
     """Whether those that are asked natively are held to the schema."""
-    asks_json: bool = False
-    """Whether all of its models take the response format `json_object`."""
+    unenforced: bool = False
+    """Whether it takes any schema that it is not asked to hold a model to (`strict: false`)."""
+    asks_json: bool | None = None
+    """Whether all of its models take the response format `json_object`, where the family of each says how it is asked for
+    a schema those that are asked natively; `None`: nobody knows."""
 
     @property
     def is_keeper(self) -> bool:
@@ -128,6 +131,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         if vendor.native and _plain(model).startswith(vendor.native):
             return "native"
         return self.family(model).structured if vendor.structured == "model" else vendor.structured
+
+    def asks_json(self, vendor: Vendor, model: str) -> bool | None:
+        """Whether a vendor's model takes the response format `json_object`; `None`: nobody knows."""
+        if vendor.asks_json and vendor.structured == "model" and self.mode(vendor, model) != "native":
+            return None
+        return vendor.asks_json
 
 
 def _plain(model: str) -> str:

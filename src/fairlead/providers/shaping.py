@@ -14,10 +14,13 @@ _SAID_APART = frozenset({"model", "stream"})
 """What some dialects say in the path."""
 
 
-def shaped_chat(asked: Chat | Embed, request: Request, attempt: Attempt, *, enforce: bool) -> Chat | Embed:
+def shaped_chat(
+    asked: Chat | Embed, request: Request, attempt: Attempt, dialect: Dialect, *, enforce: bool
+) -> Chat | Embed:
     """The neutral form for the attempt's candidate; the attempt notes how, and what is lost by it.
 
     Args:
+        dialect: the provider's.
         enforce: whether the caller's dialect may have no word for holding a model to the schema, so that the provider's
             has to be told.
     """
@@ -31,7 +34,8 @@ def shaped_chat(asked: Chat | Embed, request: Request, attempt: Attempt, *, enfo
         candidate.structured,
         candidate.schema_subset,
         without=candidate.native_without,
-        asks_json=candidate.asks_json,
+        unenforced=candidate.unenforced,
+        asks_json=candidate.asks_json if dialect.has_json else False,
         enforce=enforce,
     )
     attempt.structured, attempt.lost = found.mode, found.lost
@@ -46,7 +50,7 @@ def shaped_request(request: Request, attempt: Attempt, dialect: Dialect) -> Requ
         InvalidRequest: it cannot be read.
     """
     asked = request.chat or dialect.request.decode(request.fields)
-    found = shaped_chat(asked, request, attempt, enforce=False)
+    found = shaped_chat(asked, request, attempt, dialect, enforce=False)
     if found is asked:
         return request
     before, after = (top_level(dialect.request.encode(each)) for each in (asked, found))

@@ -59,7 +59,7 @@ class Translation:
         """
         asked, candidate = self._asked(request), attempt.candidate
         if request.wanted is not None:
-            asked = shaped_chat(asked, request, attempt, enforce=True)
+            asked = shaped_chat(asked, request, attempt, self._provider, enforce=True)
         refused = candidate.refuses | self._provider.leaves_out.keys()
         told: dict[str, Any] = {"model": candidate.model, "extra": self._provider.asks}
         if request.stream:

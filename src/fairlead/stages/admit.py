@@ -62,7 +62,7 @@ def _late() -> StateUnavailable:
 def _expected_tokens(call: Call) -> int:
     """What the call will take, before anyone counted: the prompt by its length, the answer by its stated maximum."""
     request = call.request
-    prompt = estimate_prompt(request.input_bytes) if request.prompt_tokens is None else request.prompt_tokens
+    prompt = estimate_prompt(request.most_bytes) if request.prompt_tokens is None else request.prompt_tokens
     return prompt + (request.max_output_tokens or 0) * request.n
 
 

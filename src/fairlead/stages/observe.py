@@ -15,7 +15,8 @@ from fairlead.errors import Cancelled, FairleadError, InternalError, OutputInval
 from fairlead.pipeline import Next, Reply, Source
 from fairlead.ports import Clock, Sink
 from fairlead.record import Admitted, AttemptRecord, Ended
-from fairlead.verdict import Validated, recorded
+from fairlead.validation.places import told_names, told_place
+from fairlead.verdict import FieldError, Validated, recorded
 
 Content = Literal["full", "hash", "off"]
 
@@ -113,7 +114,7 @@ class Observe:
                 tags=call.tags,
                 session=call.session,
                 degraded=tuple(call.degraded),
-                validated=self._told(call.report),
+                validated=self._told(call),
                 request=None if call.fate.admitted else self._kept(call.body),
                 response=self._answer(source),
             )
@@ -130,19 +131,26 @@ class Observe:
             return "the answer does not fit its schema"
         return error.message
 
-    def _told(self, validated: Validated | None) -> Validated | None:
-        """As much of it as may be stored: edits and errors quote what the model wrote."""
+    def _told(self, call: Call) -> Validated | None:
+        """As much of the verdict as may be stored: edits and errors quote what the model wrote, also in their paths."""
+        validated = call.report
         if validated is None:
             return None
         output = None if validated.output is None else self._kept(validated.output)
         told = msgspec.structs.replace(recorded(validated), output=output)
+        names = told_names(call.request) if told.edits or told.errors else ()
+        places = [told_place(error.path, names) for error in told.errors]
         if self._content == "full":
-            return told
-        return msgspec.structs.replace(
-            told,
-            edits=tuple(msgspec.structs.replace(edit, before=None, after=None) for edit in told.edits),
-            errors=tuple(msgspec.structs.replace(error, message="") for error in told.errors),
-        )
+            errors = [_placed(error, place) for error, place in zip(told.errors, places, strict=True)]
+            return msgspec.structs.replace(told, errors=tuple(errors))
+        bare = [
+            FieldError(path=place, message="", kind=each.kind) for each, place in zip(told.errors, places, strict=True)
+        ]
+        edits = [
+            msgspec.structs.replace(edit, path=told_place(edit.path, names), before=None, after=None)
+            for edit in told.edits
+        ]
+        return msgspec.structs.replace(told, edits=tuple(edits), errors=tuple(bare))
 
     def _kept(self, content: bytes) -> bytes | None:
         if self._content == "full":
@@ -150,6 +158,10 @@ class Observe:
         if self._content == "hash":
             return b"sha256:" + hashlib.sha256(content).hexdigest().encode()
         return None
+
+
+def _placed(error: FieldError, place: str) -> FieldError:
+    return error if place == error.path else msgspec.structs.replace(error, field=place)
 
 
 def _cut(call: Call) -> Outcome:

@@ -125,7 +125,7 @@ class Pace:
             tenant=tenant,
             priority=call.priority,
             weight=self.weights.get(tenant, 1.0),
-            prompt_tokens=request.prompt_tokens or estimate_prompt(request.input_bytes),
+            prompt_tokens=request.prompt_tokens or estimate_prompt(request.most_bytes),
             output_tokens=None if most is None else most * request.n,
             until_ns=ends_ns - min(answer_ns, (ends_ns - call.started_ns) // 2),
         )

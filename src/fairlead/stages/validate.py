@@ -7,7 +7,7 @@ from typing import Final
 
 from fairlead.call import Call, Request, Wanted
 from fairlead.dialects import DIALECTS, Dialect
-from fairlead.errors import InvalidRequest
+from fairlead.errors import Forbidden, InvalidRequest
 from fairlead.pipeline import Next, Reply
 from fairlead.ports import Clock, Rng
 from fairlead.types import Chat
@@ -59,6 +59,9 @@ class Validate:
             return ladder
         if held.up_to == "off":
             return None
+        allowed = call.principal.models
+        if held.escalate is not None and allowed is not None and held.escalate not in allowed:
+            raise Forbidden(f"this key may not call model {held.escalate!r}; ask for another to escalate to")
         if not held.is_bounded:
             return merged(Ladder() if ladder is None else ladder, held)
         if ladder is None:

@@ -148,7 +148,7 @@ def _validated(text: str | None) -> dict[str, object] | None:
     shown = msgspec.structs.asdict(verdict)
     del shown["output"]
     shown["edits"] = [msgspec.structs.asdict(edit) for edit in verdict.edits]
-    shown["errors"] = [msgspec.structs.asdict(error) for error in verdict.errors]
+    shown["errors"] = [{"path": each.path, "message": each.message, "kind": each.kind} for each in verdict.errors]
     return {**shown, "lost": list(verdict.lost), "reask_usd": format_usd(verdict.reask_nanousd)}
 
 

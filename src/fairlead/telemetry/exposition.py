@@ -56,7 +56,7 @@ METRICS: Final = (
         "counter",
         metrics.DEGRADED_CALLS,
         ("alias", "how"),
-        "Calls answered by another target than the first (fallback), or by the configured text (static).",
+        "Calls answered by another target than the first (fallback), or by the configured text (static) or value (fallback-value).",
     ),
     _described(
         "counter",

@@ -239,7 +239,7 @@ def _validated_row(validated: Validated) -> Mapping[str, object]:
     return {
         **shown,
         "edits": [msgspec.structs.asdict(edit) for edit in validated.edits],
-        "errors": [msgspec.structs.asdict(error) for error in validated.errors],
+        "errors": [{"path": each.path, "message": each.message, "kind": each.kind} for each in validated.errors],
         "reask_usd": format_usd(validated.reask_nanousd),
     }
 

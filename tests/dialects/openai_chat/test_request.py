@@ -334,6 +334,7 @@ def test_what_has_no_neutral_form_comes_back_as_it_was(field, value):
         ("tool_choice", {"tool_choice": "maybe"}),
         ("response_format.json_schema", {"response_format": {"type": "json_schema"}}),
         ("temperature", {"temperature": "hot"}),
+        ("temperature", {"temperature": 10**400}),
     ],
 )
 def test_a_field_that_cannot_be_decoded_is_named_by_its_path(param, fields):

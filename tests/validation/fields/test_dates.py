@@ -188,7 +188,7 @@ def test_a_locale_of_no_one_order_says_nothing(locale):
         DAY("03/04/2026", locale)
 
 
-@given(st.dates())
+@given(st.dates(min_value=date(1000, 1, 1)))
 def test_a_day_in_its_normal_form_stays(day):
     """What Python and JSON write is what is given."""
     assert DAY(day.isoformat(), None) == day.isoformat()
@@ -226,13 +226,13 @@ def test_a_moment_that_could_be_another_is_refused(value):
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
-@given(st.datetimes(timezones=OFFSETS))
+@given(st.datetimes(datetime(1000, 1, 1), timezones=OFFSETS))  # noqa: DTZ001 - hypothesis adds them
 def test_a_moment_in_its_normal_form_stays(moment):
     """What Python and JSON write is what is given."""
     assert MOMENT(moment.isoformat(), None) == moment.isoformat()
 
 
-@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=OFFSETS))  # noqa: DTZ001 - hypothesis adds them
+@given(st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 30), timezones=OFFSETS))  # noqa: DTZ001 - hypothesis adds them
 def test_the_same_moment_in_utc_is_the_same(moment):
     """Only its writing differs."""
     there = read_moment(moment.isoformat(), None).in_utc()
@@ -241,6 +241,21 @@ def test_the_same_moment_in_utc_is_the_same(moment):
 
 
 def test_a_moment_beyond_the_calendar_has_no_form_in_utc():
-    """The first and the last day reach over the edge."""
-    assert read_moment("0001-01-01T00:30:00+01:00", None).in_utc() is None
+    """The last day reaches over the edge."""
+    assert read_moment("9999-12-31T23:30:00-01:00", None).in_utc() is None
     assert read_moment("2026-03-04T14:30", None).in_utc() is None
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "0999-12-31", "1 March 0024", "0202-06-03"])
+def test_a_year_before_1000_is_none(text):
+    """It stands for no date, or is a slip."""
+    with pytest.raises(Unclear, match="before the year 1000"):
+        DAY(text, None)
+
+
+@pytest.mark.parametrize(("text", "speaks"), [("4 March 26", True), ("tomorrow", False), ("March 2026", False)])
+def test_an_error_speaks_of_the_digits_of_a_year_where_they_are_wrong(text, speaks):
+    """Elsewhere that would lead astray."""
+    with pytest.raises(Unclear) as refused:
+        DAY(text, None)
+    assert ("four digits" in str(refused.value)) is speaks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import get_args
 
 import jsonschema_rs
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.validation.fields.normalise import FORMATS, Unclear, normaliser_for
-from fairlead.validation.fields.patterns import meaning
+from fairlead.validation.fields.patterns import Meaning, meaning
 from fairlead.validation.fields.types import TYPES
 
 # What Zod 4 writes.
@@ -104,7 +105,7 @@ def test_a_value_gets_the_form_that_its_schema_asks_for(schema, value, expected)
         ({"format": "date"}, "03/04/2026"),
         ({"format": "date"}, "2026-02-30"),
         ({"format": "date-time"}, "2026-02-30T14:30:00Z"),
-        ({"format": "date-time"}, "2026-03-04T14:30:00"),
+        ({"x-fairlead-type": "DateTimeTZ"}, "2026-03-04T14:30:00"),
         ({"format": "date-time", "pattern": ZOD_UTC}, "2026-03-04 14:30"),
         ({"pattern": r"^\d{2}:\d{2}:\d{2}$"}, "14:30"),
         ({"x-fairlead-type": "Boolish"}, "maybe"),
@@ -184,6 +185,36 @@ def test_a_locale_that_is_none_is_an_error_and_not_a_crash():
         normal({"format": "date", "x-fairlead-locale": "!!"}, "03/04/2026")
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("2026-05-04T14:30:00", "2026-05-04T14:30:00"),
+        ("2026-05-04 14:30", "2026-05-04T14:30:00"),
+        ("4 May 2026, 2:30 pm", "2026-05-04T14:30:00"),
+        ("2026-05-04 14:30Z", "2026-05-04T14:30:00Z"),
+    ],
+)
+def test_a_moment_without_an_offset_stays_local(text, form):
+    """None is invented, and the check of the format takes it."""
+    assert normal({"format": "date-time"}, text) == form
+    assert valid({"format": "date-time"}, form)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-05-04", "2026-05-04 14:30:00", "2026-02-30T14:30:00", "2026-05-04T14:30", "2026-05-04T24:00:00Z"]
+)
+def test_the_format_of_a_moment_is_none_of_these(text):
+    """A day of the calendar and a time with seconds, with a `T` between them."""
+    assert not valid({"format": "date-time"}, text)
+
+
+@pytest.mark.parametrize("schema", [{"x-fairlead-type": "DateTimeTZ"}, {"format": "date-time", "pattern": ZOD_UTC}])
+def test_an_error_does_not_ask_for_an_offset_to_be_invented(schema):
+    """It shows no offset that could be copied."""
+    with pytest.raises(Unclear, match="only where it is known"):
+        normal(schema, "2026-03-04T14:30:00")
+
+
 @pytest.mark.parametrize("text", ["14:30:00", "14:30:00.5", "14:30:00Z", "14:30:00+02:00", "23:59:60Z"])
 def test_the_format_of_a_time_may_be_local(text):
     """RFC 3339 has an offset; people and pydantic do without."""
@@ -240,7 +271,7 @@ def test_what_a_pattern_means_is_found_by_trying_it(pattern, expected):
 @given(st.text(r"^$\d0-9:T.Z()?|+[]{2}", max_size=40))
 def test_any_pattern_means_something_or_nothing(pattern):
     """None is an error."""
-    assert meaning("^" + pattern + "$") in ("time", "loose time", "date", "date-time", None)
+    assert meaning("^" + pattern + "$") in (*get_args(Meaning), None)
 
 
 @pytest.mark.parametrize("name", [*TYPES])

@@ -295,6 +295,8 @@ NAMED = {"type": "object", "properties": {"name": {"type": "string"}}, "required
         (WORDS, '["a", "and 5 more"]'),
         (WORDS, '["a", "etc."]'),
         (WORDS, 'Here: ["a", "+3 more items"]'),
+        ({"type": "object"}, '{"x": ["a", "(truncated)"]}'),
+        ({"type": "object"}, 'Here: {"x": {"y": "..."}}'),
         ({"type": "object", "properties": {"x": WORDS}}, '{"x": ["a", "\u2026 and 2 more"]}'),
     ],
 )

@@ -96,7 +96,7 @@ REFUSED = [
     (COLOURS, "red or green"),
     (COLOURS, "gren"),
     (COLOURS, "purple"),
-    (COLOURS, ["red"]),
+    (COLOURS, ["red", "green"]),
     (COLOURS, None),
     (COLOURS, "x" * 1000),
     ({"enum": ["A", "a"]}, "\u00e1"),
@@ -104,7 +104,7 @@ REFUSED = [
     ({"enum": [1, 2]}, "three"),
     ({"enum": [True]}, "maybe"),
     ({"enum": [1]}, "some"),
-    ({"enum": [1.5]}, [1.5]),
+    ({"enum": [1.5]}, [1.5, 2]),
     ({"const": "dog"}, "dig"),
     (listed(STRING), "- a\n- b"),
     (listed(STRING), None),
@@ -281,3 +281,51 @@ def test_a_member_of_a_union_does_not_lose_what_another_one_has():
     assert climb('{"x": {"name": "A", "other": 1}}', shape).value == {"x": {"name": "A"}}
     for age in ('"5"', '"about 5"'):
         assert not climb(f'{{"x": {{"name": "A", "age": {age}}}}}', shape).fits
+
+
+DECIMAL = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"}]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("12,50", "12.50"), ("1.234,56", "1234.56"), ("1,234.50", "1234.50"), ("12.50", "12.50"), ("two", "2")],
+)
+def test_a_string_of_digits_is_read_as_a_number_is_and_stays_exact(text, expected):
+    """It is not made a number, which would lose digits."""
+    assert climb(json.dumps({"n": text}), compile_shape({"properties": {"n": DECIMAL}})).value == {"n": expected}
+
+
+@pytest.mark.parametrize("text", ["1,234", "about 5", "N/A"])
+def test_a_string_of_digits_is_refused_where_a_number_would_be(text):
+    """For the same reasons."""
+    schema = {"properties": {"n": DECIMAL}, "required": ["n"]}
+    assert not climb(json.dumps({"n": text}), compile_shape(schema)).fits
+
+
+def test_no_value_is_null_beside_a_string_of_digits():
+    """A string that is no number does not fit there."""
+    schema = {"properties": {"n": {"anyOf": [*DECIMAL["anyOf"], {"type": "null"}]}}}
+    assert climb('{"n": "N/A"}', compile_shape(schema)).value == {"n": None}
+
+
+@pytest.mark.parametrize("pattern", ["^[0-9]+$", r"^[0-9]+(\.[0-9]+)*$", "^[0-9.,]+$"])
+def test_strings_that_may_be_codes_are_no_numbers(pattern):
+    """A pattern that takes versions, or digits alone, is none of numbers."""
+    schema = {"properties": {"n": {"type": "string", "pattern": pattern}}}
+    assert not climb('{"n": "1 234"}', compile_shape(schema)).fits
+
+
+def test_a_locale_says_how_plain_numbers_are_written():
+    """That of the schema before that of the call; one that is none reads nothing."""
+    plain = compile_shape({"properties": {"n": {"type": "number"}}})
+    own = compile_shape({"properties": {"n": {"type": "number", "x-fairlead-locale": "de-DE"}}})
+    assert climb('{"n": "1.000"}', plain, locale="de-DE").value == {"n": 1000}
+    assert climb('{"n": "1.000"}', own, locale="en-US").value == {"n": 1000}
+    assert not climb('{"n": "1,000"}', plain, locale="?").fits
+
+
+@pytest.mark.parametrize(("text", "kind"), [("two", "number_words"), ("12,5", "as_number")])
+def test_only_a_number_in_words_is_called_so(text, kind):
+    """Digits in a string are another edit."""
+    verdict = climb(json.dumps({"n": text}), compile_shape({"properties": {"n": {"type": "number"}}}))
+    assert [edit.kind for edit in verdict.edits] == [kind]

@@ -92,10 +92,10 @@ def test_what_is_accepted_fits_the_schema(schema, value, form):
 @settings(max_examples=300, deadline=None)
 @given(SCHEMAS, VALUES.filter(lambda value: not has_dots(value)))
 def test_a_value_that_fits_stays_what_it_is(schema, value):
-    """Without an edit, but for fields with a format."""
+    """Without an edit, but for fields with a format and names that may be meant for others."""
     shape = compile_shape(schema)
     verdict = climb(json.dumps(value), shape)
-    if shape.is_valid(value) and not shape.normalises:
+    if shape.is_valid(value) and not shape.normalises and not shape.has_strays(value):
         assert (verdict.value, verdict.edits, verdict.errors) == (value, (), ())
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -42,6 +46,27 @@ REFUSED = {
     "too many bytes": ({"description": "x" * MAX_BYTES}, "longer than"),
     "too deep": (b'{"items":' * 70 + b"{}" + b"}" * 70, "deeper than"),
     "much too deep": (b'{"items":' * 20_000 + b"{}" + b"}" * 20_000, "too deeply"),
+    "too many objects": ({"default": [{}] * 40_000}, "subschemas"),
+    "too many patterns": ({"patternProperties": {f"^{i}": {} for i in range(400)}}, "such as a pattern"),
+    "a pattern that is too large": ({"pattern": "^(a{1,999}){1,999}$"}, "such as a pattern"),
+    "long references": (
+        {"properties": {f"p{i}": {"$ref": "#" + "/not" * 60} for i in range(400)}}
+        | json.loads('{"not":' * 60 + "{}" + "}" * 60),
+        "subschemas",
+    ),
+    "many ways through unions": (
+        {
+            "$ref": "#/$defs/a0",
+            "$defs": {**{f"a{i}": {"anyOf": [{"$ref": f"#/$defs/a{i + 1}"}] * 10} for i in range(4)}, "a4": {}},
+        },
+        "a union of unions",
+    ),
+    "lists that are held against each other": ({"allOf": [{"enum": list(range(1_000))}] * 2}, "subschemas"),
+    "lists in a union that are": (
+        {"enum": list(range(1_000)), "anyOf": [{"enum": list(range(9))}, {"enum": list(range(1_000))}]},
+        "subschemas",
+    ),
+    "lists of lists that are": ({"allOf": [{"enum": [[{"a": list(range(40))}] * 20]}] * 2}, "subschemas"),
     "an unknown dialect": ({"$schema": "http://example.com/mine"}, "no JSON Schema"),
 }
 
@@ -123,18 +148,58 @@ def test_what_cannot_be_checked_does_not_fit(value):
     assert not compile_shape({"type": ["string", "number", "object"]}).is_valid(value)
 
 
-def test_a_schema_is_compiled_once():
-    """As long as it is among those used last."""
-    shapes = Shapes(most=2)
-    first, second, third = (json.dumps({"const": i}).encode() for i in range(3))
-    shape = shapes.of(first)
-    shapes.of(second)
-    assert shapes.of(first) is shape
-    other = shapes.of(second)
-    shapes.of(first)
-    shapes.of(third)
-    assert shapes.of(first) is shape
-    assert shapes.of(second) is not other
+@pytest.mark.parametrize("bound", [{"most_nodes": 8}, {"most_bytes": 8 * len(b'{"const":1}')}])
+def test_a_schema_is_compiled_once(bound):
+    """As long as it is among those used last, and they are not too large together."""
+    shapes = Shapes(**bound)
+    schemas = [b'{"const":%d}' % i for i in range(9)]
+    first, second, *_ = kept = [shapes.of(each) for each in schemas[:8]]
+    assert [shapes.of(each) for each in schemas[:8]] == kept
+    shapes.of(schemas[0])
+    shapes.of(schemas[8])
+    assert shapes.of(schemas[0]) is first
+    assert shapes.of(schemas[1]) is not second
+
+
+@pytest.mark.parametrize("schema", [{"description": "x" * 1_000}, {"items": {"items": {}}}, {"pattern": "x"}])
+def test_a_schema_that_would_take_most_of_the_room_is_compiled_each_time(schema):
+    """The others are kept for it."""
+    shapes, small = Shapes(most_bytes=2_000, most_nodes=16), b'{"const":1}'
+    raw = json.dumps(schema).encode()
+    kept = shapes.of(small)
+    assert shapes.of(raw) is not shapes.of(raw)
+    assert shapes.of(small) is kept
+
+
+def test_a_kept_schema_is_refused_to_whoever_has_less_left_for_it():
+    """As if it were compiled again: what is refused does not depend on who was there before."""
+    shapes, raw = Shapes(), b'{"items":{}}'
+    cost = shapes.of(raw).cost
+    assert shapes.of(raw, cost) is shapes.of(raw)
+    with pytest.raises(InvalidSchema, match=f"more than {cost - 1} subschemas"):
+        shapes.of(raw, cost - 1)
+
+
+def callers(count: int, **said: Any) -> Iterator[bytes]:
+    for i in range(count):
+        properties = {f"p{i}_{j}": {"type": "string", **said} for j in range(800)}
+        yield json.dumps({"type": "object", "properties": properties}).encode()
+
+
+def test_a_pattern_that_comes_again_costs_nothing_more():
+    """As those of identifiers do."""
+    many = {f"p{i}": {"pattern": "^[a-z]{1,99}$"} for i in range(1_000)}
+    one = compile_shape({"pattern": "^[a-z]{1,99}$"}).cost
+    assert compile_shape({"properties": many}).cost < 1_200 + one
+
+
+@pytest.mark.parametrize("said", [{}, {"description": "x" * 250}])
+def test_what_is_kept_of_many_schemas_is_bounded(said):
+    """However many callers come with schemas of their own."""
+    shapes = Shapes(most_bytes=1_000_000, most_nodes=8_000)
+    compiled = [weakref.ref(shapes.of(raw)) for raw in callers(20, **said)]
+    gc.collect()
+    assert sum(each() is not None for each in compiled) < 10
 
 
 def test_a_schema_is_not_the_callers_any_more():

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.validation.ladder.words import MAX_CHARS, Doubtful, Unclear, boolean, is_nothing, number
+from fairlead.validation.ladder.words import (
+    MAX_CHARS,
+    Doubtful,
+    Habits,
+    Unclear,
+    boolean,
+    exact,
+    is_nothing,
+    is_spelt,
+    number,
+)
 
 INTEGERS = [
     ("42", 42),
@@ -221,3 +231,67 @@ def test_some_words_say_that_there_is_no_value(text):
 def test_other_words_are_values(text):
     """Also those that sound alike."""
     assert not is_nothing(text)
+
+
+GERMAN = Habits(decimal=",", is_english=False)
+AMERICAN = Habits(decimal=".")
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "habits", "expected"),
+    [
+        ("1.000", True, GERMAN, 1000),
+        ("1.000", False, GERMAN, 1000),
+        ("1,234", False, GERMAN, 1.234),
+        ("12,5", False, GERMAN, 12.5),
+        ("1.5", False, GERMAN, 1.5),
+        ("2 million", False, GERMAN, 2_000_000),
+        ("1,000", True, AMERICAN, 1000),
+        ("1,000", False, AMERICAN, 1000),
+        ("1.234", False, AMERICAN, 1.234),
+        ("2 billion", True, AMERICAN, 2_000_000_000),
+    ],
+)
+def test_habits_decide_what_a_mark_is(text, whole, habits, expected):
+    """Where it could be one for thousands or for a fraction."""
+    found = number(text, whole=whole, habits=habits)
+    assert (found, isinstance(found, int)) == (expected, isinstance(expected, int))
+
+
+@pytest.mark.parametrize(
+    ("text", "habits"),
+    [("1,234", GERMAN), ("1.234", AMERICAN), ("2 billion", GERMAN), ("two trillion", GERMAN)],
+)
+def test_what_a_habit_makes_of_a_number_may_be_none(text, habits):
+    """A fraction is no integer, and a billion has nine zeros in English alone."""
+    with pytest.raises(Unclear):
+        number(text, whole=True, habits=habits)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12,50", "12.50"),
+        ("1.234,56", "1234.56"),
+        ("1,234.50", "1234.50"),
+        ("0.10000000000000000000001", "0.10000000000000000000001"),
+        ("1e3", "1000"),
+        ("1.5 million", "1500000"),
+    ],
+)
+def test_an_exact_number_keeps_all_of_its_digits(text, expected):
+    """As a string that no binary fraction has touched."""
+    assert exact(text) == expected
+
+
+@pytest.mark.parametrize("text", ["1,234", "1e999", "about 5", "x" * 300])
+def test_what_is_no_number_is_no_exact_one(text):
+    """For the same reasons."""
+    with pytest.raises(Unclear):
+        exact(text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("two", True), ("3k", True), ("12,5", False), ("1e5", False)])
+def test_a_number_is_spelt_where_it_has_words(text, expected):
+    """The exponent is none."""
+    assert is_spelt(text) is expected

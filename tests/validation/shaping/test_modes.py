@@ -152,6 +152,73 @@ def test_no_other_way_holds_a_model_to_a_schema(mode):
     assert not shaped(chat(), wanting(), mode).is_whole
 
 
+ANY = b'{"type":"object"}'
+
+
+def any_object(**fields: Any) -> Chat:
+    return Chat(model="m", messages=(USER,), response_format=ResponseFormat(type="json_object"), **fields)
+
+
+@pytest.mark.parametrize("asks_json", [True, None])
+@pytest.mark.parametrize("subset", ["full", "openai", "plain"])
+@pytest.mark.parametrize("mode", ["native", "tool", "prompted"])
+def test_a_caller_who_asks_for_any_json_object_is_left_alone(mode, subset, asks_json):
+    """Without a word more, and without the promise that all of a schema is enforced."""
+    asked = any_object(tools=(F,))
+    found = shaped(asked, wanting(ANY), mode, subset, asks_json=asks_json, enforce=True, unenforced=True)
+    assert found.chat is asked
+    assert (found.mode, found.lost, found.is_whole) == ("native", (), False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "subset", "options", "found_mode"),
+    [
+        ("native", "grammar", {"asks_json": False}, "native"),
+        ("native", "plain", {"asks_json": False}, "prompted"),
+        ("tool", "full", {"asks_json": False}, "tool"),
+        ("prompted", "full", {"asks_json": False}, "prompted"),
+        ("prompted", "full", {"asks_json": True, "without": frozenset({"stream"})}, "prompted"),
+    ],
+)
+def test_where_no_json_object_can_be_asked_for_it_is_asked_for_in_another_way(mode, subset, options, found_mode):
+    """As the schema of any object: Anthropic's dialect has no word for one, LM Studio refuses it."""
+    found = shaped(any_object(stream=True), wanting(ANY), mode, subset, **options)
+    form = found.chat.response_format
+    assert found.mode == found_mode
+    assert form is None or form.type == "json_schema"
+
+
+@pytest.mark.parametrize(
+    ("strict", "enforce", "told"), [(None, False, None), (True, False, False), (None, True, False)]
+)
+@pytest.mark.parametrize("schema", [MAP, b'{"type": "object", "properties": {"a": {}}}'])
+def test_a_schema_that_cannot_be_enforced_is_told_unenforced_where_that_can_be(schema, strict, enforce, told):
+    """A relay that says nothing of strictness stays as it is."""
+    asked = chat(schema, strict=strict)
+    found = shaped(asked, wanting(schema), "native", "openai", unenforced=True, asks_json=True, enforce=enforce)
+    form = format_of(found)
+    assert (form.type, bytes(form.schema or b""), form.strict) == ("json_schema", schema, told)
+    assert (found.mode, found.lost, found.is_whole) == ("native", (), False)
+    assert (found.chat is asked) is (strict is told)
+
+
+def test_what_is_told_unenforced_is_an_object_all_the_same():
+    """What is none stands under `value`."""
+    schema = b'{"type": "array", "items": {"not": {}}, "minItems": {}}'
+    union = b'{"anyOf": [{"type": "object"}, {"type": "string"}]}'
+    for each in (schema, union):
+        found = shaped(chat(each), wanting(each), "native", "openai", unenforced=True)
+        assert json.loads(bytes(format_of(found).schema or b""))["properties"] == {"value": json.loads(each)}
+
+
+def test_a_schema_that_can_be_told_in_no_other_way_is_asked_for_in_words_and_as_a_json_object():
+    """In words alone where nobody knows whether the model takes that."""
+    for asks_json, kind in ((True, "json_object"), (None, None), (False, None)):
+        found = shaped(chat(MAP), wanting(MAP), "native", "plain", asks_json=asks_json)
+        form = found.chat.response_format
+        assert (found.mode, None if form is None else form.type) == ("prompted", kind)
+
+
 F = Tool(name="f")
 
 
@@ -234,7 +301,7 @@ def test_a_model_that_is_told_not_to_think_is_forced():
 def test_a_schema_that_is_none_is_asked_for_in_words():
     """Whatever it says; the ladder will."""
     for mode in ("native", "tool", "prompted"):
-        found = shaped(chat(b"[]"), wanting(b"[]"), mode, "openai", asks_json=True)
+        found = shaped(chat(b"[]"), wanting(b"[]"), mode, "openai", asks_json=True, unenforced=True)
         assert (found.mode, found.chat.response_format) == ("prompted", None)
     assert shaped(chat(b"[]"), wanting(b"{"), "prompted", asks_json=True).chat.response_format is None
 
@@ -298,5 +365,8 @@ SCHEMAS = st.dictionaries(
 @given(SCHEMAS, st.sampled_from(["native", "tool", "prompted"]), st.sampled_from(["full", "openai", "gemini", "plain"]))
 def test_no_way_adds_more_to_a_prompt_than_a_reservation_counts_on(properties, mode: Mode, subset: Subset):
     """However small the schema."""
-    wanted = wanting(json.dumps({"type": "object", "properties": properties}, ensure_ascii=False).encode())
-    assert size(shaped(chat(None), wanted, mode, subset).chat) - size(chat(None)) <= wanted.most_bytes
+    for schema in ({"type": "object", "properties": properties}, {"items": {"properties": properties}}):
+        wanted = wanting(json.dumps(schema, ensure_ascii=False).encode())
+        for unenforced in (True, False):
+            found = shaped(chat(None), wanted, mode, subset, unenforced=unenforced, asks_json=True)
+            assert size(found.chat) - size(chat(None)) <= wanted.most_bytes

@@ -10,6 +10,7 @@ ANTHROPIC = Dialect(
     name="anthropic",
     paths=("/v1/messages", "/v1/messages/count_tokens"),
     schema_fields=frozenset({"output_config", "tools"}),
+    has_json=False,
     upstream_path="/messages",
     count_path="/messages/count_tokens",
     # The version decides how the body is read, and a beta what it may hold.

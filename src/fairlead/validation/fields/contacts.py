@@ -10,7 +10,10 @@ from fairlead.validation.fields.unclear import Unclear, tidy
 
 WANTED_EMAIL = "an address of e-mail such as `jane@example.org`"
 WANTED_PHONE = "a telephone number such as `+44 20 7946 0958`"
-NEEDS_EXTRA = "reading telephone numbers needs the extra `fields`; run `pip install 'fairlead[fields]'`"
+NEEDS_EXTRA = (
+    "reading telephone numbers needs the package `phonenumbers`, which is the extra `fields`; "
+    "run `pip install phonenumbers`"
+)
 
 _PLAIN = re.compile(r"[A-Za-z0-9_+-]{1,32}(?:\.[A-Za-z0-9_+-]{1,31})?@[a-z0-9]{1,40}(?:\.[a-z0-9]{1,40}){1,3}")
 """Most addresses: in their normal form already."""

@@ -14,7 +14,9 @@ from fairlead.validation.fields.times import Clock, read_clock
 from fairlead.validation.fields.unclear import Unclear, tidy
 
 WANTED = "a date such as `2026-03-04`"
-WANTED_MOMENT = "a date and time with an offset, such as `2026-03-04T14:30:00Z`"
+WANTED_MOMENT = "a date and time such as `2026-03-04T14:30:00`, with its offset from UTC where that is known"
+NO_OFFSET = "has no offset from UTC, and one is needed; add it as `+HH:MM` only where it is known"
+_FIRST_YEAR = 1_000
 
 _YEAR_FIRST = re.compile(r"(?P<y>[0-9]{4})(?P<sep>[-/.]) ?(?P<m>[0-9]{1,2})(?P=sep) ?(?P<d>[0-9]{1,2})\.?")
 _YEAR_LAST = re.compile(r"(?P<a>[0-9]{1,2}) ?(?P<sep>[-/.]) ?(?P<b>[0-9]{1,2}) ?(?P=sep) ?(?P<y>[0-9]{4})")
@@ -97,6 +99,8 @@ def read_moment(value: Any, locale: str | None) -> Moment:
 
 
 def _day(value: Any, year: str | int, month: str | int, day: str | int) -> date:
+    if int(year) < _FIRST_YEAR:
+        raise Unclear(f"{value!r:.60} is before the year {_FIRST_YEAR}, which is no year that a text is likely to mean")
     try:
         return date(int(year), int(month), int(day))
     except ValueError:
@@ -135,7 +139,8 @@ def _in_words(value: Any, text: str) -> date:
         for word in rest
     )
     if kinds not in ("dmy", "mdy", "ymd"):
-        raise Unclear(f"{value!r:.60} is not {WANTED}; a year has four digits")
+        lacks_year = "y" not in kinds and kinds.count("d") > 1
+        raise Unclear(f"{value!r:.60} is not {WANTED}" + ("; a year has four digits" if lacks_year else ""))
     parts = dict(zip(kinds, rest, strict=True))
     number = _DAY.fullmatch(parts["d"])
     day = _day(value, parts["y"], MONTHS[parts["m"]], number[1] if number else "")

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from fairlead.validation.fields.contacts import tidy_email
-from fairlead.validation.fields.dates import Moment, read_date, read_moment
+from fairlead.validation.fields.dates import NO_OFFSET, Moment, read_date, read_moment
 from fairlead.validation.fields.patterns import fits, meaning
 from fairlead.validation.fields.times import Clock, read_clock
 from fairlead.validation.fields.types import TYPES
@@ -25,9 +25,13 @@ _TIME = re.compile(
     r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]{1,20})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
 )
 _SHORT = re.compile(r"\s*[0-9]{1,2}:[0-9]{2}\s*")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}")
+_LOCAL = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,20})?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
+)
 _MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
+    r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
     r"(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])"
 )
 _DIGITS = (None, 0, 3, 6, 1, 2, 4, 5, 7, 8, 9)
@@ -37,8 +41,12 @@ def _is_time(text: str) -> bool:
     return _TIME.fullmatch(text) is not None
 
 
-FORMATS: Mapping[str, Callable[[str], bool]] = {"time": _is_time}
-"""Checks of formats beside those of JSON Schema: `time` may be a local one, without an offset."""
+def _is_moment(text: str) -> bool:
+    return _LOCAL.fullmatch(text) is not None and _is_day(text[:10])
+
+
+FORMATS: Mapping[str, Callable[[str], bool]] = {"time": _is_time, "date-time": _is_moment}
+"""Checks of formats beside those of JSON Schema: both may be local, without an offset."""
 
 
 def normaliser_for(schema: Mapping[str, Any]) -> Normaliser | None:
@@ -117,8 +125,8 @@ def _moment(pattern: str | None, value: str, locale: str | None) -> str:
     if _MOMENT.fullmatch(value) and _is_day(value[:10]) and (pattern is None or fits(pattern, value)):
         return value
     moment = read_moment(value, locale)
-    if moment.clock.offset is None and not (pattern and fits(pattern, "2026-03-04T14:30:00")):
-        raise Unclear(f"{value!r:.60} has no offset from UTC; write it as `2026-03-04T14:30:00+01:00`")
+    if moment.clock.offset is None and pattern and not fits(pattern, "2026-03-04T14:30:00"):
+        raise Unclear(f"{value!r:.60} {NO_OFFSET}")
     forms = _moment_forms(moment)
     if pattern and (there := moment.in_utc()) is not None:
         forms += _moment_forms(there)

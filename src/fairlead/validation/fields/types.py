@@ -9,7 +9,7 @@ import msgspec
 
 from fairlead.validation.fields.amounts import read_money, read_percent
 from fairlead.validation.fields.contacts import read_email, read_phone
-from fairlead.validation.fields.dates import read_date, read_moment
+from fairlead.validation.fields.dates import NO_OFFSET, read_date, read_moment
 from fairlead.validation.fields.places import read_country, read_currency
 from fairlead.validation.fields.times import read_clock
 from fairlead.validation.fields.unclear import Normaliser, Unclear
@@ -52,7 +52,7 @@ def _iso_date(value: Any, locale: str | None) -> str:
 def _date_time_tz(value: Any, locale: str | None) -> str:
     moment = read_moment(value, locale)
     if moment.clock.offset is None:
-        raise Unclear(f"{value!r:.60} has no offset from UTC; write it as `2026-03-04T14:30:00+01:00`")
+        raise Unclear(f"{value!r:.60} {NO_OFFSET}")
     return moment.written()
 
 

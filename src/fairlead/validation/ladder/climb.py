@@ -13,6 +13,7 @@ import msgspec
 
 from fairlead.core.jsonplace import without_reasoning
 from fairlead.core.jsonx import Candidate, bare, find, whole
+from fairlead.validation.ladder import complaints
 from fairlead.validation.ladder import outcome as outcomes
 from fairlead.validation.ladder.choosing import (
     Reading,
@@ -24,12 +25,15 @@ from fairlead.validation.ladder.choosing import (
     is_retracted,
 )
 from fairlead.validation.ladder.closing import CLOSED, closed, is_cut
-from fairlead.validation.ladder.coerce import WRAPPED, TooMuch, Walk
+from fairlead.validation.ladder.coerce import CLEAR, WRAPPED, TooMuch, Walk
+from fairlead.validation.ladder.disclaimed import is_disclaimed
 from fairlead.validation.ladder.elision import goes_on, holds_elision
+from fairlead.validation.ladder.lists import items
 from fairlead.validation.ladder.node import same
 from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
 from fairlead.validation.ladder.scalars import unlabelled
 from fairlead.validation.ladder.shape import Shape
+from fairlead.validation.ladder.unbraced import echoed, only_list, unbraced
 from fairlead.validation.ladder.wrappers import MAX_LAYERS, opened
 from fairlead.validation.ladder.written import Written
 from fairlead.verdict import RUNGS, Edit, FieldError, Rung, Verdict
@@ -47,6 +51,9 @@ _AMBIGUOUS: Final = FieldError(
 )
 _EXAMPLE: Final = FieldError(
     path="", message="what fits is called an example, and there is no other answer in the text", kind="ambiguous"
+)
+_DISCLAIMED: Final = FieldError(
+    path="", message="the words around what fits say that it is no answer, or that it was guessed", kind="unclear"
 )
 _TOO_MUCH: Final = FieldError(
     path="", message="the answer is too large or nested too deeply to be moved towards its schema", kind="unclear"
@@ -90,7 +97,8 @@ def climb(
         parsed = False
     else:
         parsed = True
-        if not (cut or shape.normalises) and shape.is_valid(value) and not holds_elision(text, value):
+        as_it_is = not (cut or shape.normalises) and shape.is_valid(value)
+        if as_it_is and not holds_elision(text, value) and not shape.has_strays(value):
             return Verdict(value=value)
     whole_value = [value] if parsed else []
     if cut and not (closes_cut and _is_closed(whole_value, shape)):
@@ -140,6 +148,8 @@ class _Climb:
         for value in parsed:
             if self._may("extract") and not (self._shape.normalises or self._shape.is_valid(value)):
                 continue
+            if self._may("coerce") and self._shape.has_strays(value):
+                continue
             fit = self._fitted(value, moves=False)
             if not fit.errors or not self._may("extract"):
                 return self._verdict(fit, last="parse")
@@ -169,23 +179,65 @@ class _Climb:
 
     def _among(self, last: Rung) -> Verdict:
         """The one candidate that counts, of those that stand in the text."""
+        has_braces = not self._may("repair") or self._was_cut or not self._shape.root.is_object
+        if not has_braces and (named := unbraced(self._text)) is not None:
+            return self._verdict(self._best(named), last=last)
         candidates = find(self._text, repair=self._may("repair"))
         if not candidates:
-            return Verdict(rung=last, errors=(_NO_JSON,))
+            listed = self._bare_list()
+            return Verdict(rung=last, errors=(_NO_JSON,)) if listed is None else self._verdict(listed, last=last)
         if goes_on(candidates[-1].behind) and self._takes_lists():
             candidates = [_doubted(each, "elision") if isinstance(each.value, dict) else each for each in candidates]
         candidates = [_doubted(each, "elision") if goes_on(each.behind) else each for each in candidates]
         if _ADJACENT.search(self._text):
             candidates = [_doubted(each, "adjacent") if _is_flat(each.value) else each for each in candidates]
-        joined = self._joined_as_far(candidates) if self._closes_cut else self._joined(candidates)
+        joined = self._joined_list(candidates) if self._takes_lists() else None
         fits = [self._best(each) for each in candidates] if joined is None else [joined]
+        if all(fit.errors for fit in fits) and (listed := self._as_only_list(candidates)) is not None:
+            fits = [listed]
         if all(fit.errors for fit in fits):
             return self._verdict(_nearest(fits), last=last)
         fit = None if is_retracted(self._text) else _chosen(fits)
+        if fit is not None and not fit.errors and len(candidates) == 1 and self._is_disclaimed(fit):
+            fit = msgspec.structs.replace(fit, errors=(_DISCLAIMED,))
         return Verdict(rung=last, errors=(_AMBIGUOUS,)) if fit is None else self._verdict(fit, last=last)
+
+    def _bare_list(self) -> _Fit | None:
+        """Elements with commas between them or one a line, where only lists fit."""
+        root = self._shape.root
+        if root.kinds != frozenset({"array"}) or root.is_tuple or root.branches or self._was_cut:
+            return None
+        if not self._may("coerce"):
+            return None
+        text = bare(self._text)
+        if root.element(0).is_free_text:
+            told = items(text)
+            fit = None if told is None else self._fitted(told, moves=False)
+        else:
+            fit = self._fitted(unlabelled(text), moves=True)
+            fit = fit if any(edit.kind == "split" for edit in fit.edits) else None
+        if fit is None or fit.errors:
+            return None
+        edit = Edit(rung="extract", kind="bare_list", before=shown(text), confidence=CLEAR)
+        return msgspec.structs.replace(fit, edits=(edit, *fit.edits))
+
+    def _as_only_list(self, candidates: list[Candidate]) -> _Fit | None:
+        """Objects one after another, where an object of one list is asked for."""
+        if not self._may("coerce") or only_list(self._shape.root) is None or self._was_cut:
+            return None
+        joined = self._joined(candidates)
+        return None if joined is None or joined.errors else joined
+
+    def _is_disclaimed(self, fit: _Fit) -> bool:
+        behind = self._text[max(self._text.rfind("}"), self._text.rfind("]")) + 1 :]
+        return is_disclaimed(fit.between, behind, fit.value)
 
     def _takes_lists(self) -> bool:
         return self._shape.kinds is not None and "array" in self._shape.kinds
+
+    def _joined_list(self, candidates: list[Candidate]) -> _Fit | None:
+        """For a list: objects one after another as its elements, as far as they go where the text was cut."""
+        return self._joined_as_far(candidates) if self._closes_cut else self._joined(candidates)
 
     def _joined_as_far(self, candidates: list[Candidate]) -> _Fit | None:
         """The same of a text that was cut: the last object closed, or left out where it does not fit so."""
@@ -201,8 +253,8 @@ class _Climb:
         return None if joined is None else msgspec.structs.replace(joined, edits=(*joined.edits, edit))
 
     def _joined(self, candidates: list[Candidate]) -> _Fit | None:
-        """For a list: objects one after another as its elements."""
-        if not self._takes_lists() or len(candidates) < 2:
+        """Objects one after another as the elements of a list."""
+        if len(candidates) < 2:
             return None
         if any(not isinstance(each.value, dict) or each.left_open != () for each in candidates):
             return None
@@ -299,7 +351,8 @@ class _Climb:
         if self._shape.kinds is None:
             # Where anything fits, what stands in a wrapper fits by chance.
             return None
-        layer = opened(candidate.value, self._shape.names, self._shape.titles)
+        layer = echoed(candidate.value, self._shape.names)
+        layer = layer or opened(candidate.value, self._shape.names, self._shape.titles)
         if layer is None or not layers:
             return None
         if layer.kind != "encoded_twice" and isinstance(layer.value, dict) and self._shape.has_free_names:
@@ -320,7 +373,11 @@ class _Climb:
         opened_ids = frozenset(id(_at(candidate.value, path)) for path in candidate.left_open or ())
         fit = self._fitted(candidate.value, moves=self._may("coerce"), left_open=opened_ids)
         return msgspec.structs.replace(
-            fit, edits=(*candidate.edits, *fit.edits), between=candidate.between, behind=candidate.behind
+            fit,
+            edits=(*candidate.edits, *fit.edits),
+            errors=complaints.as_written(fit.errors, candidate.edits),
+            between=candidate.between,
+            behind=candidate.behind,
         )
 
     def _fitted(self, value: Any, *, moves: bool, left_open: frozenset[int] = frozenset()) -> _Fit:
@@ -335,7 +392,7 @@ class _Climb:
     def _walked(self, value: Any, *, moves: bool, left_open: frozenset[int]) -> Outcome | None:
         walk = Walk(moves=moves, locale=self._locale, written=self._written, left_open=left_open)
         try:
-            if moves and not left_open and self._shape.is_valid(value):
+            if moves and not left_open and self._shape.is_valid(value) and not self._shape.has_strays(value):
                 as_it_is = Walk(moves=False, locale=self._locale).fit(self._shape.root, value)
                 if as_it_is.fits:
                     return as_it_is
@@ -362,7 +419,7 @@ def _unusable(candidate: Candidate) -> _Fit:
     elif last.kind == "not_json":
         error = FieldError(path=last.path, message="the text is not well-formed JSON", kind="no_json")
     else:
-        error = FieldError(path=last.path, message=f"cannot be read in one way only: {last.kind}", kind="unclear")
+        error = FieldError(path=last.path, message=complaints.unreadable(last.kind), kind="unclear")
     return _Fit(
         edits=candidate.edits, value=candidate.value, errors=(error,), between=candidate.between, is_unusable=True
     )

@@ -12,12 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlead.validation.ladder import complaints, words
-from fairlead.validation.ladder.elision import is_elision, is_word_of_more
+from fairlead.validation.fields.locales import habits
+from fairlead.validation.ladder import complaints, spelling, words
+from fairlead.validation.ladder.elision import is_elision, is_word_of_more, leaves_out
 from fairlead.validation.ladder.labels import Listed, Meant
 from fairlead.validation.ladder.names import MAX_COMPARED, matched
 from fairlead.validation.ladder.node import Node, kind_of, same
 from fairlead.validation.ladder.outcome import Outcome, Problem, Step, after, outcome, shown
+from fairlead.validation.ladder.unbraced import only_list
 from fairlead.validation.ladder.written import Written
 
 MAX_STEPS: Final = 20_000
@@ -33,6 +35,8 @@ NAMED: Final = 0.9
 WRAPPED: Final = 0.8
 """The confidence of what was put around a value, or left off."""
 
+_LONE: Final = frozenset({"boolean", "integer", "number"})
+"""What is taken out of a list of one; a string may be one of several."""
 _UNEVEN = re.compile(r"[0-9],[0-9]")
 """Beside commas with a space behind them: one that parts thousands, perhaps."""
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|[0-9]{1,3}[.)])\s+")
@@ -96,7 +100,11 @@ class Walk:
             return _wrong(value, "unclear", "is an elision; the value itself must stand here")
         if node.options is not None:
             return self._option(node, value, name)
-        return Outcome(value=value) if node.is_anything else self._typed(node, value, name, depth)
+        if not node.is_anything:
+            return self._typed(node, value, name, depth)
+        if isinstance(value, dict | list) and leaves_out(value):
+            return _wrong(value, "unclear", "holds an elision; all of the values must stand here")
+        return Outcome(value=value)
 
     def _typed(self, node: Node, value: Any, name: str | None, depth: int) -> Outcome:
         kind = kind_of(value)
@@ -107,7 +115,30 @@ class Walk:
             return self._moved(node, value, name, depth) if self._moves else complaints.type_of(node, value)
         if isinstance(value, dict):
             return self._object(node, value, depth)
-        return self._list(node, value, depth) if isinstance(value, list) else _checked(node, value)
+        if isinstance(value, list):
+            return self._list(node, value, depth)
+        found = _checked(node, value)
+        is_read = self._moves and not found.fits and isinstance(value, str) and node.is_decimal
+        return self._decimal(node, value) if is_read else found
+
+    def _decimal(self, node: Node, value: str) -> Outcome:
+        """The string of digits that a number with other marks or in words stands for."""
+        if words.is_nothing(value):
+            return complaints.nothing(node, value)
+        try:
+            form = words.exact(value, self._habits(node))
+        except words.Unclear as error:
+            return _wrong(value, "unclear", f"must be a number; {shown(value)} {error}")
+        return after((Step(kind=_of_number(value), confidence=CLEAR, before=value, after=form),), _checked(node, form))
+
+    def _habits(self, node: Node) -> words.Habits:
+        locale = node.locale or self._locale
+        if locale is None:
+            return words.NO_HABITS
+        try:
+            return words.Habits(decimal=habits(locale).decimal, is_english=locale[:2].lower() == "en")
+        except ValueError as error:
+            raise words.Unclear(f"cannot be read: {error}") from None
 
     def _option(self, node: Node, value: Any, name: str | None) -> Outcome:
         self._spend(len(node.options or ()) // 16)
@@ -119,7 +150,16 @@ class Walk:
                 kind, meant = found
                 step = Step(kind=kind, confidence=NAMED if kind == "spelling" else CLEAR, before=value, after=meant)
                 return after((step,), _checked(node, meant))
+            if name is not None and _is_lone(value):
+                return self._of_list(node, value, name)
         return complaints.option(node, value)
+
+    def _of_list(self, node: Node, value: list[Any], name: str) -> Outcome:
+        """The one value that stands in a list, for a property that the schema names and that takes no list."""
+        found = self._one(node, value[0], name, 0)
+        if not found.fits:
+            return complaints.type_of(node, value)
+        return after((Step(kind="single_element", confidence=WRAPPED, before=value, after=found.value),), found)
 
     def _meant(self, listed: Listed, value: Any, name: str | None) -> Meant | None:
         found = listed.read(value, name)
@@ -147,10 +187,15 @@ class Walk:
             return self._to_list(node, value, name, depth)
         if kinds == {"object"}:
             return self._to_object(node, value, name, depth)
+        if name is not None and kinds <= _LONE and _is_lone(value):
+            return self._of_list(node, value, name)
+        return self._scalar(node, kinds, value)
+
+    def _scalar(self, node: Node, kinds: set[str], value: Any) -> Outcome:
         if isinstance(value, str) and words.is_nothing(value) and kinds != {"null"}:
             return complaints.nothing(node, value)
         try:
-            moved = self._to_scalar(kinds, value)
+            moved = self._to_scalar(node, kinds, value)
         except words.Unclear as error:
             found = _wrong(value, "unclear", f"{complaints.must(node)}; {shown(value)} {error}")
             return msgspec.structs.replace(found, is_doubtful=isinstance(error, words.Doubtful))
@@ -159,7 +204,7 @@ class Walk:
         kind, form = moved
         return after((Step(kind=kind, confidence=CLEAR, before=value, after=form),), _checked(node, form))
 
-    def _to_scalar(self, kinds: set[str], value: Any) -> Any:
+    def _to_scalar(self, node: Node, kinds: set[str], value: Any) -> Any:
         """What was done and what came of it; `msgspec.UNSET` where there is no way."""
         if kinds == {"null"} and isinstance(value, str) and words.is_nothing(value):
             return "null", None
@@ -170,7 +215,8 @@ class Walk:
         if kinds == {"boolean"} and isinstance(value, int | float) and value in {0, 1}:
             return "boolean_words", bool(value)
         if kinds <= {"integer", "number"} and isinstance(value, str):
-            return "number_words", words.number(value, whole=kinds == {"integer"})
+            read = words.number(value, whole=kinds == {"integer"}, habits=self._habits(node))
+            return _of_number(value), read
         return msgspec.UNSET
 
     # Objects
@@ -185,9 +231,13 @@ class Walk:
             self._spend(min(len(unknown) * len(missing), MAX_COMPARED) // 4 + len(unknown))
             meant = matched(unknown, missing, [name for name in node.names if name in value])
             renamed, doubtful = meant.renamed, meant.doubtful
+            if node.is_open:
+                renamed = {given: name for given, name in renamed.items() if _is_asked_for(node, given, name)}
         parts: list[tuple[str | int, Outcome]] = []
         steps: list[Step] = []
         problems: list[Problem] = []
+        if self._moves and unknown and node.is_open:
+            problems += _rivals(node, value, unknown, renamed)
         made: dict[str, Any] = {}
         for given, held in value.items():
             name = renamed.get(given, given)
@@ -196,7 +246,8 @@ class Walk:
             elif node.is_closed and not node.knows(name):
                 self._leave_out(name, held, doubtful, steps, problems)
                 continue
-            found = self.fit(node.child(name), held, name, depth + 1)
+            is_free = name not in node.names and _is_lone(held)
+            found = self.fit(node.child(name), held, None if is_free else name, depth + 1)
             if self._is_left_out(node, name, held, found):
                 steps.append(Step(kind="left_out", confidence=CLEAR, before=held, name=name))
                 continue
@@ -204,7 +255,8 @@ class Walk:
             if found.cost or found.wrong:
                 parts.append((name, found))
         problems += self._absent(node, made, value, steps)
-        if unknown and node.is_closed and node.names and not any(node.knows(name) for name in made):
+        is_empty = unknown and not any(node.knows(name) for name in made)
+        if is_empty and node.names and (node.is_closed or (node.is_open and not problems)):
             problems.append(Problem(kind="additionalProperties", message="has none of the properties asked for"))
         changed = made if steps or parts else value
         found = outcome(changed, tuple(steps), tuple(problems), tuple(parts))
@@ -244,6 +296,10 @@ class Walk:
         decoded = _decoded(value, dict)
         if decoded is None and isinstance(value, list):
             decoded = _from_pairs(value)
+        if decoded is None and isinstance(value, list) and value and (only := only_list(node)) is not None:
+            decoded = {only: value}
+            step = Step(kind="named_list", confidence=WRAPPED, before=value, after=decoded)
+            return after((step,), self.fit(node, decoded, name, depth + 1))
         if decoded is None:
             return complaints.type_of(node, value)
         step = Step(
@@ -320,6 +376,12 @@ class Walk:
             if isinstance(chosen, Outcome):
                 return outcome(value, parts=((told.name, chosen),))
             branches = (told.branches[chosen],)
+        if isinstance(value, str) and any(branch.is_decimal for branch in branches):
+            # As a string none of its digits is lost.
+            branches = tuple(branch for branch in branches if not (branch.kinds or set()) & {"number", "integer"})
+        if _is_lone(value) and sum(branch.kinds != frozenset({"null"}) for branch in branches) > 1:
+            # Which member a list of one stands for is anyone's guess.
+            name = None
         fitting: list[tuple[Node, Outcome]] = []
         failed: list[tuple[Node, Outcome]] = []
         for branch in branches:
@@ -356,8 +418,33 @@ class Walk:
             raise TooMuch
 
 
+def _is_lone(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 1 and isinstance(value[0], str | bool | int | float)
+
+
+def _of_number(value: str) -> str:
+    return "number_words" if words.is_spelt(value) else "as_number"
+
+
 def _wrong(value: Any, kind: str, message: str) -> Outcome:
     return outcome(value, problems=(Problem(kind=kind, message=message),))
+
+
+def _is_asked_for(node: Node, given: str, name: str) -> bool:
+    """Whether a name may be put right: any in case and separators, only one that must be there in its letters."""
+    return name in node.required or spelling.joined(given) == spelling.joined(name)
+
+
+def _rivals(node: Node, value: dict[str, Any], unknown: list[str], renamed: dict[str, str]) -> list[Problem]:
+    """The names that stand for one property with another value than it has, or for more than one."""
+    held = {spelling.joined(name): value.get(name, msgspec.UNSET) for name in node.names}
+    found: list[Problem] = []
+    for given in unknown:
+        form = spelling.joined(given)
+        if given not in renamed and form in held and not same(held[form], value[given]):
+            message = "is another spelling of a property of the schema, and it is not clear which value counts"
+            found.append(Problem(kind="unclear", message=message, name=given))
+    return found
 
 
 def _loses(found: Outcome, other: Node) -> bool:

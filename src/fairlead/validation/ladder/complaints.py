@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from fairlead.validation.ladder.node import Node
 from fairlead.validation.ladder.outcome import Outcome, Problem, outcome, shown
+from fairlead.verdict import Edit, FieldError
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
@@ -36,6 +39,31 @@ _LIMITS: Final = {
     "pattern": "must match the pattern {}",
     "format": "must be written as the format {} says",
 }
+_UNREADABLE: Final = {
+    "adjacent": "lists stand side by side, as references in a text do; write one list alone",
+    "duplicate": "a name stands twice in an object, with different values; write it once",
+    "elision": "dots or words such as `and so on` stand where values belong; write all of them out",
+    "missing_value": "a name has no value behind it; write the value",
+    "unclear": "it is not clear where a value begins or ends; write it as JSON, with quotes and commas",
+}
+
+
+def unreadable(kind: str) -> str:
+    """Why a text has more than one reading."""
+    return _UNREADABLE.get(kind, f"cannot be read in one way only ({kind.replace('_', ' ')}); write it as JSON")
+
+
+def as_written(errors: tuple[FieldError, ...], edits: tuple[Edit, ...]) -> tuple[FieldError, ...]:
+    """The errors of values that were read as `null`, with what stands in the text in their place."""
+    written = {edit.path: edit.before for edit in edits if edit.kind == "not_a_number" and edit.before}
+    if not written:
+        return errors
+    return tuple(
+        msgspec.structs.replace(error, message=f"{error.message.removesuffix('null')}{written[error.path]}")
+        if error.path in written and error.message.endswith("it is null")
+        else error
+        for error in errors
+    )
 
 
 def must(node: Node) -> str:

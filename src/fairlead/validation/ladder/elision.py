@@ -64,6 +64,11 @@ def holds_elision(text: str, value: Any) -> bool:
     return has_words and any(map(_has_word_of_more, lists(value)))
 
 
+def leaves_out(value: Any) -> bool:
+    """Whether a string of a value is an elision, or an element of a list word of more."""
+    return any(map(is_elision, strings(value))) or any(map(_has_word_of_more, lists(value)))
+
+
 def _has_word_of_more(elements: list[Any]) -> bool:
     return any(isinstance(each, str) and is_word_of_more(each) for each in elements)
 

@@ -34,9 +34,10 @@ Meant = tuple[str, Any]
 
 
 def bare(text: str) -> str:
-    """The text without markup, quotes, and a full stop."""
+    """The text without markup, quotes, and a full stop or exclamation mark."""
     stripped = text.strip(_MARKUP)
-    return stripped[:-1].rstrip(_MARKUP) if stripped.endswith(".") and not stripped.endswith("..") else stripped
+    ends = stripped.endswith((".", "!")) and not stripped.endswith(("..", "!!"))
+    return stripped[:-1].rstrip(_MARKUP) if ends else stripped
 
 
 class Listed:
@@ -98,7 +99,7 @@ class Listed:
             meant = words.boolean(value) if has_booleans else words.number(value, whole=whole)
         except words.Unclear:
             return None
-        kind = "boolean_words" if has_booleans else "number_words"
+        kind = "boolean_words" if has_booleans else "number_words" if words.is_spelt(value) else "as_number"
         return next(((kind, each) for each in self.options if not isinstance(each, str) and each == meant), None)
 
 

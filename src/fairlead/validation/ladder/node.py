@@ -40,6 +40,9 @@ _LOCAL: Final = frozenset(
 )
 """Keywords that look at a value alone, and not at its parts."""
 _SHAPED: Final = frozenset({"const", "enum", "format", "pattern", "x-fairlead-type"})
+_REST: Final = ("additionalProperties", "unevaluatedProperties")
+_DECIMALS: Final = ("1", "1.5")
+_NO_DECIMALS: Final = ("", "a", "1a", "1,5", "1.2.3", "1-5", "1:5", "1 5", "1/5")
 _MAX_NODES: Final = 20_000
 
 
@@ -180,6 +183,16 @@ class Node:
             for part in self.parts
         )
 
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether other properties may be there, and the schema says nothing of them."""
+        return not self.is_closed and not self.has_rest
+
+    @cached_property
+    def has_rest(self) -> bool:
+        """Whether the schema says what other properties hold."""
+        return any(isinstance(part.get(word), Mapping) and part[word] for part in self.parts for word in _REST)
+
     def knows(self, name: str) -> bool:
         """Whether the schema says something of a property of just this name."""
         return name in self.names or any(
@@ -238,6 +251,19 @@ class Node:
     def is_free_text(self) -> bool:
         """Whether any string fits."""
         return set(self.kinds or ()) == {"string"} and not any(_SHAPED & part.keys() for part in self.parts)
+
+    @cached_property
+    def is_decimal(self) -> bool:
+        """Whether strings fit that are numbers, and no others."""
+        if self.kinds != frozenset({"string"}) or self.check is None or not any("pattern" in p for p in self.parts):
+            return False
+        return all(map(self.check.is_valid, _DECIMALS)) and not any(map(self.check.is_valid, _NO_DECIMALS))
+
+    @cached_property
+    def locale(self) -> str | None:
+        """The locale that the schema names for what stands here."""
+        named = [part["x-fairlead-locale"] for part in self.parts if "x-fairlead-locale" in part]
+        return named[0] if named and isinstance(named[0], str) else None
 
     @cached_property
     def default(self) -> Any:

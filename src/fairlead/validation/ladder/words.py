@@ -10,6 +10,8 @@ import re
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 MAX_CHARS: Final = 200
 """No number that a person writes is longer."""
 
@@ -20,8 +22,8 @@ _GROUPED = re.compile(
     r"(?:(?P<point>[.,])(?P<fraction>[0-9]+))?"
 )
 _COMMA = re.compile(r"[+-]?(?:0|[1-9][0-9]*),[0-9]+")
-_SCALED = re.compile(r"(?P<number>[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?)(?P<scale>k| ?[A-Za-z]{2,})")
-"""A large K may be kelvin."""
+_SCALED = re.compile(r"(?P<number>[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]{1,2})?)(?P<scale>[kM]| ?[A-Za-z]{2,})")
+"""A large K may be kelvin, a small m metres."""
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-", "\u2019": "'"})
 
 _UNITS: Final = {
@@ -58,6 +60,7 @@ _TENS: Final = {
     )
 }
 _SCALES: Final = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_LONG_SCALE = re.compile(r"\b(?:b|tr)illion\b", re.IGNORECASE)
 _TRUE: Final = frozenset({"true", "yes", "y", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "n", "off", "0"})
 _NOTHING: Final = frozenset(
@@ -107,7 +110,7 @@ def boolean(text: str) -> bool:
     Raises:
         Unclear: any other word.
     """
-    word = text.strip().casefold() if len(text) <= MAX_CHARS else text
+    word = _without_stop(text.strip()).casefold() if len(text) <= MAX_CHARS else text
     if word in _TRUE:
         return True
     if word in _FALSE:
@@ -115,33 +118,74 @@ def boolean(text: str) -> bool:
     raise Unclear("is not true or false")
 
 
-def number(text: str, *, whole: bool) -> int | float:
+class Habits(msgspec.Struct, frozen=True, kw_only=True):
+    """How numbers are written where the text comes from."""
+
+    decimal: str | None = None
+    """What stands before a fraction; `None` where nothing is known."""
+    is_english: bool = True
+    """Whether a billion has nine zeros."""
+
+
+NO_HABITS: Final = Habits()
+
+
+def number(text: str, *, whole: bool, habits: Habits = NO_HABITS) -> int | float:
     """The number that the text can mean, if it can mean only one.
 
     Args:
-        whole: an integer is asked for, which decides what `1,234` is.
+        whole: an integer is asked for, which decides what `1,234` is where no habits do.
 
     Raises:
         Unclear: no number, one with a unit, an approximate one, or a fraction where there can be none.
         Doubtful: more than one number.
     """
+    found = _read(text, whole=whole, habits=habits)
+    fraction = "." in text and habits.decimal != ","
+    return _held(found, whole=whole, fraction=fraction, comma="," in text and habits.decimal is None)
+
+
+def exact(text: str, habits: Habits = NO_HABITS) -> str:
+    """The same number as digits with a point, none of them lost.
+
+    Raises:
+        Unclear: as `number`.
+        Doubtful: more than one number.
+    """
+    return f"{_read(text, whole=False, habits=habits):f}"
+
+
+def is_spelt(text: str) -> bool:
+    """Whether a number is written with words, and not with digits alone."""
+    return any(char.isalpha() for char in text) and not _JSON.fullmatch(text.strip())
+
+
+def _without_stop(text: str) -> str:
+    """The text without the mark that ends a sentence."""
+    ends = text[-1:] in (".", "!") and text[-2:-1].isalnum()
+    return text[:-1] if ends else text
+
+
+def _read(text: str, *, whole: bool, habits: Habits) -> Decimal:
     if len(text) > MAX_CHARS:
         raise Unclear("is not a number")
-    written = text.strip().translate(_SPACES)
-    found = _from_digits(written, whole=whole)
+    written = _without_stop(text.strip().translate(_SPACES))
+    found = _from_digits(written, whole=whole, decimal=habits.decimal)
     if found is None:
         found = _from_scaled(written)
-    if found is None:
-        found = _from_words(written.casefold())
+        if found is None:
+            found = _from_words(written.casefold())
+        if found is not None and not habits.is_english and _LONG_SCALE.search(written):
+            raise Unclear("has nine zeros in English, and more in other languages")
     if found is None:
         raise Unclear("is not one exact number without a unit")
-    return _held(found, whole=whole, fraction="." in written, comma="," in written)
+    if abs(found.adjusted()) > 300 and found:
+        raise Unclear("is a number out of reach")
+    return found
 
 
 def _held(found: Decimal, *, whole: bool, fraction: bool, comma: bool) -> int | float:
     """The number as JSON has it; one that is whole stays an integer, unless it was written with a point."""
-    if abs(found.adjusted()) > 300 and found:
-        raise Unclear("is a number out of reach")
     if found == found.to_integral_value():
         return float(found) if fraction and not whole and math.isfinite(float(found)) else int(found)
     if whole:
@@ -150,9 +194,9 @@ def _held(found: Decimal, *, whole: bool, fraction: bool, comma: bool) -> int | 
     return float(found)
 
 
-def _from_digits(written: str, *, whole: bool) -> Decimal | None:
+def _from_digits(written: str, *, whole: bool, decimal: str | None) -> Decimal | None:
     if _THOUSANDS_OR_FRACTION.fullmatch(written):
-        return _from_doubtful(written, whole=whole)
+        return _from_doubtful(written, whole=whole, decimal=decimal)
     if any(char.isdigit() for char in written) and _JSON.fullmatch(written):
         return Decimal(written)
     if match := _GROUPED.fullmatch(written):
@@ -165,8 +209,10 @@ def _from_digits(written: str, *, whole: bool) -> Decimal | None:
     return None
 
 
-def _from_doubtful(written: str, *, whole: bool) -> Decimal:
+def _from_doubtful(written: str, *, whole: bool, decimal: str | None) -> Decimal:
     """One separator and three digits behind it: thousands, or a fraction."""
+    if decimal is not None:
+        return Decimal(written.replace(",", ".") if decimal in written else re.sub("[.,]", "", written))
     if "," in written and whole:
         return Decimal(written.replace(",", ""))
     if "." in written and not whole:
@@ -180,8 +226,13 @@ def _from_scaled(written: str) -> Decimal | None:
     if match is None:
         return None
     scale = match["scale"].strip().casefold()
-    times = 1_000 if scale == "k" else 100 if scale == "hundred" else _SCALES.get(scale)
-    return None if times is None else Decimal(match["number"]) * times
+    times = (
+        {"k": 1_000, "m": 1_000_000}[scale] if len(scale) == 1 else 100 if scale == "hundred" else _SCALES.get(scale)
+    )
+    if times is None:
+        return None
+    amount = Decimal(match["number"]) * times
+    return amount.to_integral_value() if amount == amount.to_integral_value() else amount
 
 
 def _from_words(written: str) -> Decimal | None:

@@ -51,7 +51,8 @@ def shaped(
     subset: Subset = "full",
     *,
     without: frozenset[str] = frozenset(),
-    asks_json: bool = False,
+    unenforced: bool = False,
+    asks_json: bool | None = None,
     enforce: bool = False,
 ) -> Shaped:
     """The request for a model that is asked in a mode, or in words where it cannot be asked so.
@@ -59,20 +60,24 @@ def shaped(
     Args:
         subset: what of JSON Schema the native way takes.
         without: what a request must not have for the native way, nor for a JSON object: `tools`, `stream`.
-        asks_json: whether a request in words may ask for a JSON object, too.
+        unenforced: whether the native way takes any schema that the provider is not asked to hold the model to.
+        asks_json: whether a request may ask for a JSON object, which one in words then does, too; `None`: nobody knows,
+            and only what the caller says of that is left as it is.
         enforce: whether the provider is told to hold the model to the schema where the caller says nothing of that.
     """
     has_tools = _has_tools(chat)
-    if not (("tools" in without and has_tools) or ("stream" in without and chat.stream)):
-        found = _native(chat, wanted, subset, enforce=enforce) if mode == "native" else None
+    if ("tools" in without and has_tools) or ("stream" in without and chat.stream):
+        asks_json = False
+    elif asks_json is not False and chat.response_format is not None and chat.response_format.type == "json_object":
+        return Shaped(chat=chat, mode="native")
+    elif mode == "native":
+        found = _native(chat, wanted, subset, unenforced=unenforced, enforce=enforce)
         if found is not None:
             return found
-    else:
-        asks_json = False
     if mode == "tool" and not has_tools and (chat.thinking is None or chat.thinking.mode == "disabled"):
         with suppress(Unfit):  # in words anything can be asked for
             return Shaped(chat=_by_tool(chat, wanted), mode="tool")
-    return _prompted(chat, wanted, asks_json=asks_json and not has_tools)
+    return _prompted(chat, wanted, asks_json=asks_json is True and not has_tools)
 
 
 def _has_tools(chat: Chat) -> bool:
@@ -80,7 +85,7 @@ def _has_tools(chat: Chat) -> bool:
     return bool(chat.tools) or not _TOOLS.isdisjoint(chat.extra)
 
 
-def _native(chat: Chat, wanted: Wanted, subset: Subset, *, enforce: bool) -> Shaped | None:
+def _native(chat: Chat, wanted: Wanted, subset: Subset, *, unenforced: bool, enforce: bool) -> Shaped | None:
     """`None`: the provider has no form for the schema."""
     form = chat.response_format
     told = form is not None and form.type == "json_schema" and form.schema is not None
@@ -90,7 +95,7 @@ def _native(chat: Chat, wanted: Wanted, subset: Subset, *, enforce: bool) -> Sha
         return Shaped(chat=_formed(chat, wanted, wanted.schema, strict=strict), mode="native")
     found = narrowed(wanted.schema, subset)
     if not found.fits:
-        return None
+        return _told(chat, wanted, strict=False if enforce or strict else strict) if unenforced else None
     if subset in _STRICT and (enforce or not told or found.schema is not wanted.schema):
         strict = True
     lost = tuple(each.pointer for each in found.lost)
@@ -100,6 +105,15 @@ def _native(chat: Chat, wanted: Wanted, subset: Subset, *, enforce: bool) -> Sha
         lost=lost,
         is_whole=not lost and not found.is_wider and (subset not in _STRICT or strict is True),
     )
+
+
+def _told(chat: Chat, wanted: Wanted, *, strict: bool | None) -> Shaped | None:
+    """The model is told what to write, and not held to it; `None`: it is no schema."""
+    try:
+        schema = enclosed(wanted.schema)
+    except Unfit:
+        return None
+    return Shaped(chat=_formed(chat, wanted, schema, strict=strict), mode="native")
 
 
 def _formed(chat: Chat, wanted: Wanted, schema: bytes, *, strict: bool | None) -> Chat:

@@ -11,7 +11,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from fairlead.errors import InvalidRequest
 from fairlead.validation.targets.complaints import complaints
@@ -32,10 +33,21 @@ _REASONS: Final[Mapping[str, str]] = {
 """pydantic's code of an error to what it means here."""
 
 
+_DECIMAL: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"
+
+
 class _Schema(GenerateJsonSchema):
     """Leaves out what a schema cannot say without a warning: such as a default that is not JSON."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as the class above has it
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        """A number, or a string that is one: any other string would be refused only when the value is made."""
+        made = super().decimal_schema(schema)
+        for member in made.get("anyOf", [made]):
+            if member.get("type") == "string":
+                member.setdefault("pattern", _DECIMAL)
+        return made
 
 
 def adapter_of(kind: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
