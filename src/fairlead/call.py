@@ -428,6 +428,7 @@ class Call(msgspec.Struct):
         used = [attempt.usage for attempt in self.reasks if attempt.usage is not None]
         return msgspec.structs.replace(
             self.validated,
+            reasks=len(self.reasks),
             reask_tokens=sum(usage.all_input_tokens + usage.all_output_tokens for usage in used),
             reask_nanousd=sum(attempt.cost_nanousd or 0 for attempt in self.reasks),
         )

@@ -270,7 +270,7 @@ async def test_who_leaves_during_a_re_ask_leaves_the_verdict_on_the_first_answer
     record = found.sink.ended[0]
     assert record.outcome == "cancelled"
     assert record.validated is not None
-    assert (record.validated.fits, record.validated.output) == (False, BAD.encode())
+    assert (record.validated.fits, record.validated.output, record.validated.reasks) == (False, BAD.encode(), 1)
 
 
 async def test_a_terminator_without_an_end_waits_for_the_verdict_too():

@@ -280,10 +280,10 @@ def test_any_pattern_means_something_or_nothing(pattern):
 )
 def test_a_hostile_text_takes_no_time(name, text):
     """Each is refused at once."""
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(Unclear):
         TYPES[name].read(text, "en-US")
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.3
 
 
 @given(

@@ -54,7 +54,8 @@ def is_word_of_more(text: str) -> bool:
 def holds_elision(text: str, value: Any) -> bool:
     """Whether a string of a value may be an elision, looked at closely only where its text has dots or such words."""
     # One character is looked for much faster than three.
-    has_dots = ("." in text and "..." in text) or "\u2026" in text or "\\u2026" in text
+    has_dots = ("." in text and "..." in text) or ("\\" in text and "\\u2026" in text)
+    has_dots = has_dots or (not text.isascii() and "\u2026" in text)
     if has_dots and any(map(is_elision, strings(value))):
         return True
     # Each look costs some microseconds of those that a text that fits may cost.
