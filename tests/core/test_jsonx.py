@@ -426,6 +426,13 @@ def test_a_text_that_was_cut_is_never_taken_for_a_whole_one(value, indent, data)
             assert whole(cut.rstrip() + "}" * len(one.left_open)) == one.value
 
 
+@pytest.mark.parametrize("end", ['"', '"b', "'", "\u201cb"])
+def test_a_name_that_was_cut_is_no_part_of_the_string_before_it(end):
+    """An answer that breaks off at its next name is told to be cut."""
+    (one,) = find('{"a": "x",\n  ' + end, repair=True)
+    assert one.left_open is None
+
+
 @given(
     st.text(st.sampled_from(list("{}[]\"':,;=#/\\\n `<>.…-+0x1eatN“”‘’\ufeff")) | st.characters(), max_size=60),  # noqa: RUF001
     st.booleans(),
