@@ -248,13 +248,16 @@ def test_extends(final, earlier, expected):
 def test_a_long_answer_in_small_pieces_costs_little(document):
     """100 KB in pieces of 4 characters, looked at after each, take less than half a second of CPU."""
     pieces = cut(json.dumps(document), [4])
-    reader = Partial()
-    started = time.process_time()
-    for piece in pieces:
-        reader.feed(piece)
-        assert reader.value is None or reader.value
-    assert time.process_time() - started < 0.5
-    assert reader.value == document
+    least_s = 9.0
+    for _ in range(3):  # a garbage collection may fall into one of them
+        reader = Partial()
+        started = time.process_time()
+        for piece in pieces:
+            reader.feed(piece)
+            assert reader.value is None or reader.value
+        least_s = min(least_s, time.process_time() - started)
+        assert reader.value == document
+    assert least_s < 0.5
 
 
 @pytest.mark.parametrize("text", ["{", "[", '"', "<", "<think>", "1", "[1", "\\u", "[t", '{"', "<think ", '["\\ud800'])

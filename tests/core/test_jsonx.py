@@ -426,6 +426,13 @@ def test_a_text_that_was_cut_is_never_taken_for_a_whole_one(value, indent, data)
             assert whole(cut.rstrip() + "}" * len(one.left_open)) == one.value
 
 
+@pytest.mark.parametrize("end", ['"', '"b', "'", "\u201cb"])
+def test_a_name_that_was_cut_is_no_part_of_the_string_before_it(end):
+    """An answer that breaks off at its next name is told to be cut."""
+    (one,) = find('{"a": "x",\n  ' + end, repair=True)
+    assert one.left_open is None
+
+
 @given(
     st.text(st.sampled_from(list("{}[]\"':,;=#/\\\n `<>.…-+0x1eatN“”‘’\ufeff")) | st.characters(), max_size=60),  # noqa: RUF001
     st.booleans(),
@@ -449,10 +456,13 @@ def test_no_text_makes_it_fail(text, repair):
 def test_garbage_costs_a_time_in_proportion(piece):
     """Ten megabytes would take less than a second: one takes less than a fifth of what that allows."""
     text = piece * (1_000_000 // len(piece))
-    started = time.process_time()
-    find(text, repair=True)
-    bare(text)
-    assert time.process_time() - started < 0.5
+    least_s = 9.0
+    for _ in range(3):  # a garbage collection may fall into one of them
+        started = time.process_time()
+        find(text, repair=True)
+        bare(text)
+        least_s = min(least_s, time.process_time() - started)
+    assert least_s < 0.5
 
 
 @pytest.mark.parametrize(

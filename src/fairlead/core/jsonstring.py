@@ -23,10 +23,14 @@ _MARKS = {quote: re.compile(rf"\\.|[{closing}]", re.DOTALL) for quote, closing i
 
 _QUOTED = r"""(?:"[^"\n]{0,200}"|'[^'\n]{0,200}'|`[^`\n]{0,200}`|[“”][^“”\n]{0,200}[“”]|[\u2018\u2019][^\u2018\u2019\n]{0,200}[\u2018\u2019])"""
 _KEY = rf"(?:{_QUOTED}|[\w$][\w$.-]{{0,63}})\s*(?::|=)"
+_CUT_NAME = r"""["'`“”\u2018\u2019][^"'`“”\u2018\u2019\n]{0,200}\Z"""
+"""A name that the end of the text has cut."""
 _OVER = r"[}\]]|\Z|//|/\*|#|```"
 _AFTER = {
     "key": re.compile(""),
-    "property": re.compile(rf"\s*(?:[,;]\s*(?:{_KEY}|{_OVER}|,|\.\.\.|…)|{_OVER}|{_QUOTED}\s*(?::|=)|(?<=\s){_KEY})"),
+    "property": re.compile(
+        rf"\s*(?:[,;]\s*(?:{_KEY}|{_CUT_NAME}|{_OVER}|,|\.\.\.|…)|{_OVER}|{_QUOTED}\s*(?::|=)|(?<=\s){_KEY})"
+    ),
     "element": re.compile(rf"\s*(?:[,;]|{_OVER}|(?<=\s)(?:{_QUOTED}|[{{\[]))"),
 }
 _KEY_WITHIN = re.compile(r'[,{\n]\s*"[^"\n]{0,200}"\s*:')

@@ -280,10 +280,13 @@ def test_any_pattern_means_something_or_nothing(pattern):
 )
 def test_a_hostile_text_takes_no_time(name, text):
     """Each is refused at once."""
-    started = time.process_time()
-    with pytest.raises(Unclear):
-        TYPES[name].read(text, "en-US")
-    assert time.process_time() - started < 0.3
+    least_s = 9.0
+    for _ in range(3):  # a garbage collection may fall into one of them
+        started = time.process_time()
+        with pytest.raises(Unclear):
+            TYPES[name].read(text, "en-US")
+        least_s = min(least_s, time.process_time() - started)
+    assert least_s < 0.1
 
 
 @given(
