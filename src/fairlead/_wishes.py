@@ -154,7 +154,7 @@ def held_to_shown(
             "or `coerce` at most"
         )
     held = held_to(context=context, up_to=up_to, locale=locale, min_confidence=min_confidence, repair_cut=repair_cut)
-    return msgspec.structs.replace(held, is_judged_above=True)
+    return msgspec.structs.replace(held, is_shown=True)
 
 
 def settled(held: Held, model: str, configured: Validation | None, runtime: Runtime) -> Held:

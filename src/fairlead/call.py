@@ -320,7 +320,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     """Has the last word on a value that fits."""
     min_confidence: float | None = None
     """What the least certain edit must reach."""
-    is_judged_above: bool = False
+    is_shown: bool = False
     """Whether a stream is shown as it comes, and its end made to fit: whoever reads it takes the value from the call."""
     is_bounded: bool = False
     """Whether it may hold an answer to less than the configuration says, and to nothing more."""

@@ -179,7 +179,7 @@ class Holding:
 
     @property
     def _is_shown(self) -> bool:
-        return self._call.held is not None and self._call.held.is_judged_above
+        return self._call.held is not None and self._call.held.is_shown
 
     # --- judging ---
 

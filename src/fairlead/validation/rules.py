@@ -26,7 +26,8 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
     locale: str | None = None
     stream: Literal["buffer", "final"] | None = None
     """`buffer` holds a stream back until its answer fits; `final` lets it pass and ends it with an error where it does
-    not.  `None`: `final` where the provider holds the model to the schema, else `buffer`."""
+    not.  `None`: `final` where the provider enforces the schema and no tools are judged, else
+    `buffer`."""
     is_cut_repaired: bool = False
     """Whether an output that the length cut is closed as well as it can be."""
     escalate: str | None = None

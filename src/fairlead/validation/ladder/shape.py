@@ -22,7 +22,6 @@ _KEPT_BYTES: Final = 4 * 1024 * 1024
 _KEPT_NODES: Final = 8_000
 _KEPT_SHARE: Final = 8
 """A schema that takes more than one part in so many of what is kept is not."""
-_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Shape:
